@@ -1,0 +1,2 @@
+//! The socketshard binary.
+fn main() {}
