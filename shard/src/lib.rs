@@ -1,1 +1,54 @@
-//! One shard.
+//! Everything one CPU owns, as one deterministic state machine: connections, outboxes, the channel table, interest,
+//! pending calls, limits, heartbeats.
+//!
+//! It never does I/O, never reads a clock (time is an argument), never draws randomness that was not seeded, never
+//! awaits. That is what lets N shards run in one test thread under a virtual clock and replay from a seed.
+//!
+//! [`Shard`]'s methods form four families, after quinn's `Connection`:
+//! * **getters** (`id`, `metrics`, `has_work`, …) change nothing;
+//! * **`handle_*`**: the world enters — bytes, ends, failed sends, batches from peers, ticks;
+//! * **commands**: the application acts — [`Shard::command`];
+//! * **`poll_*`**: effects leave — sends, socket events, batches for peers; drain each until `None`.
+//!
+//! One pass of the driver, in this order (the order is part of the contract):
+//! ```text
+//! begin_turn(now)                        swaps the turn's arenas: last turn's bytes stay readable one turn longer
+//! handle_accept / handle_receive / handle_end / handle_send_failed / handle_sent     every completion of the pass
+//! handle_batch(peer, batch)              what the mesh brought
+//! command(...)                           what tasks of the application ask for
+//! settle(now, host)                      resumes what was held back, finishes what is drained
+//! poll_batch(peer) …                     to the mesh
+//! poll_transmit() …                      one per dirty connection; nothing else is called until the kernel took them
+//! poll_event() …                         pause, resume, shut down, abort, close
+//! ```
+//! A panic in here is a bug of ours and stops the shard; bad input never panics, it ends one connection.
+
+mod channel;
+mod connection;
+mod envelope;
+mod heartbeat;
+mod host;
+mod id;
+mod interest;
+mod limits;
+mod metrics;
+mod opening;
+mod outbox;
+mod pending;
+mod publish;
+mod shard;
+mod socketcluster;
+mod subscribe;
+mod time;
+mod turn;
+
+pub use envelope::{Batch, Envelope};
+pub use host::{
+    Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply, Route, Verdict,
+};
+pub use id::{ConnectionId, ShardId, ShardSet, Ticket};
+pub use limits::{Limits, SlowConsumer};
+pub use metrics::Metrics;
+pub use shard::{Config, Event, Shard};
+pub use time::Time;
+pub use turn::{Mode, Transmit};

@@ -1,0 +1,130 @@
+//! What crosses the mesh: envelopes, in batches of one flat buffer, so that a batch is one allocation whatever it holds
+//! and the receiving shard copies out of it once, into its own arena. No reference count is shared between CPUs.
+
+/// One unit of the mesh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Envelope<'a> {
+    /// A publication for the peer's subscribers of the channel.
+    Publication {
+        /// The channel.
+        channel: &'a str,
+        /// The payload, valid JSON; absent differs from `null`.
+        data: Option<&'a str>,
+    },
+    /// The sender has a first subscriber of the channel and wants its publications, or has none left.
+    Interest {
+        /// The channel.
+        channel: &'a str,
+        /// Which of the sender's interests in the channel this is; echoed by the acknowledgement.
+        generation: u64,
+        /// On or off.
+        wanted: bool,
+    },
+    /// The sender has recorded the interest: every publication it accepts from now on will be sent.
+    InterestAcknowledged {
+        /// The channel.
+        channel: &'a str,
+        /// The acknowledged generation.
+        generation: u64,
+    },
+}
+
+/// Envelopes for one peer, in order.
+#[derive(Debug, Default)]
+pub struct Batch {
+    entries: Vec<Entry>,
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    kind: Kind,
+    channel_bytes: u32,
+    data_bytes: u32,
+    generation: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Publication,
+    PublicationWithoutData,
+    InterestOn,
+    InterestOff,
+    InterestAcknowledged,
+}
+
+impl Batch {
+    /// Appends an envelope: one copy of its bytes.
+    pub fn push(&mut self, envelope: Envelope<'_>) {
+        let (kind, channel, data, generation) = match envelope {
+            Envelope::Publication { channel, data: Some(data) } => (Kind::Publication, channel, data, 0),
+            Envelope::Publication { channel, data: None } => (Kind::PublicationWithoutData, channel, "", 0),
+            Envelope::Interest { channel, generation, wanted: true } => (Kind::InterestOn, channel, "", generation),
+            Envelope::Interest { channel, generation, wanted: false } => (Kind::InterestOff, channel, "", generation),
+            Envelope::InterestAcknowledged { channel, generation } => {
+                (Kind::InterestAcknowledged, channel, "", generation)
+            }
+        };
+        let bytes = |text: &str| u32::try_from(text.len()).expect("names and messages are bounded far below 4 GiB");
+        self.entries.push(Entry { kind, channel_bytes: bytes(channel), data_bytes: bytes(data), generation });
+        self.text.push_str(channel);
+        self.text.push_str(data);
+    }
+
+    /// The envelopes, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Envelope<'_>> {
+        let mut rest = self.text.as_str();
+        self.entries.iter().map(move |entry| {
+            let (channel, after) = rest.split_at(entry.channel_bytes as usize);
+            let (data, after) = after.split_at(entry.data_bytes as usize);
+            rest = after;
+            let generation = entry.generation;
+            match entry.kind {
+                Kind::Publication => Envelope::Publication { channel, data: Some(data) },
+                Kind::PublicationWithoutData => Envelope::Publication { channel, data: None },
+                Kind::InterestOn => Envelope::Interest { channel, generation, wanted: true },
+                Kind::InterestOff => Envelope::Interest { channel, generation, wanted: false },
+                Kind::InterestAcknowledged => Envelope::InterestAcknowledged { channel, generation },
+            }
+        })
+    }
+
+    /// How many envelopes it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Memory it stands for, against the lane's high-water mark.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len() + self.entries.len() * size_of::<Entry>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_gives_back_what_was_pushed_in_order() {
+        let envelopes = [
+            Envelope::Interest { channel: "a", generation: 7, wanted: true },
+            Envelope::Publication { channel: "a", data: Some("{\"x\":1}") },
+            Envelope::Publication { channel: "ünï", data: None },
+            Envelope::InterestAcknowledged { channel: "", generation: u64::MAX },
+            Envelope::Interest { channel: "a", generation: 8, wanted: false },
+        ];
+        let mut batch = Batch::default();
+        assert!(batch.is_empty());
+        envelopes.into_iter().for_each(|envelope| batch.push(envelope));
+        assert_eq!(batch.len(), 5);
+        assert_eq!(batch.iter().collect::<Vec<_>>(), envelopes);
+    }
+}

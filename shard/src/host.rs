@@ -1,0 +1,260 @@
+//! The application as the shard sees it: one statically dispatched trait, called in place, so that an action that
+//! finishes at once costs no queue, no task and no copy. What the application wants in turn is a [`Command`].
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+
+use codec::http::request::Head;
+use codec::message::RawJson;
+use codec::websocket::{Opcode, encode};
+
+use crate::{ConnectionId, Ticket};
+
+/// Who is calling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The connection, on this shard.
+    pub connection: ConnectionId,
+    /// Where it comes from.
+    pub address: SocketAddr,
+}
+
+/// What the path of an upgrade opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The SocketCluster protocol.
+    SocketCluster,
+    /// A raw WebSocket whose messages go to [`Host::message`] with this index.
+    Raw(u16),
+}
+
+/// Why and with which code a connection ends. Clients decide by the code whether to come back: see `protocol.md`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disconnect {
+    /// WebSocket close code; 1006 when the connection was lost without one.
+    pub code: u16,
+    /// Reason, at most 123 bytes reach the wire.
+    pub reason: Cow<'static, str>,
+}
+
+impl Disconnect {
+    /// A disconnect with a fixed reason.
+    #[must_use]
+    pub const fn new(code: u16, reason: &'static str) -> Self {
+        Self { code, reason: Cow::Borrowed(reason) }
+    }
+}
+
+/// A hook's refusal: the error that the client gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// A JSON object with at least `name` and `message`, or a JSON string; valid JSON.
+    pub error: Box<str>,
+    /// For a refused connect: the close code. 4008 by default; 4500 and above tell clients not to come back.
+    pub code: u16,
+}
+
+/// A hook's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Allow,
+    /// Answer with this error, do nothing.
+    Refuse(Refusal),
+    /// [`Command::Verdict`] with the same ticket will tell. The connection's later messages wait for it.
+    Pending,
+}
+
+/// An action call.
+#[derive(Clone, Copy, Debug)]
+pub struct Invocation<'a> {
+    /// Its id, for [`Invoked::Pending`].
+    pub ticket: Ticket,
+    /// Who calls.
+    pub peer: Peer,
+    /// The action's name.
+    pub action: &'a str,
+    /// The argument.
+    pub data: Option<RawJson<'a>>,
+    /// Whether the caller waits for an answer.
+    pub wants_reply: bool,
+}
+
+/// How a call went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invoked {
+    /// The [`Reply`] is filled in.
+    Ready,
+    /// [`Command::Reply`] will bring it.
+    Pending,
+    /// There is no such action.
+    Unknown,
+}
+
+/// An action's answer: nothing, a JSON value or an error. The buffer is reused from call to call.
+#[derive(Debug, Default)]
+pub struct Reply {
+    json: Vec<u8>,
+    kind: ReplyKind,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum ReplyKind {
+    #[default]
+    Empty,
+    Data,
+    Error,
+}
+
+impl Reply {
+    /// Makes it an answer without data.
+    pub fn set_empty(&mut self) {
+        self.json.clear();
+        self.kind = ReplyKind::Empty;
+    }
+
+    /// Makes it an answer with data; write one valid JSON value into the returned buffer.
+    pub fn set_data(&mut self) -> &mut Vec<u8> {
+        self.json.clear();
+        self.kind = ReplyKind::Data;
+        &mut self.json
+    }
+
+    /// Makes it an error; write a JSON object with `name` and `message`, or a JSON string, into the returned buffer.
+    pub fn set_error(&mut self) -> &mut Vec<u8> {
+        self.json.clear();
+        self.kind = ReplyKind::Error;
+        &mut self.json
+    }
+
+    /// `Ok(data)` or `Err(error)`. A buffer that is not UTF-8 counts as `null`: serialisers never write one.
+    pub fn outcome(&self) -> Result<Option<RawJson<'_>>, RawJson<'_>> {
+        let json = std::str::from_utf8(&self.json).map_or(RawJson::NULL, RawJson::from_validated);
+        match self.kind {
+            ReplyKind::Empty => Ok(None),
+            ReplyKind::Data => Ok(Some(json)),
+            ReplyKind::Error => Err(json),
+        }
+    }
+}
+
+/// A message on a raw WebSocket route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RawMessage<'a> {
+    /// Valid UTF-8.
+    Text(&'a str),
+    /// Anything.
+    Binary(&'a [u8]),
+}
+
+/// Where a raw route's handler writes its answers: straight into the turn's arena, as frames.
+#[derive(Debug)]
+pub struct RawReplies<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl<'a> RawReplies<'a> {
+    pub(crate) const fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out }
+    }
+
+    /// Queues one message to the peer.
+    pub fn send(&mut self, message: RawMessage<'_>) {
+        match message {
+            RawMessage::Text(text) => encode::frame(self.out, Opcode::Text, text.as_bytes()),
+            RawMessage::Binary(bytes) => encode::frame(self.out, Opcode::Binary, bytes),
+        }
+    }
+}
+
+/// What the application asks of its shard, from actions, hooks and tasks.
+#[derive(Debug)]
+pub enum Command {
+    /// Answers a pending call. Unknown tickets (late, cancelled) are ignored.
+    Reply {
+        /// The call.
+        ticket: Ticket,
+        /// Its answer.
+        reply: Reply,
+    },
+    /// Answers a pending hook.
+    Verdict {
+        /// The hook's call.
+        ticket: Ticket,
+        /// `Err` refuses.
+        verdict: Result<(), Refusal>,
+    },
+    /// Publishes to a channel, on every shard.
+    Publish {
+        /// The channel.
+        channel: Box<str>,
+        /// The payload, valid JSON.
+        data: Option<Box<str>>,
+    },
+    /// Sends one event to one SocketCluster connection.
+    Emit {
+        /// To whom.
+        connection: ConnectionId,
+        /// The event's name.
+        event: Box<str>,
+        /// Its payload, valid JSON.
+        data: Option<Box<str>>,
+    },
+    /// Sends one message to one raw WebSocket connection.
+    Send {
+        /// To whom.
+        connection: ConnectionId,
+        /// `Ok` text, `Err` binary.
+        payload: Result<Box<str>, Box<[u8]>>,
+    },
+    /// Ends a subscription from the server's side.
+    KickOut {
+        /// Whose.
+        connection: ConnectionId,
+        /// Of which channel.
+        channel: Box<str>,
+        /// What the client is told.
+        message: Box<str>,
+    },
+    /// Ends a connection.
+    Disconnect {
+        /// Which.
+        connection: ConnectionId,
+        /// Code and reason.
+        disconnect: Disconnect,
+    },
+}
+
+/// The application, on one shard.
+pub trait Host {
+    /// What an upgrade of this path opens; `None` is 404.
+    fn route(&mut self, path: &str) -> Option<Route>;
+
+    /// Answers a plain HTTP request with exactly one response, by `codec::http::response`.
+    fn request(&mut self, peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>);
+
+    /// A connection wants in: after the handshake of its protocol, before its answer.
+    fn connect(&mut self, ticket: Ticket, peer: Peer, route: Route) -> Verdict;
+
+    /// A connection that was let in is gone. Called exactly once for each.
+    fn disconnect(&mut self, peer: Peer, disconnect: &Disconnect);
+
+    /// A client calls an action.
+    fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked;
+
+    /// A client wants to subscribe.
+    fn subscribe(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict;
+
+    /// A client wants to publish.
+    fn publish(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict;
+
+    /// A message on a raw route.
+    fn message(&mut self, peer: Peer, route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>);
+
+    /// The next command that the application queued, in order. Drained after every call into the application, before
+    /// the answer of that call is written.
+    fn poll_command(&mut self) -> Option<Command>;
+
+    /// Nobody waits for this ticket any more (deadline, disconnect): drop its work.
+    fn cancel(&mut self, ticket: Ticket);
+}

@@ -1,0 +1,82 @@
+//! Every bound of a shard, with its unit, default and arithmetic. Each is a flag of the server; none is a constant in
+//! the logic.
+
+use std::time::Duration;
+
+use codec::websocket;
+
+/// What happens to publications for a subscriber whose outbox is above its high-water mark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SlowConsumer {
+    /// They are queued until `outbox_bytes_max`, then the subscriber is disconnected with 1013.
+    #[default]
+    Close,
+    /// New ones are dropped and counted until it has caught up.
+    Drop,
+}
+
+/// The limits of one shard.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections of this shard; more are closed at once. Default 1,000,000: about 1 GB of ours.
+    pub connections_max: usize,
+    /// Bytes of an HTTP request head. 16 KiB: what Node and nginx accept.
+    pub head_bytes_max: usize,
+    /// Bytes of one WebSocket message and how many fragments it may have.
+    pub websocket: websocket::Limits,
+    /// Subscriptions of one connection. 1,000: SocketCluster's `socketChannelLimit`.
+    pub subscriptions_per_connection_max: usize,
+    /// Channels with local subscribers on this shard. 1,000,000: about 200 MB of table.
+    pub channels_max: usize,
+    /// Pending calls of one connection; more are answered with `busy`. 100: a page that has more waits on itself.
+    pub calls_per_connection_max: usize,
+    /// How long an action may take before its caller gets a time-out. 10 s: the clients' `ackTimeout`.
+    pub call_timeout: Duration,
+    /// Queued bytes of one connection above which its socket is not read. 256 KiB: two messages of the largest size.
+    pub outbox_high_water_mark: usize,
+    /// Queued bytes of one connection at which it counts as a slow consumer. 1 MiB.
+    pub outbox_bytes_max: usize,
+    /// What then happens to publications.
+    pub slow_consumer: SlowConsumer,
+    /// How long the head of an outbox may stay unsent: 30 s without progress ends the connection.
+    pub send_timeout: Duration,
+    /// From accept to the end of the protocol's handshake. 10 s: SocketCluster's `handshakeTimeout`.
+    pub handshake_timeout: Duration,
+    /// Between pings. 8 s: SocketCluster's `pingInterval`.
+    pub ping_interval: Duration,
+    /// Silence after which a peer counts as gone. 20 s: SocketCluster's `pingTimeout`.
+    pub ping_timeout: Duration,
+    /// From our close frame to the end of the TCP connection. 5 s.
+    pub close_timeout: Duration,
+    /// An HTTP connection without a request. 60 s, longer than the usual proxy's.
+    pub idle_timeout: Duration,
+    /// Bytes queued for one peer shard above which publishers to it are not read. 8 MiB: some milliseconds of mesh.
+    pub lane_high_water_mark: usize,
+    /// Connections told to leave per pass at shutdown. 1,000: about a millisecond of sends.
+    pub drain_connections_per_turn: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 1_000_000,
+            head_bytes_max: 16 << 10,
+            websocket: websocket::Limits::default(),
+            subscriptions_per_connection_max: 1_000,
+            channels_max: 1_000_000,
+            calls_per_connection_max: 100,
+            call_timeout: Duration::from_secs(10),
+            outbox_high_water_mark: 256 << 10,
+            outbox_bytes_max: 1 << 20,
+            slow_consumer: SlowConsumer::Close,
+            send_timeout: Duration::from_secs(30),
+            handshake_timeout: Duration::from_secs(10),
+            ping_interval: Duration::from_secs(8),
+            ping_timeout: Duration::from_secs(20),
+            close_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(60),
+            lane_high_water_mark: 8 << 20,
+            drain_connections_per_turn: 1_000,
+        }
+    }
+}

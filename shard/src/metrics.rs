@@ -1,0 +1,44 @@
+//! A shard's counters: plain integers, read by whoever drives the shard.
+
+/// What has happened on one shard since it started. Gauges say so; everything else only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Connections accepted.
+    pub connections_accepted: u64,
+    /// Connections refused because `connections_max` was reached.
+    pub connections_refused: u64,
+    /// Connections closed.
+    pub connections_closed: u64,
+    /// Protocol messages received.
+    pub messages_received: u64,
+    /// Text that no protocol message could be made of; ignored.
+    pub messages_unknown: u64,
+    /// Connections ended for breaking a wire protocol.
+    pub protocol_errors: u64,
+    /// HTTP requests answered.
+    pub requests: u64,
+    /// Action calls.
+    pub calls: u64,
+    /// Calls refused because the connection had `calls_per_connection_max` pending.
+    pub calls_busy: u64,
+    /// Calls that missed `call_timeout`.
+    pub calls_timed_out: u64,
+    /// Publications accepted from clients and from the application.
+    pub publications: u64,
+    /// Publications that came over the mesh.
+    pub publications_from_peers: u64,
+    /// Copies of publications queued to local subscribers.
+    pub deliveries: u64,
+    /// Copies not queued because of a slow consumer.
+    pub deliveries_dropped: u64,
+    /// Connections ended as slow consumers.
+    pub slow_consumers: u64,
+    /// Subscriptions refused by a limit.
+    pub subscriptions_refused: u64,
+    /// Connections ended by a time-out: handshake, heartbeat, send, idle.
+    pub timeouts: u64,
+    /// Times a socket was not read because of its outbox, the mesh or a pending hook.
+    pub pauses: u64,
+    /// Sends that went short and were queued.
+    pub sends_short: u64,
+}
