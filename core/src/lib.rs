@@ -1,1 +1,9 @@
-//! SocketShard.
+//! SocketShard: a realtime application server, thread-per-core and shared-nothing, on io_uring.
+//!
+//! An application is a set of actions and hooks in an [`App`](prelude); [`Server`] reads the command line and runs one
+//! copy of it on each CPU. This crate is the outer wall: sockets, executors, the application's API, the command line.
+//! What the bytes mean is `codec`'s business and what follows from them is `shard`'s; neither is repeated here.
+
+mod config;
+
+pub use config::{Limits, LogFormat, LogLevel, LogSettings, RingSettings, Settings, SlowConsumer, WebSocketLimits};

@@ -1,0 +1,118 @@
+//! The settings of a server, complete and in machine units. It holds values only: parsing them is the flags' business,
+//! judging them together is `check`'s, and nothing in here reads the environment.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use shard::Limits;
+
+/// Everything a server can be told before it starts. Each field has a flag; `Default` is the flags' defaults.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to accept connections; never empty. Every shard listens on every one of them.
+    pub listen: Vec<SocketAddr>,
+    /// How many shards to run. `None`: one per CPU of `cpus`.
+    pub shards: Option<usize>,
+    /// The CPUs to run on. `None`: every CPU this process may use.
+    pub cpus: Option<Vec<usize>>,
+    /// Whether each shard's thread is bound to its CPU.
+    pub pin: bool,
+    /// Connections the kernel may hold for one listener before they are accepted.
+    pub backlog: u32,
+    /// The limits of each shard.
+    pub limits: Limits,
+    /// The size of each shard's io_uring and of its receive buffers.
+    pub ring: RingSettings,
+    /// Batches that may be under way from one shard to another before the sender keeps them.
+    pub lane_capacity: usize,
+    /// Between two sweeps of deadlines and heartbeats, and between two visits to glommio's reactor.
+    pub tick: Duration,
+    /// From the first signal to the end of the process at the latest.
+    pub drain: Duration,
+    /// What the application calls itself in the logs.
+    pub app_name: String,
+    /// What is logged and how.
+    pub log: LogSettings,
+}
+
+/// The sizes of one shard's io_uring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RingSettings {
+    /// Submission queue entries, a power of two; the completion queue has four times as many.
+    pub entries: u32,
+    /// Receive buffers, a power of two: no fewer than the sockets that are ready at once in one pass.
+    pub receive_buffers: u16,
+    /// Bytes of one receive buffer.
+    pub receive_buffer_bytes: u32,
+}
+
+/// What is logged and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least severe level that is written.
+    pub level: LogLevel,
+    /// The shape of a line.
+    pub format: LogFormat,
+}
+
+/// Severity, with the numbers 0 to 4 that SocketStream used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// 0: nothing.
+    Off,
+    /// 1: what failed.
+    Error,
+    /// 2: what will fail if it goes on.
+    Warn,
+    /// 3: starts, stops, and what an operator acts on.
+    Info,
+    /// 4: what a developer of the application asks.
+    Debug,
+    /// Only by name: what a developer of the server asks.
+    Trace,
+}
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line, for machines.
+    Json,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PORT)],
+            shards: None,
+            cpus: None,
+            pin: true,
+            backlog: 4096,
+            limits: Limits::default(),
+            ring: RingSettings::default(),
+            lane_capacity: 64,
+            tick: Duration::from_millis(50),
+            drain: Duration::from_secs(10),
+            app_name: "socketshard".to_owned(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Default for RingSettings {
+    fn default() -> Self {
+        // 128 × 32 KiB = 4 MiB per shard: more buffers than sockets that are ready in one pass, each large enough that
+        // a 16-message burst of 1 KiB is one receive.
+        Self { entries: 4096, receive_buffers: 128, receive_buffer_bytes: 32 << 10 }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { level: LogLevel::Info, format: LogFormat::Text }
+    }
+}
+
+/// The port of the seeds.
+pub(crate) const PORT: u16 = 8000;
