@@ -1,0 +1,250 @@
+//! Bytes to messages. A frame that lies whole in the input is unmasked, checked and yielded where it lies: no copy, no
+//! allocation. Only what is incomplete when the input ends is kept, boxed, until it is whole; an idle decoder is 16
+//! bytes.
+
+use super::close;
+use super::error::WebSocketError;
+use super::header::{Header, Opcode, Role};
+use super::mask::unmask;
+use super::partial::Partial;
+use std::ops::Range;
+
+/// Bounds on what a peer may make a decoder hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest message, over all its frames.
+    pub message_bytes_max: usize,
+    /// The most frames of one message.
+    pub fragments_max: u32,
+}
+
+impl Default for Limits {
+    /// 128 KiB: a chat message is under 1, a 100 KB payload in its envelope fits. 1,024 frames: such a message in
+    /// pieces of 128 bytes, which is smaller than any sender cuts.
+    fn default() -> Self {
+        Self { message_bytes_max: 128 * 1024, fragments_max: 1024 }
+    }
+}
+
+/// One whole message or control frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// UTF-8 text.
+    Text(&'a str),
+    /// Bytes.
+    Binary(&'a [u8]),
+    /// A question whether we are there: to be answered by a pong with the same payload.
+    Ping(&'a [u8]),
+    /// The answer to a ping, or unasked.
+    Pong(&'a [u8]),
+    /// The end of the conversation, perhaps with a code and a reason: to be answered by a close frame.
+    Close(Option<(u16, &'a str)>),
+}
+
+/// The decoding state of one connection.
+pub struct Decoder {
+    partial: Option<Box<Partial>>,
+    role: Role,
+    /// A close frame was read, or an error reported: whatever follows is dropped.
+    has_ended: bool,
+}
+
+const _: () = assert!(size_of::<Decoder>() <= 16, "every idle connection holds one");
+
+impl Decoder {
+    /// A decoder for our side of a fresh connection.
+    #[must_use]
+    pub const fn new(role: Role) -> Self {
+        Self { partial: None, role, has_ended: false }
+    }
+
+    /// Whether no frame or message is incomplete.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.partial.is_none()
+    }
+
+    /// The memory held for an incomplete frame or message.
+    #[must_use]
+    pub fn partial_bytes(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.memory_bytes())
+    }
+
+    /// Drops what is held and whatever may follow.
+    fn end(&mut self) {
+        self.partial = None;
+        self.has_ended = true;
+    }
+
+    /// Frees the room for incomplete things when there are none left.
+    fn release_empty(&mut self) {
+        if self.partial.as_ref().is_some_and(|partial| partial.is_empty()) {
+            self.partial = None;
+        }
+    }
+
+    /// Decodes what was received. The messages lie in `input`, which is overwritten.
+    #[inline]
+    pub fn decode<'a>(&'a mut self, input: &'a mut [u8], limits: &Limits) -> Messages<'a> {
+        Messages { decoder: self, input, at: 0, limits: *limits, finished: Vec::new() }
+    }
+}
+
+/// The messages in one piece of input, lent one after the other. When `next` has returned none, all input is consumed:
+/// what was incomplete is kept in the decoder.
+pub struct Messages<'a> {
+    decoder: &'a mut Decoder,
+    input: &'a mut [u8],
+    at: usize,
+    limits: Limits,
+    /// The payload of the message lent last, if it came in several pieces.
+    finished: Vec<u8>,
+}
+
+/// Where the next message was found.
+enum Step {
+    /// Not yet anywhere.
+    Nothing,
+    /// In the input.
+    InPlace(Opcode, Range<usize>),
+    /// In `finished`.
+    Held(Opcode),
+}
+
+impl Messages<'_> {
+    /// The next message. After an error, and after a close frame, there is none.
+    #[inline]
+    #[expect(clippy::should_implement_trait, reason = "lends what it holds, which the trait cannot")]
+    pub fn next(&mut self) -> Option<Result<Message<'_>, WebSocketError>> {
+        if self.decoder.has_ended {
+            return None;
+        }
+        let (opcode, payload) = match self.step() {
+            Ok(Step::Nothing) => return None,
+            Ok(Step::InPlace(opcode, range)) => (opcode, &self.input[range]),
+            Ok(Step::Held(opcode)) => (opcode, &self.finished[..]),
+            Err(error) => {
+                self.decoder.end();
+                return Some(Err(error));
+            }
+        };
+        let message = read(opcode, payload);
+        if matches!(message, Err(_) | Ok(Message::Close(_))) {
+            self.decoder.end();
+        }
+        Some(message)
+    }
+
+    /// The input that was not looked at yet. A caller that stops early keeps it and passes it again later, before any
+    /// other input. After an error or a close frame there is none.
+    #[must_use]
+    pub fn rest(&self) -> &[u8] {
+        if self.decoder.has_ended { &[] } else { &self.input[self.at..] }
+    }
+
+    /// Finds the next message, consuming input up to its end.
+    #[inline]
+    fn step(&mut self) -> Result<Step, WebSocketError> {
+        if self.decoder.partial.is_some() {
+            return self.step_held();
+        }
+        let rest = &mut self.input[self.at..];
+        let Some(header) = Header::parse(rest, self.decoder.role)? else {
+            return if rest.is_empty() { Ok(Step::Nothing) } else { self.step_held() };
+        };
+        check(&header, None, &self.limits)?;
+        match in_place(&header, &mut rest[header.bytes..]) {
+            Some(length) => Ok(self.lend(header.opcode, header.bytes, length)),
+            None => self.step_held(),
+        }
+    }
+
+    /// As `step`, where something is incomplete.
+    #[cold]
+    fn step_held(&mut self) -> Result<Step, WebSocketError> {
+        loop {
+            let partial = self.decoder.partial.get_or_insert_default();
+            if !partial.is_in_frame() {
+                let rest = &mut self.input[self.at..];
+                let (header, taken) = partial.take_header(rest, self.decoder.role)?;
+                let Some(header) = header else {
+                    self.at += taken;
+                    return Ok(Step::Nothing);
+                };
+                check(&header, partial.unfinished(), &self.limits)?;
+                if let Some(length) = in_place(&header, &mut rest[taken..]) {
+                    self.decoder.release_empty();
+                    return Ok(self.lend(header.opcode, taken, length));
+                }
+                self.at += taken;
+                partial.begin(&header);
+            }
+            let (taken, finished) = partial.take_payload(&mut self.input[self.at..])?;
+            self.at += taken;
+            if let Some((opcode, payload)) = finished {
+                self.finished = payload;
+                self.decoder.release_empty();
+                return Ok(Step::Held(opcode));
+            }
+            if partial.is_in_frame() {
+                return Ok(Step::Nothing);
+            }
+        }
+    }
+
+    /// Consumes a header and the payload behind it, and says where that is.
+    #[inline]
+    fn lend(&mut self, opcode: Opcode, header_bytes: usize, payload_bytes: usize) -> Step {
+        let start = self.at + header_bytes;
+        self.at = start + payload_bytes;
+        Step::InPlace(opcode, start..self.at)
+    }
+}
+
+/// Judges a header by what came before it: the length and the number of frames of an unfinished message.
+#[inline]
+fn check(header: &Header, unfinished: Option<(usize, u32)>, limits: &Limits) -> Result<(), WebSocketError> {
+    if header.opcode.is_control() {
+        return Ok(());
+    }
+    let (bytes, fragments) = match (header.opcode, unfinished) {
+        (Opcode::Continuation, None) => return Err(WebSocketError::UnexpectedContinuation),
+        (Opcode::Continuation, Some(unfinished)) => unfinished,
+        (_, Some(_)) => return Err(WebSocketError::UnfinishedMessage),
+        (_, None) => (0, 0),
+    };
+    // The header's length is below 2^63 and a message's in memory too: their sum cannot overflow.
+    if bytes as u64 + header.payload_bytes > limits.message_bytes_max as u64 {
+        return Err(WebSocketError::MessageTooLarge);
+    }
+    if fragments > 0 && fragments >= limits.fragments_max {
+        return Err(WebSocketError::TooManyFragments);
+    }
+    Ok(())
+}
+
+/// Unmasks a frame that is a whole message and lies whole at the beginning of `rest`, and returns its length.
+#[inline]
+fn in_place(header: &Header, rest: &mut [u8]) -> Option<usize> {
+    if !header.is_final || header.opcode == Opcode::Continuation || header.payload_bytes > rest.len() as u64 {
+        return None;
+    }
+    let length = usize::try_from(header.payload_bytes).ok()?;
+    unmask(&mut rest[..length], header.key);
+    Some(length)
+}
+
+/// Reads a whole message's payload.
+#[inline]
+fn read(opcode: Opcode, payload: &[u8]) -> Result<Message<'_>, WebSocketError> {
+    match opcode {
+        Opcode::Text => match simdutf8::basic::from_utf8(payload) {
+            Ok(text) => Ok(Message::Text(text)),
+            Err(_) => Err(WebSocketError::InvalidUtf8),
+        },
+        Opcode::Binary | Opcode::Continuation => Ok(Message::Binary(payload)),
+        Opcode::Ping => Ok(Message::Ping(payload)),
+        Opcode::Pong => Ok(Message::Pong(payload)),
+        Opcode::Close => close::parse(payload).map(Message::Close),
+    }
+}

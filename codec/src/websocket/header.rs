@@ -1,0 +1,137 @@
+//! The header of one frame (RFC 6455 section 5.2): 2 to 14 bytes. A violation is reported as soon as the byte that
+//! shows it is there, so that however the bytes arrive, the verdict is the same.
+
+use super::error::WebSocketError;
+
+/// Which side of the connection we are: a server demands masked frames, a client demands unmasked ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// We accepted the connection.
+    Server,
+    /// We opened the connection.
+    Client,
+}
+
+/// The kind of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Opcode {
+    /// More of the message before it.
+    Continuation = 0x0,
+    /// UTF-8 text.
+    Text = 0x1,
+    /// Bytes.
+    Binary = 0x2,
+    /// The end of the conversation.
+    Close = 0x8,
+    /// A question whether the peer is there.
+    Ping = 0x9,
+    /// The answer to it.
+    Pong = 0xa,
+}
+
+impl Opcode {
+    /// Whether frames of this kind may stand between the fragments of a message.
+    #[must_use]
+    pub const fn is_control(self) -> bool {
+        matches!(self, Self::Close | Self::Ping | Self::Pong)
+    }
+}
+
+/// The longest header: 2 bytes, 8 of length, 4 of key.
+pub(super) const HEADER_BYTES_MAX: usize = 14;
+
+/// The most that a control frame may carry.
+const CONTROL_BYTES_MAX: u8 = 125;
+
+/// A parsed header.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Header {
+    pub(super) is_final: bool,
+    pub(super) opcode: Opcode,
+    pub(super) payload_bytes: u64,
+    /// All zeroes where there is no mask, which changes nothing.
+    pub(super) key: [u8; 4],
+    /// Its own length.
+    pub(super) bytes: usize,
+}
+
+impl Header {
+    /// Parses the header that begins `bytes`; none while it is incomplete and nothing in it is wrong yet.
+    #[inline]
+    pub(super) fn parse(bytes: &[u8], role: Role) -> Result<Option<Self>, WebSocketError> {
+        let [first, after @ ..] = bytes else {
+            return Ok(None);
+        };
+        let is_final = first & 0x80 != 0;
+        let opcode = opcode(*first)?;
+        if opcode.is_control() && !is_final {
+            return Err(WebSocketError::FragmentedControl);
+        }
+        let [second, after @ ..] = after else {
+            return Ok(None);
+        };
+        let is_masked = second & 0x80 != 0;
+        match role {
+            Role::Server if !is_masked => return Err(WebSocketError::Unmasked),
+            Role::Client if is_masked => return Err(WebSocketError::Masked),
+            Role::Server | Role::Client => {}
+        }
+        let short = second & 0x7f;
+        if opcode.is_control() && short > CONTROL_BYTES_MAX {
+            return Err(WebSocketError::OversizeControl);
+        }
+        let Some((payload_bytes, length_bytes)) = length(short, after)? else {
+            return Ok(None);
+        };
+        let bytes = 2 + length_bytes;
+        let header = Self { is_final, opcode, payload_bytes, key: [0; 4], bytes };
+        if !is_masked {
+            return Ok(Some(header));
+        }
+        match after[length_bytes..].first_chunk() {
+            Some(key) => Ok(Some(Self { key: *key, bytes: bytes + 4, ..header })),
+            None => Ok(None),
+        }
+    }
+}
+
+/// The kind of frame that the first byte says.
+#[inline]
+fn opcode(first: u8) -> Result<Opcode, WebSocketError> {
+    if first & 0x70 != 0 {
+        return Err(WebSocketError::ReservedBits);
+    }
+    match first & 0x0f {
+        0x0 => Ok(Opcode::Continuation),
+        0x1 => Ok(Opcode::Text),
+        0x2 => Ok(Opcode::Binary),
+        0x8 => Ok(Opcode::Close),
+        0x9 => Ok(Opcode::Ping),
+        0xa => Ok(Opcode::Pong),
+        _ => Err(WebSocketError::UnknownOpcode),
+    }
+}
+
+/// The payload's length and how many bytes it took beside the seven bits; none while those are incomplete.
+#[inline]
+fn length(short: u8, after: &[u8]) -> Result<Option<(u64, usize)>, WebSocketError> {
+    match short {
+        126 => match after.first_chunk::<2>() {
+            Some(bytes) => match u16::from_be_bytes(*bytes) {
+                0..126 => Err(WebSocketError::NonMinimalLength),
+                length => Ok(Some((u64::from(length), 2))),
+            },
+            None => Ok(None),
+        },
+        127 => match after.first_chunk::<8>() {
+            Some(bytes) => match u64::from_be_bytes(*bytes) {
+                0..0x1_0000 => Err(WebSocketError::NonMinimalLength),
+                0x8000_0000_0000_0000.. => Err(WebSocketError::LengthTooLarge),
+                length => Ok(Some((length, 8))),
+            },
+            None => Ok(None),
+        },
+        _ => Ok(Some((u64::from(short), 0))),
+    }
+}
