@@ -130,4 +130,8 @@ pub enum Operation {
     Subscribe,
     Unsubscribe,
     Publish,
+    /// The token is not a string.
+    Authenticate,
+    /// The action's name breaks the rules for names.
+    Invoke,
 }

@@ -1,0 +1,334 @@
+//! Validates a JSON text and finds where its values lie. simd-json judges the whole text on a scratch copy, which it
+//! rewrites (escapes are resolved in place); the offsets that its first stage found then give every value's span in the
+//! original. It never recurses, never builds a value and never lets a byte through that simd-json did not accept.
+
+use std::fmt;
+
+use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
+
+use super::string::replace_lone_surrogates;
+use crate::message::RawJson;
+
+/// What a text may demand of a scanner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JsonLimits {
+    /// Deepest nesting of arrays and objects.
+    pub depth_max: usize,
+}
+
+impl Default for JsonLimits {
+    /// 64 levels: ten times what a message of ours needs, and below what any consumer's recursive parser stands.
+    fn default() -> Self {
+        Self { depth_max: 64 }
+    }
+}
+
+/// Why a text is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonError {
+    /// It is not JSON (RFC 8259), or it has a number beyond the range of a double.
+    Syntax {
+        /// The byte at which that was noticed, 0 where it is not known.
+        at: usize,
+    },
+    /// It nests deeper than the limit.
+    TooDeep {
+        /// The limit that it exceeds.
+        depth_max: usize,
+    },
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax { at } => write!(formatter, "invalid JSON near byte {at}"),
+            Self::TooDeep { depth_max } => write!(formatter, "JSON nested deeper than {depth_max} levels"),
+        }
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+/// Reusable memory for scanning, one per shard. Nothing in it outlives a message.
+pub struct Scanner {
+    limits: JsonLimits,
+    /// The copy that simd-json rewrites.
+    scratch: Vec<u8>,
+    /// A second copy for the rare text with lone surrogates; empty otherwise.
+    repaired: Vec<u8>,
+    buffers: Buffers,
+    /// The emptied tape between two texts, kept for its allocation.
+    tape: Tape<'static>,
+}
+
+impl fmt::Debug for Scanner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Scanner").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Scanner {
+    /// A scanner that has not allocated for any text yet.
+    #[must_use]
+    pub fn new(limits: JsonLimits) -> Self {
+        Self {
+            limits,
+            scratch: Vec::new(),
+            repaired: Vec::new(),
+            buffers: Buffers::with_max_depth(0, limits.depth_max),
+            tape: Tape(Vec::new()),
+        }
+    }
+
+    /// Validates `text` as one JSON value, with whitespace around it allowed and nothing else.
+    ///
+    /// # Errors
+    /// The text is not JSON, or nests too deep. The cost is linear in its length in any case, and no stack is used.
+    pub fn scan<'a>(&'a mut self, text: &'a str) -> Result<Document<'a>, JsonError> {
+        self.shrink();
+        self.scratch.clear();
+        self.scratch.extend_from_slice(text.as_bytes());
+        let mut tape = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
+        let mut outcome = simd_json::fill_tape(&mut self.scratch, &mut self.buffers, &mut tape);
+        if let Err(error) = &outcome
+            && matches!(error.error(), ErrorType::InvalidUnicodeCodepoint | ErrorType::InvalidUtf8)
+        {
+            self.repaired.extend_from_slice(text.as_bytes());
+            replace_lone_surrogates(&mut self.repaired);
+            tape = tape.reset();
+            outcome = simd_json::fill_tape(&mut self.repaired, &mut self.buffers, &mut tape);
+        }
+        match outcome {
+            Ok(()) => Ok(Document { text, structurals: self.buffers.structural_indexes(), tape, home: &mut self.tape }),
+            Err(error) => {
+                self.tape = tape.reset();
+                Err(match error.error() {
+                    ErrorType::DepthLimitExceeded => JsonError::TooDeep { depth_max: self.limits.depth_max },
+                    _ => JsonError::Syntax { at: error.index() },
+                })
+            }
+        }
+    }
+
+    /// Memory that the last text left behind, as far as it can be known: simd-json's own copies of the input are as
+    /// long as ours, and its offsets are four bytes each.
+    #[must_use]
+    pub fn retained_bytes(&self) -> usize {
+        let copies = self.scratch.capacity() * 3 + self.repaired.capacity();
+        copies + self.buffers.structural_indexes().len() * 4 + self.tape.0.capacity() * size_of::<Node<'static>>()
+    }
+
+    /// A text costs up to 31 times its length while it is looked at (three copies, 4 bytes of offset and 24 of tape for
+    /// each byte, were all of them brackets), so 128 KiB cost 4 MiB; what is kept for the next one is bounded here.
+    fn shrink(&mut self) {
+        if self.retained_bytes() > RETAINED_BYTES_MAX {
+            *self = Self::new(self.limits);
+        }
+        self.repaired.clear();
+    }
+}
+
+/// Kept between two texts: what ordinary texts of up to some 100 KiB need, so that only bracket-dense or really large
+/// ones pay for allocating anew.
+const RETAINED_BYTES_MAX: usize = 1024 * 1024;
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Kind {
+    Null,
+    Boolean,
+    Number,
+    String,
+    Array,
+    Object,
+}
+
+/// A validated text.
+#[derive(Debug)]
+pub struct Document<'a> {
+    text: &'a str,
+    /// Offsets of each `{ } [ ] : ,` outside strings and of the first byte of each string, number and literal.
+    structurals: &'a [u32],
+    tape: Tape<'a>,
+    home: &'a mut Tape<'static>,
+}
+
+impl Drop for Document<'_> {
+    fn drop(&mut self) {
+        *self.home = std::mem::replace(&mut self.tape, Tape(Vec::new())).reset();
+    }
+}
+
+impl<'a> Document<'a> {
+    /// The outermost value.
+    #[must_use]
+    pub fn root(&self) -> Value<'_, 'a> {
+        let after = Position { node: self.tape.0.len(), structural: self.structurals.len() };
+        Value { document: self, position: Position { node: 0, structural: 0 }, after }
+    }
+
+    /// The value at a position that an earlier value named.
+    pub(crate) fn value(&self, position: Position) -> Value<'_, 'a> {
+        Value { document: self, position, after: self.after(position) }
+    }
+
+    /// Where the value's neighbour to the right would be: on the tape behind all nodes of this value, among the
+    /// structurals on the comma or bracket that follows it.
+    fn after(&self, value: Position) -> Position {
+        let nodes = &self.tape.0[value.node..];
+        let count = match nodes[0] {
+            Node::Object { count, .. } | Node::Array { count, .. } => count,
+            Node::String(_) | Node::Static(_) => 0,
+        };
+        let structurals: usize = nodes[..=count].iter().map(|node| own_structurals(*node)).sum();
+        Position { node: value.node + count + 1, structural: value.structural + structurals }
+    }
+
+    fn offset(&self, structural: usize) -> usize {
+        self.structurals.get(structural).map_or(self.text.len(), |&offset| offset as usize)
+    }
+}
+
+/// How many structurals a node has of its own: its first byte, and for a container the closing bracket, the commas
+/// between its elements and the colons of its members.
+const fn own_structurals(node: Node<'_>) -> usize {
+    match node {
+        Node::Object { len: 0, .. } | Node::Array { len: 0, .. } => 2,
+        Node::Object { len, .. } => 2 * len + 1,
+        Node::Array { len, .. } => len + 1,
+        Node::String(_) | Node::Static(_) => 1,
+    }
+}
+
+/// The same value on the tape and among the structurals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    node: usize,
+    structural: usize,
+}
+
+/// One value of a document.
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'d, 'a> {
+    document: &'d Document<'a>,
+    position: Position,
+    /// Its neighbour on the tape; among the structurals the comma or bracket behind it.
+    after: Position,
+}
+
+impl<'d, 'a> Value<'d, 'a> {
+    /// What it is.
+    #[must_use]
+    pub fn kind(self) -> Kind {
+        match self.node() {
+            Node::String(_) => Kind::String,
+            Node::Object { .. } => Kind::Object,
+            Node::Array { .. } => Kind::Array,
+            Node::Static(StaticNode::Null) => Kind::Null,
+            Node::Static(StaticNode::Bool(_)) => Kind::Boolean,
+            Node::Static(_) => Kind::Number,
+        }
+    }
+
+    /// The text of a string, escapes resolved.
+    #[must_use]
+    pub fn as_str(self) -> Option<&'a str> {
+        match self.node() {
+            Node::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A number that is a non-negative integer as written (no sign, fraction or exponent).
+    #[must_use]
+    pub fn as_u64(self) -> Option<u64> {
+        match self.node() {
+            Node::Static(StaticNode::U64(number)) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The value of `true` or `false`.
+    #[must_use]
+    pub fn as_bool(self) -> Option<bool> {
+        match self.node() {
+            Node::Static(StaticNode::Bool(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The source text, byte for byte, without the whitespace around it.
+    #[must_use]
+    pub fn raw(self) -> RawJson<'a> {
+        let text = self.document.text;
+        let start = self.document.offset(self.position.structural);
+        let mut end = self.document.offset(self.after.structural);
+        // Every value has a byte that is no whitespace, so the loop ends inside it.
+        while matches!(text.as_bytes()[end - 1], b' ' | b'\t' | b'\n' | b'\r') {
+            end -= 1;
+        }
+        RawJson::from_validated(&text[start..end])
+    }
+
+    /// The members of an object in order, duplicates included; none for another kind.
+    #[must_use]
+    pub fn members(self) -> Members<'d, 'a> {
+        let remaining = match self.node() {
+            Node::Object { len, .. } => len,
+            _ => 0,
+        };
+        Members { document: self.document, next: self.first_element(), remaining }
+    }
+
+    /// How many elements an array has; 0 for another kind.
+    #[must_use]
+    pub fn element_count(self) -> usize {
+        match self.node() {
+            Node::Array { len, .. } => len,
+            _ => 0,
+        }
+    }
+
+    /// Where it lies, for asking the document for it again.
+    pub(crate) const fn position(self) -> Position {
+        self.position
+    }
+
+    /// Where the first element of an array that has one lies.
+    pub(crate) const fn first_element(self) -> Position {
+        Position { node: self.position.node + 1, structural: self.position.structural + 1 }
+    }
+
+    /// Where the next element of the same array lies, if there is one.
+    pub(crate) const fn next_element(self) -> Position {
+        Position { node: self.after.node, structural: self.after.structural + 1 }
+    }
+
+    fn node(self) -> Node<'a> {
+        self.document.tape.0[self.position.node]
+    }
+}
+
+/// Iterates over an object's members.
+#[derive(Clone, Debug)]
+pub struct Members<'d, 'a> {
+    document: &'d Document<'a>,
+    next: Position,
+    remaining: usize,
+}
+
+impl<'d, 'a> Iterator for Members<'d, 'a> {
+    type Item = (&'a str, Value<'d, 'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.remaining = self.remaining.checked_sub(1)?;
+        let Node::String(key) = self.document.tape.0[self.next.node] else {
+            unreachable!("simd-json accepts only strings as keys");
+        };
+        // On the tape the value follows its key, among the structurals a colon lies between them.
+        let value = self.document.value(Position { node: self.next.node + 1, structural: self.next.structural + 2 });
+        self.next = value.next_element();
+        Some((key, value))
+    }
+}

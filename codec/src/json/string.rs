@@ -1,0 +1,149 @@
+//! JSON strings: written as `JSON.stringify` writes them, read as `JSON.parse` reads them. It never judges what the
+//! text says and allocates only for a string that has escapes.
+
+use std::borrow::Cow;
+
+use crate::message::RawJson;
+
+/// Appends `text` as a JSON string, quotes included, with the same escapes that `JSON.stringify` chooses.
+pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    write_escaped(out, text);
+    out.push(b'"');
+}
+
+/// The inside of a JSON string, so that one string can be written in several pieces.
+pub(crate) fn write_escaped(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    let mut written = 0;
+    while let Some(distance) = bytes[written..].iter().position(|&byte| ESCAPES[usize::from(byte)] != PLAIN) {
+        let at = written + distance;
+        out.extend_from_slice(&bytes[written..at]);
+        let byte = bytes[at];
+        match ESCAPES[usize::from(byte)] {
+            HEXADECIMAL => {
+                let digits = [HEX_DIGITS[usize::from(byte >> 4)], HEX_DIGITS[usize::from(byte & 15)]];
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digits[0], digits[1]]);
+            }
+            letter => out.extend_from_slice(&[b'\\', letter]),
+        }
+        written = at + 1;
+    }
+    out.extend_from_slice(&bytes[written..]);
+}
+
+/// The text that a JSON string stands for, or `None` for another kind of value. Half a surrogate pair (a lone
+/// `\uD83D`, which JavaScript strings can hold and UTF-8 cannot) reads as U+FFFD.
+#[must_use]
+pub fn unescape(raw: RawJson<'_>) -> Option<Cow<'_, str>> {
+    let inside = raw.as_str().strip_prefix('"')?.strip_suffix('"')?;
+    let Some(first) = inside.find('\\') else {
+        return Some(Cow::Borrowed(inside));
+    };
+    let mut text = String::with_capacity(inside.len());
+    text.push_str(&inside[..first]);
+    let mut rest = &inside[first..];
+    while let Some(escape) = rest.strip_prefix('\\') {
+        let letter = escape.chars().next()?;
+        rest = &escape[letter.len_utf8()..];
+        match letter {
+            '"' | '\\' | '/' => text.push(letter),
+            'b' => text.push('\u{8}'),
+            'f' => text.push('\u{C}'),
+            'n' => text.push('\n'),
+            'r' => text.push('\r'),
+            't' => text.push('\t'),
+            'u' => rest = unescape_unit(rest, &mut text)?,
+            _ => return None,
+        }
+        let plain = rest.find('\\').unwrap_or(rest.len());
+        text.push_str(&rest[..plain]);
+        rest = &rest[plain..];
+    }
+    Some(Cow::Owned(text))
+}
+
+/// Reads the digits after `\u`, and the second half of the pair where they are the first half of one; gives the rest.
+fn unescape_unit<'a>(digits: &'a str, text: &mut String) -> Option<&'a str> {
+    let unit = four_digits(digits.as_bytes())?;
+    let rest = &digits[4..];
+    if is_high_surrogate(unit)
+        && let Some(second) = rest.strip_prefix("\\u")
+        && let Some(low) = four_digits(second.as_bytes())
+        && is_low_surrogate(low)
+    {
+        let code = 0x1_0000 + ((u32::from(unit) - 0xD800) << 10) + (u32::from(low) - 0xDC00);
+        text.push(char::from_u32(code).expect("a whole surrogate pair is a character (RFC 8259, section 7)"));
+        return Some(&second[4..]);
+    }
+    text.push(char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER));
+    Some(rest)
+}
+
+/// Overwrites every lone surrogate escape with that of U+FFFD, which has the same length, so that a parser which
+/// produces UTF-8 accepts the text and every other byte stays where it is.
+pub(super) fn replace_lone_surrogates(bytes: &mut [u8]) {
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at] != b'\\' {
+            at += 1;
+            continue;
+        }
+        let Some(unit) = escaped_unit(&bytes[at..]) else {
+            at += 2;
+            continue;
+        };
+        if is_high_surrogate(unit) && escaped_unit(&bytes[at + 6..]).is_some_and(is_low_surrogate) {
+            at += 12;
+            continue;
+        }
+        if is_high_surrogate(unit) || is_low_surrogate(unit) {
+            bytes[at..at + 6].copy_from_slice(b"\\ufffd");
+        }
+        at += 6;
+    }
+}
+
+fn escaped_unit(bytes: &[u8]) -> Option<u16> {
+    four_digits(bytes.strip_prefix(b"\\u")?)
+}
+
+fn four_digits(bytes: &[u8]) -> Option<u16> {
+    let digits = bytes.get(..4)?;
+    digits.iter().try_fold(0, |unit: u16, &byte| {
+        let digit = char::from(byte).to_digit(16)?;
+        Some((unit << 4) | u16::try_from(digit).expect("a hexadecimal digit is below 16"))
+    })
+}
+
+const fn is_high_surrogate(unit: u16) -> bool {
+    matches!(unit, 0xD800..=0xDBFF)
+}
+
+const fn is_low_surrogate(unit: u16) -> bool {
+    matches!(unit, 0xDC00..=0xDFFF)
+}
+
+const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// Marks of the table below: written as it is; written as `\u00xx`; every other entry is the letter after `\`.
+const PLAIN: u8 = 0;
+const HEXADECIMAL: u8 = b'u';
+
+const ESCAPES: [u8; 256] = {
+    let mut table = [PLAIN; 256];
+    let mut control = 0;
+    while control < 0x20 {
+        table[control] = HEXADECIMAL;
+        control += 1;
+    }
+    table[0x08] = b'b';
+    table[0x09] = b't';
+    table[0x0A] = b'n';
+    table[0x0C] = b'f';
+    table[0x0D] = b'r';
+    table[b'"' as usize] = b'"';
+    table[b'\\' as usize] = b'\\';
+    table
+};

@@ -1,0 +1,134 @@
+//! The rules for names that a peer chooses: channels and actions. A name is checked once, where it enters, and is
+//! plain text ever after. It never gives a meaning to any name: `toString`, `__proto__` and `constructor` are names
+//! like all others.
+
+use std::fmt;
+
+/// Longest channel name. Anything that describes its subject fits in a file name's 255 bytes, and 1,000 subscriptions
+/// with the longest names cost a connection 255 KB at most.
+pub const CHANNEL_NAME_BYTES_MAX: usize = 255;
+
+/// Longest action name, by the same reasoning: a path of files and a function.
+pub const ACTION_NAME_BYTES_MAX: usize = 255;
+
+/// How long names may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameLimits {
+    /// Longest channel name.
+    pub channel_name_bytes_max: usize,
+    /// Longest action name.
+    pub action_name_bytes_max: usize,
+}
+
+impl Default for NameLimits {
+    fn default() -> Self {
+        Self { channel_name_bytes_max: CHANNEL_NAME_BYTES_MAX, action_name_bytes_max: ACTION_NAME_BYTES_MAX }
+    }
+}
+
+impl NameLimits {
+    /// Is this text a channel name?
+    ///
+    /// # Errors
+    /// Says which rule it breaks.
+    pub fn check_channel(&self, name: &str) -> Result<(), NameError> {
+        check(name, self.channel_name_bytes_max)
+    }
+
+    /// Is this text an action name?
+    ///
+    /// # Errors
+    /// Says which rule it breaks.
+    pub fn check_action(&self, name: &str) -> Result<(), NameError> {
+        check(name, self.action_name_bytes_max)
+    }
+}
+
+/// Why a text is not a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameError {
+    /// It has no characters.
+    Empty,
+    /// It has more bytes than the limit.
+    TooLong {
+        /// The limit that it exceeds.
+        name_bytes_max: usize,
+    },
+    /// It has a control character (U+0000..U+001F, U+007F..U+009F), which no log or terminal shows unharmed.
+    ControlCharacter,
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => formatter.write_str("name is empty"),
+            Self::TooLong { name_bytes_max } => write!(formatter, "name is longer than {name_bytes_max} bytes"),
+            Self::ControlCharacter => formatter.write_str("name has a control character"),
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+fn check(name: &str, name_bytes_max: usize) -> Result<(), NameError> {
+    if name.is_empty() {
+        return Err(NameError::Empty);
+    }
+    if name.len() > name_bytes_max {
+        return Err(NameError::TooLong { name_bytes_max });
+    }
+    if has_control_character(name.as_bytes()) {
+        return Err(NameError::ControlCharacter);
+    }
+    Ok(())
+}
+
+/// In UTF-8 the C0 controls and DEL are single bytes and the C1 controls are C2 80..C2 9F, so bytes are enough; and a
+/// loop without an early exit is one that the compiler turns into vector code.
+fn has_control_character(name: &[u8]) -> bool {
+    let ascii = name.iter().fold(false, |found, &byte| found | (byte < 0x20) | (byte == 0x7F));
+    let c1 = name.windows(2).fold(false, |found, pair| found | ((pair[0] == 0xC2) & (pair[1] < 0xA0)));
+    ascii | c1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_names_pass() {
+        let limits = NameLimits::default();
+        for name in ["news", "a", "Grüße", "🚀", "user/7#x", " spaced name ", "toString", "__proto__", "constructor"]
+        {
+            assert_eq!(limits.check_channel(name), Ok(()), "{name}");
+            assert_eq!(limits.check_action(name), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_empty_name_is_refused() {
+        assert_eq!(NameLimits::default().check_channel(""), Err(NameError::Empty));
+    }
+
+    #[test]
+    fn the_longest_name_passes_and_one_byte_more_does_not() {
+        let limits = NameLimits { channel_name_bytes_max: 8, action_name_bytes_max: 4 };
+        assert_eq!(limits.check_channel("12345678"), Ok(()));
+        assert_eq!(limits.check_channel("123456789"), Err(NameError::TooLong { name_bytes_max: 8 }));
+        assert_eq!(limits.check_action("12345"), Err(NameError::TooLong { name_bytes_max: 4 }));
+        // Bytes, not characters.
+        assert_eq!(limits.check_action("äöü"), Err(NameError::TooLong { name_bytes_max: 4 }));
+    }
+
+    #[test]
+    fn control_characters_are_refused_and_nothing_else_is() {
+        let limits = NameLimits::default();
+        for code in (0..0x3000).chain(0xD7F0..0xD800).chain(0xE000..0xE010).chain(0x1_F600..0x1_F610) {
+            let character = char::from_u32(code).expect("no surrogate in these ranges");
+            let refused = limits.check_channel(&format!("a{character}b")) == Err(NameError::ControlCharacter);
+            assert_eq!(refused, character.is_control(), "U+{code:04X}");
+            let alone = limits.check_channel(&character.to_string()).is_err();
+            assert_eq!(alone, character.is_control(), "U+{code:04X} alone");
+        }
+    }
+}

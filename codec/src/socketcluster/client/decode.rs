@@ -1,0 +1,173 @@
+//! Server to client: one WebSocket message to the messages in it. It never trusts the server: the same scanner with the
+//! same bounds as in the other direction judges the text.
+
+use std::borrow::Cow;
+
+use super::super::packet::{Id, Packet, Packets, member};
+use super::super::{DecodeError, Dialect, Limits};
+use crate::json::{Scanner, Value};
+use crate::message::{CallId, RawJson};
+
+/// One protocol message from a server.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ServerMessage<'a> {
+    /// A heartbeat, to be answered with the pong of the same dialect.
+    Ping(Dialect),
+    /// Answers a call.
+    Reply {
+        /// The id of the call.
+        call: CallId<'a>,
+        /// `Ok(data)` or `Err(error)`.
+        outcome: Result<Option<RawJson<'a>>, RawJson<'a>>,
+        /// The `data` that old servers add to an error.
+        error_data: Option<RawJson<'a>>,
+    },
+    /// A publication to a channel.
+    Publication {
+        /// The channel's name.
+        channel: Cow<'a, str>,
+        /// The payload; absent differs from `null`.
+        data: Option<RawJson<'a>>,
+    },
+    /// The server ended a subscription.
+    KickOut {
+        /// The channel's name.
+        channel: Cow<'a, str>,
+        /// Why.
+        message: Option<Cow<'a, str>>,
+    },
+    /// A token to keep.
+    SetAuthToken {
+        /// The token.
+        token: Cow<'a, str>,
+        /// Where the confirmation goes, if one is wanted.
+        call: Option<CallId<'a>>,
+    },
+    /// The token is to be forgotten.
+    RemoveAuthToken {
+        /// Where the confirmation goes, if one is wanted.
+        call: Option<CallId<'a>>,
+    },
+    /// The server is about to close (versions before 2).
+    Disconnect {
+        /// Close code; absent where it is no number below 65,536.
+        code: Option<u16>,
+        /// Reason text.
+        reason: Option<Cow<'a, str>>,
+    },
+    /// An event of the application.
+    Event {
+        /// Its name.
+        name: Cow<'a, str>,
+        /// The argument; absent differs from `null`.
+        data: Option<RawJson<'a>>,
+        /// Where the answer goes, if one is wanted.
+        call: Option<CallId<'a>>,
+    },
+    /// Nothing this protocol knows.
+    Unknown,
+}
+
+/// Decodes what servers send, for any number of connections one after the other.
+#[derive(Debug)]
+pub struct Decoder {
+    limits: Limits,
+    scanner: Scanner,
+}
+
+impl Decoder {
+    /// A decoder that has not allocated yet.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, scanner: Scanner::new(limits.json) }
+    }
+
+    /// One WebSocket text message to its messages in order.
+    ///
+    /// # Errors
+    /// The text cannot be of this protocol.
+    pub fn decode<'a>(&'a mut self, text: &'a str) -> Result<ServerMessages<'a>, DecodeError> {
+        let source = match Dialect::of_ping(text) {
+            Some(dialect) => Source::Ping(Some(dialect)),
+            None => Source::Packets(Packets::scan(&mut self.scanner, text, self.limits.batch_messages_max)?),
+        };
+        Ok(ServerMessages { call_id_bytes_max: self.limits.call_id_bytes_max, source })
+    }
+}
+
+/// The messages in one WebSocket message, in order.
+#[derive(Debug)]
+pub struct ServerMessages<'a> {
+    call_id_bytes_max: usize,
+    source: Source<'a>,
+}
+
+#[derive(Debug)]
+enum Source<'a> {
+    Ping(Option<Dialect>),
+    Packets(Packets<'a>),
+}
+
+impl<'a> Iterator for ServerMessages<'a> {
+    type Item = ServerMessage<'a>;
+
+    fn next(&mut self) -> Option<ServerMessage<'a>> {
+        match &mut self.source {
+            Source::Ping(dialect) => dialect.take().map(ServerMessage::Ping),
+            Source::Packets(packets) => packets.next(|object| message(object, self.call_id_bytes_max)),
+        }
+    }
+}
+
+/// What one packet says. A protocol event without what it is about means nothing.
+fn message<'a>(object: Value<'_, 'a>, call_id_bytes_max: usize) -> ServerMessage<'a> {
+    let packet = Packet::read(object, call_id_bytes_max);
+    let call = match packet.call {
+        Some(Id::TooLong) => return ServerMessage::Unknown,
+        Some(Id::Good(call)) => Some(call),
+        None => None,
+    };
+    let message = match packet.event {
+        Some("#publish") => publication(&packet),
+        Some("#kickOut") => text(&packet, "channel")
+            .map(|channel| ServerMessage::KickOut { channel, message: text(&packet, "message") }),
+        Some("#setAuthToken") => text(&packet, "token").map(|token| ServerMessage::SetAuthToken { token, call }),
+        Some("#removeAuthToken") => Some(ServerMessage::RemoveAuthToken { call }),
+        Some("#disconnect") => Some(disconnect(&packet)),
+        Some("") => None,
+        Some(name) => Some(ServerMessage::Event { name: Cow::Borrowed(name), data: packet.data.map(Value::raw), call }),
+        None => reply(&packet),
+    };
+    message.unwrap_or(ServerMessage::Unknown)
+}
+
+fn publication<'a>(packet: &Packet<'_, 'a>) -> Option<ServerMessage<'a>> {
+    let (mut channel, mut data) = (None, None);
+    for (key, value) in packet.data?.members() {
+        match key {
+            "channel" => channel = value.as_str(),
+            "data" => data = Some(value),
+            _ => {}
+        }
+    }
+    Some(ServerMessage::Publication { channel: Cow::Borrowed(channel?), data: data.map(Value::raw) })
+}
+
+fn disconnect<'a>(packet: &Packet<'_, 'a>) -> ServerMessage<'a> {
+    let code = packet.data.and_then(|data| member(data, "code")).and_then(Value::as_u64);
+    ServerMessage::Disconnect { code: code.and_then(|code| u16::try_from(code).ok()), reason: text(packet, "data") }
+}
+
+fn reply<'a>(packet: &Packet<'_, 'a>) -> Option<ServerMessage<'a>> {
+    let Some(Id::Good(call)) = packet.reply else {
+        return None;
+    };
+    let outcome = packet.outcome();
+    let error_data = packet.data.filter(|_| outcome.is_err()).map(Value::raw);
+    Some(ServerMessage::Reply { call, outcome, error_data })
+}
+
+/// The string under this key of the packet's data.
+fn text<'a>(packet: &Packet<'_, 'a>, name: &str) -> Option<Cow<'a, str>> {
+    member(packet.data?, name)?.as_str().map(Cow::Borrowed)
+}

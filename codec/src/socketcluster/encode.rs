@@ -1,0 +1,210 @@
+//! Server to client: each function appends the JSON text of one packet. It never writes a WebSocket header, never
+//! copies a payload more than once and never allocates beyond the growth of `out`.
+
+use super::errors::WireError;
+use crate::json::write_string;
+use crate::message::{CallId, RawJson};
+
+/// The answer to a call. Absent data stays absent: to the caller that is `undefined`, not `null`.
+pub fn reply(out: &mut Vec<u8>, call: CallId<'_>, data: Option<RawJson<'_>>) {
+    out.extend_from_slice(b"{\"rid\":");
+    out.extend_from_slice(call.as_str().as_bytes());
+    write_field(out, b",\"data\":", data);
+    out.push(b'}');
+}
+
+/// The answer to a call that failed; `error` is an error object, or a string where an application sends a bare one.
+pub fn reply_error(out: &mut Vec<u8>, call: CallId<'_>, error: RawJson<'_>) {
+    reply_error_with_data(out, call, error, None);
+}
+
+/// As [`reply_error`], with the `data` that servers up to version 1 could add.
+pub fn reply_error_with_data(out: &mut Vec<u8>, call: CallId<'_>, error: RawJson<'_>, data: Option<RawJson<'_>>) {
+    write_error_start(out, call);
+    out.extend_from_slice(error.as_str().as_bytes());
+    write_field(out, b",\"data\":", data);
+    out.push(b'}');
+}
+
+/// The answer to a call that failed in one of the ways that have a fixed text.
+pub fn reply_wire_error(out: &mut Vec<u8>, call: CallId<'_>, error: &WireError<'_>) {
+    write_error_start(out, call);
+    error.write(out);
+    out.push(b'}');
+}
+
+/// An error object: `{"message":…,"name":…}` and any further properties.
+pub fn error_object(out: &mut Vec<u8>, name: &str, message: &str, extra: &[(&str, RawJson<'_>)]) {
+    out.extend_from_slice(b"{\"message\":");
+    write_string(out, message);
+    out.extend_from_slice(b",\"name\":");
+    write_string(out, name);
+    for (key, value) in extra {
+        out.push(b',');
+        write_string(out, key);
+        out.push(b':');
+        out.extend_from_slice(value.as_str().as_bytes());
+    }
+    out.push(b'}');
+}
+
+/// The answer that opens the session. `auth_error` says what was wrong with the token that came with the handshake.
+pub fn handshake_reply(
+    out: &mut Vec<u8>,
+    call: CallId<'_>,
+    id: &str,
+    ping_timeout_ms: u32,
+    is_authenticated: bool,
+    auth_error: Option<RawJson<'_>>,
+) {
+    out.extend_from_slice(b"{\"rid\":");
+    out.extend_from_slice(call.as_str().as_bytes());
+    out.extend_from_slice(b",\"data\":{\"id\":");
+    write_string(out, id);
+    out.extend_from_slice(b",\"pingTimeout\":");
+    write_decimal(out, u64::from(ping_timeout_ms));
+    write_field(out, b",\"authError\":", auth_error);
+    out.extend_from_slice(if is_authenticated {
+        b",\"isAuthenticated\":true}}"
+    } else {
+        b",\"isAuthenticated\":false}}"
+    });
+}
+
+/// The refusal of a handshake. Version 2 clients read the close code from `error.statusCode`, older ones from
+/// `data.code`; the connection is to be closed with the same code. `error` is an error object, which gets the code as
+/// its last property, or a string, which becomes the message of one.
+pub fn handshake_refusal(out: &mut Vec<u8>, call: CallId<'_>, error: RawJson<'_>, code: u16) {
+    write_error_start(out, call);
+    match error.as_str().strip_prefix('{').and_then(|text| text.strip_suffix('}')) {
+        Some(properties) => {
+            let properties = properties.trim_end_matches([' ', '\t', '\n', '\r']);
+            out.push(b'{');
+            out.extend_from_slice(properties.as_bytes());
+            if !properties.is_empty() {
+                out.push(b',');
+            }
+        }
+        None => {
+            out.extend_from_slice(b"{\"message\":");
+            out.extend_from_slice(error.as_str().as_bytes());
+            out.extend_from_slice(b",\"name\":\"Error\",");
+        }
+    }
+    out.extend_from_slice(b"\"statusCode\":");
+    write_decimal(out, u64::from(code));
+    out.extend_from_slice(b"},\"data\":{\"code\":");
+    write_decimal(out, u64::from(code));
+    out.extend_from_slice(b"}}");
+}
+
+/// The answer to `#authenticate`: good, or good but refused with a reason.
+pub fn authenticate_reply(out: &mut Vec<u8>, call: CallId<'_>, auth_error: Option<RawJson<'_>>) {
+    out.extend_from_slice(b"{\"rid\":");
+    out.extend_from_slice(call.as_str().as_bytes());
+    let flag: &[u8] = if auth_error.is_some() { b"false" } else { b"true" };
+    out.extend_from_slice(b",\"data\":{\"isAuthenticated\":");
+    out.extend_from_slice(flag);
+    write_field(out, b",\"authError\":", auth_error.or(Some(RawJson::NULL)));
+    out.extend_from_slice(b"}}");
+}
+
+/// A publication to a subscriber.
+pub fn publication(out: &mut Vec<u8>, channel: &str, data: Option<RawJson<'_>>) {
+    out.reserve(publication_length_hint(channel, data));
+    out.extend_from_slice(b"{\"event\":\"#publish\",\"data\":{\"channel\":");
+    write_string(out, channel);
+    write_field(out, b",\"data\":", data);
+    out.extend_from_slice(b"}}");
+}
+
+/// How long [`publication`] will be, short only by the escapes in the channel's name.
+#[must_use]
+pub fn publication_length_hint(channel: &str, data: Option<RawJson<'_>>) -> usize {
+    let payload = data.map_or(0, |data| ",\"data\":".len() + data.as_str().len());
+    "{\"event\":\"#publish\",\"data\":{\"channel\":\"\"}}".len() + channel.len() + payload
+}
+
+/// Tells a client that the server ended its subscription.
+pub fn kick_out(out: &mut Vec<u8>, channel: &str, message: &str) {
+    out.extend_from_slice(b"{\"event\":\"#kickOut\",\"data\":{\"channel\":");
+    write_string(out, channel);
+    out.extend_from_slice(b",\"message\":");
+    write_string(out, message);
+    out.extend_from_slice(b"}}");
+}
+
+/// An event that wants no answer.
+pub fn event(out: &mut Vec<u8>, name: &str, data: Option<RawJson<'_>>) {
+    out.extend_from_slice(b"{\"event\":");
+    write_string(out, name);
+    write_field(out, b",\"data\":", data);
+    out.push(b'}');
+}
+
+/// A call of the server to a client, which answers with `call`.
+pub fn invoke(out: &mut Vec<u8>, name: &str, data: Option<RawJson<'_>>, call: u64) {
+    out.extend_from_slice(b"{\"event\":");
+    write_string(out, name);
+    out.extend_from_slice(b",\"cid\":");
+    write_decimal(out, call);
+    write_field(out, b",\"data\":", data);
+    out.push(b'}');
+}
+
+/// Gives the client a token to keep; with a call id the client confirms.
+pub fn set_auth_token(out: &mut Vec<u8>, token: &str, call: Option<u64>) {
+    out.extend_from_slice(b"{\"event\":\"#setAuthToken\"");
+    if let Some(call) = call {
+        out.extend_from_slice(b",\"cid\":");
+        write_decimal(out, call);
+    }
+    out.extend_from_slice(b",\"data\":{\"token\":");
+    write_string(out, token);
+    out.extend_from_slice(b"}}");
+}
+
+/// Takes the client's token away.
+pub fn remove_auth_token(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"event\":\"#removeAuthToken\"}");
+}
+
+/// Says, in the dialects before version 2, why the connection is about to be closed: their close frames carry no reason.
+pub fn disconnect(out: &mut Vec<u8>, code: u16, reason: Option<&str>) {
+    out.extend_from_slice(b"{\"event\":\"#disconnect\",\"data\":{\"code\":");
+    write_decimal(out, u64::from(code));
+    if let Some(reason) = reason {
+        out.extend_from_slice(b",\"data\":");
+        write_string(out, reason);
+    }
+    out.extend_from_slice(b"}}");
+}
+
+/// The text of a call id that we chose ourselves, for comparing it with what came back.
+pub fn write_decimal(out: &mut Vec<u8>, number: u64) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    let mut rest = number;
+    loop {
+        start -= 1;
+        digits[start] = b'0' + u8::try_from(rest % 10).expect("a decimal digit is below 10");
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+}
+
+fn write_error_start(out: &mut Vec<u8>, call: CallId<'_>) {
+    out.extend_from_slice(b"{\"rid\":");
+    out.extend_from_slice(call.as_str().as_bytes());
+    out.extend_from_slice(b",\"error\":");
+}
+
+fn write_field(out: &mut Vec<u8>, name: &[u8], value: Option<RawJson<'_>>) {
+    if let Some(value) = value {
+        out.extend_from_slice(name);
+        out.extend_from_slice(value.as_str().as_bytes());
+    }
+}
