@@ -1,0 +1,59 @@
+// One connection through socketcluster-client 14 and earlier: emitters and callbacks.
+'use strict';
+
+class CallbackClient {
+  constructor(library, port) {
+    this.disconnects = [];
+    this.connects = 0;
+    this.messages = [];
+    this.subscribed = new Map();
+    this.socket = library.connect({
+      hostname: '127.0.0.1',
+      port,
+      // Else a second client with equal options is the first one.
+      multiplex: false,
+      // Short, so that a reconnect is seen in tests; which codes reconnect at once is still the client's own rule.
+      autoReconnectOptions: { initialDelay: 50, randomness: 50, multiplier: 1, maxDelay: 100 },
+    });
+    this.socket.on('connect', () => { this.connects += 1; });
+    this.socket.on('disconnect', (code) => this.disconnects.push(code));
+    this.socket.on('connectAbort', (code) => this.disconnects.push(code));
+    this.socket.on('message', (message) => this.messages.push(message));
+    this.socket.on('error', () => {});
+  }
+
+  invoke(action, data) {
+    return new Promise((resolve, reject) => {
+      this.socket.emit(action, data, (error, answer) => (error ? reject(error) : resolve(answer)));
+    });
+  }
+
+  publish(channel, data) {
+    return new Promise((resolve, reject) => {
+      this.socket.publish(channel, data, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  // Counts each completed subscription, the ones after a reconnect too.
+  subscribe(name, handler, options) {
+    const channel = this.socket.subscribe(name, options);
+    this.subscribed.set(name, 0);
+    channel.on('subscribe', () => this.subscribed.set(name, this.subscribed.get(name) + 1));
+    channel.watch(handler);
+  }
+
+  unsubscribe(name) {
+    this.socket.unsubscribe(name);
+  }
+
+  // Only subscriptions can be batched by these clients, by an option of the channel.
+  batch(act) {
+    return act({ batch: true });
+  }
+
+  close() {
+    this.socket.disconnect();
+  }
+}
+
+module.exports = { CallbackClient };

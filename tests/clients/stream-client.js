@@ -1,0 +1,60 @@
+// One connection through socketcluster-client 15 and later: streams and promises.
+'use strict';
+
+class StreamClient {
+  constructor(library, port) {
+    this.disconnects = [];
+    this.connects = 0;
+    this.messages = [];
+    this.subscribed = new Map();
+    this.socket = library.create({
+      hostname: '127.0.0.1',
+      port,
+      // Short, so that a reconnect is seen in tests; which codes reconnect at once is still the client's own rule.
+      autoReconnectOptions: { initialDelay: 50, randomness: 50, multiplier: 1, maxDelay: 100 },
+    });
+    this.each(this.socket.listener('connect'), () => { this.connects += 1; });
+    this.each(this.socket.listener('disconnect'), ({ code }) => this.disconnects.push(code));
+    this.each(this.socket.listener('connectAbort'), ({ code }) => this.disconnects.push(code));
+    this.each(this.socket.listener('message'), ({ message }) => this.messages.push(message));
+    this.each(this.socket.listener('error'), () => {});
+  }
+
+  async each(stream, handler) {
+    for await (const item of stream) handler(item);
+  }
+
+  invoke(action, data) {
+    return this.socket.invoke(action, data);
+  }
+
+  publish(channel, data) {
+    return this.socket.invokePublish(channel, data);
+  }
+
+  // Counts each completed subscription, the ones after a reconnect too.
+  subscribe(name, handler, options) {
+    const channel = this.socket.subscribe(name, options);
+    this.subscribed.set(name, 0);
+    this.each(channel.listener('subscribe'), () => this.subscribed.set(name, this.subscribed.get(name) + 1));
+    this.each(channel, handler);
+  }
+
+  unsubscribe(name) {
+    this.socket.unsubscribe(name);
+  }
+
+  // Everything that `act` sends leaves as one array frame.
+  batch(act) {
+    this.socket.startBatch();
+    const result = act();
+    this.socket.flushBatch();
+    return result;
+  }
+
+  close() {
+    this.socket.disconnect();
+  }
+}
+
+module.exports = { StreamClient };
