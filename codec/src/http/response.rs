@@ -157,6 +157,9 @@ pub fn parse<'a>(
     let (Some(status), Some(minor_version)) = (response.code, response.version) else {
         return Err(HttpError::Syntax);
     };
+    if status < 100 {
+        return Err(HttpError::Syntax);
+    }
     let headers = Headers::new(response.headers);
     let content_length = content_length(headers)?;
     let reason = response.reason.unwrap_or_default();
