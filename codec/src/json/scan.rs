@@ -164,55 +164,77 @@ impl<'a> Document<'a> {
     /// The outermost value.
     #[must_use]
     pub fn root(&self) -> Value<'_, 'a> {
-        let after = Position { node: self.tape.0.len(), structural: self.structurals.len() };
-        Value { document: self, position: Position { node: 0, structural: 0 }, after }
+        Value { document: self, start: Position { node: 0, structural: 0 }, after: self.end() }
     }
 
-    /// The value at a position that an earlier value named.
-    pub(crate) fn value(&self, position: Position) -> Value<'_, 'a> {
-        Value { document: self, position, after: self.after(position) }
+    /// The element of the outermost array that lies at this position.
+    pub(crate) fn element(&self, start: Position, remaining: usize) -> Value<'_, 'a> {
+        let after = self.after(start, self.end(), remaining);
+        Value { document: self, start, after }
     }
 
-    /// Where the value's neighbour to the right would be: on the tape behind all nodes of this value, among the
-    /// structurals on the comma or bracket that follows it.
-    fn after(&self, value: Position) -> Position {
-        let nodes = &self.tape.0[value.node..];
-        let count = match nodes[0] {
-            Node::Object { count, .. } | Node::Array { count, .. } => count,
-            Node::String(_) | Node::Static(_) => 0,
+    fn end(&self) -> Position {
+        Position { node: narrow(self.tape.0.len()), structural: narrow(self.structurals.len()) }
+    }
+
+    /// Where the neighbour to the right of the value at `start` would be: on the tape behind all its nodes, among the
+    /// structurals on the comma or bracket that follows it. `parent_after` is the same for the container around it and
+    /// `separators` the number of commas and colons that lie between the value and the container's closing bracket.
+    ///
+    /// How far that is on the tape is written there; among the structurals it has to be added up from the nodes, those
+    /// of the value or those that follow it in the container. The shorter side is taken, so that a large payload, which
+    /// has next to nothing behind it, costs nothing.
+    fn after(&self, start: Position, parent_after: Position, separators: usize) -> Position {
+        let nodes = &self.tape.0;
+        let node = match nodes[start.node as usize] {
+            Node::String(_) | Node::Static(_) => {
+                return Position { node: start.node + 1, structural: start.structural + 1 };
+            }
+            Node::Object { count, .. } | Node::Array { count, .. } => start.node as usize + count + 1,
         };
-        let structurals: usize = nodes[..=count].iter().map(|node| own_structurals(*node)).sum();
-        Position { node: value.node + count + 1, structural: value.structural + structurals }
+        let parent_after_node = parent_after.node as usize;
+        let structural = if parent_after_node - node < node - start.node as usize {
+            let behind = own_structurals(&nodes[node..parent_after_node]) + separators;
+            parent_after.structural as usize - 1 - behind
+        } else {
+            start.structural as usize + own_structurals(&nodes[start.node as usize..node])
+        };
+        Position { node: narrow(node), structural: narrow(structural) }
     }
 
-    fn offset(&self, structural: usize) -> usize {
-        self.structurals.get(structural).map_or(self.text.len(), |&offset| offset as usize)
+    fn offset(&self, structural: u32) -> usize {
+        self.structurals.get(structural as usize).map_or(self.text.len(), |&offset| offset as usize)
     }
 }
 
-/// How many structurals a node has of its own: its first byte, and for a container the closing bracket, the commas
-/// between its elements and the colons of its members.
-const fn own_structurals(node: Node<'_>) -> usize {
-    match node {
+fn narrow(index: usize) -> u32 {
+    u32::try_from(index).expect("simd-json refuses texts of 4 GiB, and no text has more structurals than bytes")
+}
+
+/// How many structurals these nodes have of their own: the first byte of each, and for a container the closing bracket,
+/// the commas between its elements and the colons of its members.
+fn own_structurals(nodes: &[Node<'_>]) -> usize {
+    let own = |node: &Node<'_>| match *node {
+        Node::String(_) | Node::Static(_) => 1,
         Node::Object { len: 0, .. } | Node::Array { len: 0, .. } => 2,
         Node::Object { len, .. } => 2 * len + 1,
         Node::Array { len, .. } => len + 1,
-        Node::String(_) | Node::Static(_) => 1,
-    }
+    };
+    nodes.iter().map(own).sum()
 }
 
-/// The same value on the tape and among the structurals.
+/// The same place on the tape and among the structurals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Position {
-    node: usize,
-    structural: usize,
+    node: u32,
+    structural: u32,
 }
 
 /// One value of a document.
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'d, 'a> {
     document: &'d Document<'a>,
-    position: Position,
+    start: Position,
     /// Its neighbour on the tape; among the structurals the comma or bracket behind it.
     after: Position,
 }
@@ -262,7 +284,7 @@ impl<'d, 'a> Value<'d, 'a> {
     #[must_use]
     pub fn raw(self) -> RawJson<'a> {
         let text = self.document.text;
-        let start = self.document.offset(self.position.structural);
+        let start = self.document.offset(self.start.structural);
         let mut end = self.document.offset(self.after.structural);
         // Every value has a byte that is no whitespace, so the loop ends inside it.
         while matches!(text.as_bytes()[end - 1], b' ' | b'\t' | b'\n' | b'\r') {
@@ -278,7 +300,7 @@ impl<'d, 'a> Value<'d, 'a> {
             Node::Object { len, .. } => len,
             _ => 0,
         };
-        Members { document: self.document, next: self.first_element(), remaining }
+        Members { document: self.document, next: self.first_element(), parent_after: self.after, remaining }
     }
 
     /// How many elements an array has; 0 for another kind.
@@ -290,14 +312,9 @@ impl<'d, 'a> Value<'d, 'a> {
         }
     }
 
-    /// Where it lies, for asking the document for it again.
-    pub(crate) const fn position(self) -> Position {
-        self.position
-    }
-
     /// Where the first element of an array that has one lies.
     pub(crate) const fn first_element(self) -> Position {
-        Position { node: self.position.node + 1, structural: self.position.structural + 1 }
+        Position { node: self.start.node + 1, structural: self.start.structural + 1 }
     }
 
     /// Where the next element of the same array lies, if there is one.
@@ -306,7 +323,7 @@ impl<'d, 'a> Value<'d, 'a> {
     }
 
     fn node(self) -> Node<'a> {
-        self.document.tape.0[self.position.node]
+        self.document.tape.0[self.start.node as usize]
     }
 }
 
@@ -315,6 +332,7 @@ impl<'d, 'a> Value<'d, 'a> {
 pub struct Members<'d, 'a> {
     document: &'d Document<'a>,
     next: Position,
+    parent_after: Position,
     remaining: usize,
 }
 
@@ -323,11 +341,14 @@ impl<'d, 'a> Iterator for Members<'d, 'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.remaining = self.remaining.checked_sub(1)?;
-        let Node::String(key) = self.document.tape.0[self.next.node] else {
+        let Node::String(key) = self.document.tape.0[self.next.node as usize] else {
             unreachable!("simd-json accepts only strings as keys");
         };
-        // On the tape the value follows its key, among the structurals a colon lies between them.
-        let value = self.document.value(Position { node: self.next.node + 1, structural: self.next.structural + 2 });
+        // On the tape the value follows its key, among the structurals a colon lies between them; each member that
+        // follows has a comma and a colon.
+        let start = Position { node: self.next.node + 1, structural: self.next.structural + 2 };
+        let after = self.document.after(start, self.parent_after, 2 * self.remaining);
+        let value = Value { document: self.document, start, after };
         self.next = value.next_element();
         Some((key, value))
     }

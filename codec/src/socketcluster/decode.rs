@@ -238,10 +238,9 @@ fn disconnect<'a>(packet: &Packet<'_, 'a>) -> ClientMessage<'a> {
 
 /// The code goes into our close frame, so that it has to be one which may stand there (RFC 6455, section 7.4).
 fn close_code(code: Option<u64>) -> u16 {
-    match code.and_then(|code| u16::try_from(code).ok()) {
-        Some(code @ (1000..=1003 | 1007..=1014 | 3000..=4999)) => code,
-        _ => 1000,
-    }
+    code.and_then(|code| u16::try_from(code).ok())
+        .filter(|code| matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999))
+        .unwrap_or(1000)
 }
 
 fn reply<'a>(packet: &Packet<'_, 'a>) -> ClientMessage<'a> {

@@ -9,7 +9,8 @@ use crate::message::{CallId, RawJson};
 #[derive(Debug)]
 pub(super) struct Packets<'a> {
     document: Document<'a>,
-    next: Position,
+    /// The next element; absent where the message is no array.
+    next: Option<Position>,
     remaining: usize,
 }
 
@@ -22,8 +23,8 @@ impl<'a> Packets<'a> {
         let document = scanner.scan(text).map_err(DecodeError::Json)?;
         let root = document.root();
         let (next, remaining) = match root.kind() {
-            Kind::Array => (root.first_element(), root.element_count()),
-            _ => (root.position(), 1),
+            Kind::Array => (Some(root.first_element()), root.element_count()),
+            _ => (None, 1),
         };
         if remaining > batch_messages_max {
             return Err(DecodeError::BatchTooLong { batch_messages_max });
@@ -38,9 +39,14 @@ impl<'a> Packets<'a> {
     /// Reads the next packet.
     pub(super) fn next<T>(&mut self, read: impl FnOnce(Value<'_, 'a>) -> T) -> Option<T> {
         self.remaining = self.remaining.checked_sub(1)?;
-        let value = self.document.value(self.next);
-        self.next = value.next_element();
-        Some(read(value))
+        Some(match &mut self.next {
+            None => read(self.document.root()),
+            Some(next) => {
+                let value = self.document.element(*next, self.remaining);
+                *next = value.next_element();
+                read(value)
+            }
+        })
     }
 }
 
