@@ -147,3 +147,55 @@ const ESCAPES: [u8; 256] = {
     table[b'\\' as usize] = b'\\';
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> String {
+        let mut out = Vec::new();
+        write_string(&mut out, text);
+        String::from_utf8(out).expect("JSON is text")
+    }
+
+    fn read(json: &str) -> Option<String> {
+        unescape(RawJson::from_validated(json)).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn strings_are_escaped_as_javascript_does() {
+        assert_eq!(written("plain é 🚀 \u{2028} \u{7F} /"), "\"plain é 🚀 \u{2028} \u{7F} /\"");
+        assert_eq!(written("\"\\\u{8}\u{C}\n\r\t"), r#""\"\\\b\f\n\r\t""#);
+        assert_eq!(written("\u{0}\u{1}\u{B}\u{1F}"), r#""\u0000\u0001\u000b\u001f""#);
+        assert_eq!(written(""), "\"\"");
+        assert_eq!(written("a\"b\"c"), r#""a\"b\"c""#);
+    }
+
+    #[test]
+    fn every_character_survives_being_written_and_read() {
+        let all: String = (0..0x3100).chain(0xFFF0..0x1_0010).filter_map(char::from_u32).collect();
+        let json = written(&all);
+        assert_eq!(json, serde_json::to_string(&all).expect("serialises"), "serde_json escapes as JavaScript does");
+        assert_eq!(read(&json).as_deref(), Some(all.as_str()));
+    }
+
+    #[test]
+    fn a_string_without_escapes_is_borrowed() {
+        assert!(matches!(unescape(RawJson::from_validated("\"news é\"")), Some(Cow::Borrowed("news é"))));
+        assert!(matches!(unescape(RawJson::from_validated("\"\"")), Some(Cow::Borrowed(""))));
+    }
+
+    #[test]
+    fn escapes_are_read_as_javascript_does() {
+        assert_eq!(read(r#""\"\\\/\b\f\n\r\tA""#).as_deref(), Some("\"\\/\u{8}\u{C}\n\r\tA"));
+        assert_eq!(read(r#""\uD83D\uDE80 \ud83d\ude80""#).as_deref(), Some("🚀 🚀"));
+        assert_eq!(read(r#""\ud83d x \ud83d\ud83d\ude80 \ude80""#).as_deref(), Some("\u{FFFD} x \u{FFFD}🚀 \u{FFFD}"));
+    }
+
+    #[test]
+    fn what_is_no_string_is_not_read() {
+        for json in ["null", "1", "[]", "{}", "true", "\"", "", "\"\\\"", r#""\u12""#, r#""\x""#, r#""\u00é0""#] {
+            assert_eq!(read(json), None, "{json}");
+        }
+    }
+}
