@@ -18,6 +18,8 @@ from socketclusterclient import Socketcluster
 STEP_SECONDS_MAX = 30
 # A server of two shards puts a connection on either with equal chance: 64 misses in a row are a bug, not bad luck.
 SHARD_ATTEMPTS_MAX = 64
+# Every generation of npm clients, and this one.
+GUESTS = 6
 PUBLICATIONS = 1_000
 BIG_ASCII = "abcdefghij" * 10_000
 # This client escapes each of them to 12 bytes: 96 KB on the wire.
@@ -258,6 +260,25 @@ class Scenario:
         same(client.disconnects, 0, "disconnects of an idle client")
         same([frame for frame in client.frames if frame in ("#1", "1")], [], "heartbeats of a foreign dialect")
         same(client.invoke("app.square", 5), 25, "app.square")
+        client.close()
+
+    def meet(self):
+        client, heard, done = self.connect_one(), set(), set()
+        client.subscribe("meet", lambda data: (done if data.get("sentAll") else heard).add(data["name"]))
+        greeting, farewell = {"name": self.prefix}, {"name": self.prefix, "sentAll": True}
+
+        def repeat(what, condition, words):
+            end = time.monotonic() + STEP_SECONDS_MAX
+            while not condition():
+                if time.monotonic() > end:
+                    raise AssertionError(f"waited in vain: {what}")
+                for word in words:
+                    client.publish("meet", word)
+                time.sleep(0.02)
+
+        repeat("everybody is heard", lambda: len(heard) == GUESTS, [greeting])
+        repeat("everybody has heard everybody", lambda: len(done) == GUESTS, [greeting, farewell])
+        client.publish("meet", farewell)
         client.close()
 
     def idleDefault(self):

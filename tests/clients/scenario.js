@@ -6,6 +6,8 @@ const { assert, until, within, sameText } = require('./check');
 
 // A server of two shards puts a connection on either with equal chance: 64 misses in a row are a bug, not bad luck.
 const SHARD_ATTEMPTS_MAX = 64;
+// Every generation of npm clients, and PyPI's.
+const GUESTS = 6;
 const PUBLICATIONS = 1_000;
 // 25,000 characters of 4 bytes: the same 100 KB, through every place that might count characters for bytes.
 const BIG_ASCII = 'abcdefghij'.repeat(10_000);
@@ -222,6 +224,37 @@ class Scenario {
     assert.deepEqual(locked.filter((ping) => ping !== this.pings), [], 'no foreign heartbeat after the first answered one');
     assert.equal(await within('app.square', client.invoke('app.square', 5)), 25);
     client.close();
+  }
+
+  // All six clients come into one room and speak; nobody leaves before it has heard everybody and everybody has heard it.
+  async meet() {
+    const client = await this.connectOne();
+    const heard = new Set();
+    const done = new Set();
+    await this.subscribe(client, 'meet', ({ name, sentAll }) => (sentAll ? done : heard).add(name));
+    const everybody = (set) => set.size === GUESTS;
+    await this.repeat('everybody is heard', () => everybody(heard), () => client.publish('meet', { name: this.prefix }));
+    const farewell = { name: this.prefix, sentAll: true };
+    await this.repeat('everybody has heard everybody', () => everybody(done), async () => {
+      await client.publish('meet', { name: this.prefix });
+      await client.publish('meet', farewell);
+    });
+    // Those who are still waiting must hear the farewell after they subscribed, which they all have by now.
+    await within('ack', client.publish('meet', farewell));
+    client.close();
+  }
+
+  // Repeats an act until the condition holds: the others arrive when they like.
+  async repeat(what, condition, act) {
+    await until(what, () => {
+      if (condition()) return true;
+      if (!this.acting) {
+        this.acting = true;
+        act().finally(() => setTimeout(() => { this.acting = false; }, 20));
+      }
+      return false;
+    });
+    await until('the last act', () => !this.acting);
   }
 
   // As `idle`, with the time-outs that the server has unless told otherwise: 3 heartbeats are 24 s, the time-out is 20 s.

@@ -1,0 +1,111 @@
+//! What tests ask of the system beyond the standard library: signals, resource limits of a child, and a filter under
+//! which io_uring cannot be used. Never applied to the test process itself.
+#![allow(unsafe_code)] // system calls without a safe wrapper; each is one line with its reason
+
+use std::io;
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::Duration;
+
+use socket2::Socket;
+
+/// Sends a signal to a process that the caller started.
+///
+/// # Panics
+/// When the system refuses, because it is gone for instance.
+pub fn signal(pid: u32, signal: i32) {
+    let pid = i32::try_from(pid).expect("process ids fit into 31 bits");
+    // SAFETY: `kill` takes two numbers and touches no memory of ours.
+    let result = unsafe { libc::kill(pid, signal) };
+    assert_eq!(result, 0, "signal {signal} to {pid}: {}", io::Error::last_os_error());
+}
+
+/// Ends a TCP connection by RST: closing with a linger time of zero throws away what is unsent and unread.
+///
+/// # Panics
+/// When the socket is not one that can linger.
+pub fn reset(stream: TcpStream) {
+    let socket = Socket::from(stream);
+    socket.set_linger(Some(Duration::ZERO)).expect("a TCP socket has the option");
+}
+
+/// Starts the command with a soft and hard limit of its own.
+pub fn limit(command: &mut Command, resource: Resource, bound: u64) {
+    let (resource, bound) = (resource as libc::__rlimit_resource_t, libc::rlimit { rlim_cur: bound, rlim_max: bound });
+    // SAFETY: between fork and exec only `setrlimit` runs, which is async-signal-safe; the struct is moved in.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::setrlimit(resource, &raw const bound) == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        });
+    }
+}
+
+/// The resources that tests limit.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub enum Resource {
+    /// Bytes that may be locked into memory.
+    LockedBytes = libc::RLIMIT_MEMLOCK,
+    /// Open descriptors.
+    Descriptors = libc::RLIMIT_NOFILE,
+}
+
+/// Starts the command under a seccomp filter that answers `io_uring_setup` with EPERM, as container runtimes do.
+pub fn deny_io_uring(command: &mut Command) {
+    let filter = [
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, SYSCALL_NUMBER_OFFSET),
+        jump_if_equal(libc::SYS_io_uring_setup as u32, 0, 1),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
+    ];
+    // SAFETY: between fork and exec only two `prctl` calls run, which are async-signal-safe; the filter is moved into
+    // the closure and the kernel copies it before `prctl` returns.
+    unsafe {
+        command.pre_exec(move || {
+            let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+            let denied = libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+                || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) != 0;
+            if denied { Err(io::Error::last_os_error()) } else { Ok(()) }
+        });
+    }
+}
+
+/// `nr` is the first field of the kernel's `struct seccomp_data`.
+const SYSCALL_NUMBER_OFFSET: u32 = 0;
+
+const fn statement(code: u32, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt: 0, jf: 0, k }
+}
+
+const fn jump_if_equal(k: u32, if_true: u8, if_false: u8) -> libc::sock_filter {
+    let code = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    libc::sock_filter { code, jt: if_true, jf: if_false, k }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::Process;
+    use crate::wait::PATIENCE;
+
+    #[test]
+    fn a_limit_holds_in_the_child_only() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n"]);
+        limit(&mut command, Resource::Descriptors, 77);
+        assert_eq!(Process::run(command, PATIENCE).stdout, "77");
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -n"]);
+        assert_ne!(Process::run(command, PATIENCE).stdout, "77");
+    }
+
+    #[test]
+    fn a_filtered_child_runs_under_seccomp() {
+        let mut command = Command::new("grep");
+        command.args(["Seccomp:", "/proc/self/status"]);
+        deny_io_uring(&mut command);
+        let exit = Process::run(command, PATIENCE);
+        assert_eq!(exit.stdout.split_whitespace().last(), Some("2"), "{exit}");
+    }
+}
