@@ -255,6 +255,10 @@ pub trait Host {
     /// the answer of that call is written.
     fn poll_command(&mut self) -> Option<Command>;
 
+    /// Lanes to other shards are too full (`true`, once a turn while it lasts), or have room again: what the application
+    /// publishes of its own accord should wait.
+    fn congested(&mut self, congested: bool);
+
     /// Nobody waits for this ticket any more (deadline, disconnect): drop its work.
     fn cancel(&mut self, ticket: Ticket);
 }

@@ -24,18 +24,25 @@
 //! A panic in here is a bug of ours and stops the shard; bad input never panics, it ends one connection.
 
 mod channel;
+mod check;
+mod closing;
+mod command;
 mod connection;
 mod envelope;
 mod heartbeat;
 mod host;
 mod id;
 mod interest;
+mod lane;
 mod limits;
 mod metrics;
 mod opening;
 mod outbox;
+mod pausing;
 mod pending;
 mod publish;
+mod receiving;
+mod sending;
 mod shard;
 mod socketcluster;
 mod subscribe;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use codec::websocket;
+use codec::{socketcluster, websocket};
 
 /// What happens to publications for a subscriber whose outbox is above its high-water mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Limits {
     pub head_bytes_max: usize,
     /// Bytes of one WebSocket message and how many fragments it may have.
     pub websocket: websocket::Limits,
+    /// Depth of JSON, length of names, size of batches.
+    pub socketcluster: socketcluster::Limits,
     /// Subscriptions of one connection. 1,000: SocketCluster's `socketChannelLimit`.
     pub subscriptions_per_connection_max: usize,
     /// Channels with local subscribers on this shard. 1,000,000: about 200 MB of table.
@@ -62,6 +64,7 @@ impl Default for Limits {
             connections_max: 1_000_000,
             head_bytes_max: 16 << 10,
             websocket: websocket::Limits::default(),
+            socketcluster: socketcluster::Limits::default(),
             subscriptions_per_connection_max: 1_000,
             channels_max: 1_000_000,
             calls_per_connection_max: 100,

@@ -1,0 +1,132 @@
+//! The channel table: name to local subscribers, the peers that want it, and our own interest in the peers'
+//! publications. One lookup per publication.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use foldhash::fast::FixedState;
+use slab::Slab;
+
+use crate::ShardSet;
+use crate::interest::Interest;
+
+/// One member of a channel: the connection's slot, and where its list of subscriptions mentions this channel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscriber {
+    pub(crate) slot: u32,
+    pub(crate) index: u32,
+}
+
+/// One entry of a connection's list: the channel's slot, and where the channel mentions the connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) channel: u32,
+    pub(crate) index: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Channel {
+    pub(crate) name: Rc<str>,
+    /// Dense, unordered: fan-out walks it from end to end.
+    pub(crate) subscribers: Vec<Subscriber>,
+    /// Peers that asked for this channel's publications.
+    pub(crate) wanted_by: ShardSet,
+    pub(crate) interest: Interest,
+}
+
+impl Channel {
+    fn is_unused(&self) -> bool {
+        self.subscribers.is_empty() && self.wanted_by.is_empty()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Channels {
+    slots: Slab<Channel>,
+    names: HashMap<Rc<str>, u32, FixedState>,
+    /// Channels with at least one local subscriber.
+    subscribed: usize,
+}
+
+impl Channels {
+    /// The seed keys the hash, so that no client can choose names that collide.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { slots: Slab::new(), names: HashMap::with_hasher(FixedState::with_seed(seed)), subscribed: 0 }
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<u32> {
+        self.names.get(name).copied()
+    }
+
+    pub(crate) fn find_or_insert(&mut self, name: &str) -> u32 {
+        if let Some(slot) = self.find(name) {
+            return slot;
+        }
+        let name: Rc<str> = name.into();
+        let channel = Channel {
+            name: name.clone(),
+            subscribers: Vec::new(),
+            wanted_by: ShardSet::EMPTY,
+            interest: Interest::default(),
+        };
+        let slot = u32::try_from(self.slots.insert(channel)).expect("channels are bounded far below 2^32");
+        self.names.insert(name, slot);
+        slot
+    }
+
+    pub(crate) fn channel(&self, slot: u32) -> &Channel {
+        &self.slots[slot as usize]
+    }
+
+    pub(crate) fn channel_mut(&mut self, slot: u32) -> &mut Channel {
+        &mut self.slots[slot as usize]
+    }
+
+    /// Channels with local subscribers.
+    pub(crate) const fn subscribed(&self) -> usize {
+        self.subscribed
+    }
+
+    /// Adds a member; returns its index, and whether it is the first.
+    pub(crate) fn join(&mut self, slot: u32, subscriber: Subscriber) -> (u32, bool) {
+        let subscribers = &mut self.slots[slot as usize].subscribers;
+        let index = u32::try_from(subscribers.len()).expect("connections are bounded far below 2^32");
+        subscribers.push(subscriber);
+        self.subscribed += usize::from(index == 0);
+        (index, index == 0)
+    }
+
+    /// Removes a member; returns the one that moved into its place, and whether none is left.
+    pub(crate) fn leave(&mut self, slot: u32, index: u32) -> (Option<Subscriber>, bool) {
+        let subscribers = &mut self.slots[slot as usize].subscribers;
+        subscribers.swap_remove(index as usize);
+        let moved = subscribers.get(index as usize).copied();
+        let is_empty = subscribers.is_empty();
+        if subscribers.len() < subscribers.capacity() / 4 {
+            subscribers.shrink_to(subscribers.len() * 2);
+        }
+        self.subscribed -= usize::from(is_empty);
+        (moved, is_empty)
+    }
+
+    /// Forgets a channel that nobody here and no peer wants. The table gives its memory back after a crowd has left.
+    pub(crate) fn remove_if_unused(&mut self, slot: u32) {
+        if self.slots[slot as usize].is_unused() {
+            let channel = self.slots.remove(slot as usize);
+            self.names.remove(&channel.name);
+            if self.names.len() < self.names.capacity() / 8 {
+                self.names.shrink_to(self.names.len() * 2);
+                self.slots.shrink_to_fit();
+            }
+        }
+    }
+
+    /// Every channel, for checks.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Channel)> {
+        self.slots.iter().map(|(slot, channel)| (slot as u32, channel))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+}

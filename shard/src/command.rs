@@ -1,0 +1,100 @@
+//! What the application asks for, from actions, hooks and tasks.
+
+use codec::message::{CallId, RawJson};
+use codec::socketcluster::encode as socketcluster;
+use codec::websocket::{Opcode, encode};
+
+use crate::connection::{Protocol, State};
+use crate::pending::{Pending, Work};
+use crate::shard::{Shard, live};
+use crate::{Command, ConnectionId, Host, Refusal, Reply, Ticket, Time};
+
+impl Shard {
+    /// Does everything the application has queued. Called after each call into it, before that call is answered: what
+    /// an action publishes leaves before its reply.
+    #[inline]
+    pub(crate) fn drain_commands<H: Host>(&mut self, now: Time, host: &mut H) {
+        while let Some(command) = host.poll_command() {
+            self.apply(now, command, host);
+        }
+    }
+
+    pub(crate) fn apply<H: Host>(&mut self, now: Time, command: Command, host: &mut H) {
+        match command {
+            Command::Reply { ticket, reply } => self.replied(ticket, &reply),
+            Command::Verdict { ticket, verdict } => self.decided(now, ticket, verdict, host),
+            Command::Publish { channel, data } => {
+                self.publish(&channel, data.as_deref().map(RawJson::from_validated));
+            }
+            Command::Emit { connection, event, data } => {
+                let data = data.as_deref().map(RawJson::from_validated);
+                if self.speaks_socketcluster(connection) {
+                    self.say(connection, 256, |out| socketcluster::event(out, &event, data));
+                }
+            }
+            Command::Send { connection, payload } => {
+                let is_raw = live(&mut self.connections, connection)
+                    .is_some_and(|known| known.state == State::Open && matches!(known.protocol, Protocol::Raw(_)));
+                if is_raw {
+                    self.write(connection, |out| match &payload {
+                        Ok(text) => encode::frame(out, Opcode::Text, text.as_bytes()),
+                        Err(bytes) => encode::frame(out, Opcode::Binary, bytes),
+                    });
+                }
+            }
+            Command::KickOut { connection, channel, message } => {
+                if self.unsubscribe(connection, &channel) {
+                    self.say(connection, 256, |out| socketcluster::kick_out(out, &channel, &message));
+                }
+            }
+            Command::Disconnect { connection, disconnect } => self.close(now, connection, &disconnect, host),
+        }
+    }
+
+    fn speaks_socketcluster(&mut self, id: ConnectionId) -> bool {
+        live(&mut self.connections, id)
+            .is_some_and(|known| known.state == State::Open && known.protocol == Protocol::SocketCluster)
+    }
+
+    fn take_pending(&mut self, ticket: Ticket) -> Option<Pending> {
+        let pending = self.pending.remove(ticket)?;
+        if let Some(connection) = live(&mut self.connections, pending.connection) {
+            connection.calls = connection.calls.saturating_sub(1);
+        }
+        Some(pending)
+    }
+
+    fn replied(&mut self, ticket: Ticket, reply: &Reply) {
+        let Some(pending) = self.take_pending(ticket) else { return };
+        if let Some(call) = &pending.call {
+            self.answer(pending.connection, CallId::new(RawJson::from_validated(call)), reply.outcome());
+        }
+    }
+
+    fn decided<H: Host>(&mut self, now: Time, ticket: Ticket, verdict: Result<(), Refusal>, host: &mut H) {
+        let Some(pending) = self.take_pending(ticket) else { return };
+        self.conclude(now, pending, verdict, host);
+    }
+
+    /// Does what a pending hook has allowed, or answers with its refusal; then the connection's later messages follow.
+    pub(crate) fn conclude<H: Host>(
+        &mut self,
+        now: Time,
+        pending: Pending,
+        verdict: Result<(), Refusal>,
+        host: &mut H,
+    ) {
+        let Pending { connection: id, call, work } = pending;
+        let call = call.as_deref().map(|call| CallId::new(RawJson::from_validated(call)));
+        match work {
+            Work::Call { .. } => {}
+            Work::Handshake { has_token } => self.finish_handshake(now, id, call, has_token, verdict, host),
+            Work::Upgrade { accept, route } => self.finish_upgrade(now, id, &accept, route, verdict, host),
+            Work::Subscribe { channel } => self.finish_subscribe(id, &channel, call, verdict),
+            Work::Publish { channel, data } => {
+                self.finish_publish(id, &channel, data.as_deref().map(RawJson::from_validated), call, verdict);
+            }
+        }
+        self.resume_after_hook(id);
+    }
+}

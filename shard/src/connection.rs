@@ -1,0 +1,181 @@
+//! What the shard keeps of one connection. Hot fields together; what only some connections need, or only for a while,
+//! is boxed and gone when idle.
+
+use std::net::SocketAddr;
+
+use codec::socketcluster::Dialect;
+use codec::websocket::{Decoder, Role};
+
+use crate::channel::Subscription;
+use crate::outbox::Outbox;
+use crate::turn::Chain;
+use crate::{ConnectionId, Peer};
+
+/// Where a connection stands.
+///
+/// ```text
+/// Request --upgrade--> Handshake --#handshake--> Open --close, error, time-out--> Closing --drained--> gone
+///    |  \--raw route, let in---------------------^ |                                 ^
+///    \--------------answered, refused, silent------|---------------------------------/
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// An HTTP request head is awaited, or its answer is on its way.
+    Request,
+    /// A WebSocket, before its protocol's handshake.
+    Handshake,
+    /// Let in.
+    Open,
+    /// The last bytes are on their way; whatever arrives is ignored.
+    Closing,
+}
+
+/// What is spoken on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http,
+    SocketCluster,
+    Raw(u16),
+}
+
+/// Why the socket is not read, as bits.
+pub(crate) mod pause {
+    /// Too much is queued for the peer itself.
+    pub(crate) const OUTBOX: u8 = 1;
+    /// Too much is queued for other shards.
+    pub(crate) const MESH: u8 = 2;
+    /// The application has not decided yet.
+    pub(crate) const HOOK: u8 = 4;
+}
+
+/// How the end goes, as bits.
+pub(crate) mod ending {
+    /// The peer's end has come.
+    pub(crate) const END_RECEIVED: u8 = 1;
+    /// Our end was announced to the socket.
+    pub(crate) const SHUT_DOWN: u8 = 2;
+    /// The socket was told to drop everything.
+    pub(crate) const ABORTED: u8 = 4;
+    /// In the list of those whose last bytes are watched.
+    pub(crate) const LINGERING: u8 = 8;
+    /// Nothing can be sent any more.
+    pub(crate) const BROKEN: u8 = 16;
+}
+
+/// Which ping the client answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heartbeat {
+    /// Unknown: this is the next one to try.
+    Probing(Dialect),
+    /// Known, by its pong or by the listener's choice.
+    Locked(Dialect),
+}
+
+impl Heartbeat {
+    pub(crate) const fn dialect(self) -> Dialect {
+        match self {
+            Self::Probing(dialect) | Self::Locked(dialect) => dialect,
+        }
+    }
+
+    /// Whether the client is known to expect `#disconnect` before the close frame.
+    pub(crate) const fn announces_close(self) -> bool {
+        matches!(self, Self::Locked(Dialect::V1 | Dialect::V0))
+    }
+}
+
+pub(crate) struct Connection {
+    pub(crate) generation: u32,
+    pub(crate) state: State,
+    pub(crate) protocol: Protocol,
+    /// Bits of [`pause`].
+    pub(crate) pauses: u8,
+    /// Bits of [`ending`].
+    pub(crate) endings: u8,
+    /// The application let it in: it is owed one disconnect.
+    pub(crate) admitted: bool,
+    pub(crate) heartbeat: Heartbeat,
+    /// Calls that are not answered yet.
+    pub(crate) calls: u16,
+    /// Bytes of this turn.
+    pub(crate) chain: Chain,
+    /// When anything was last received, in stamps.
+    pub(crate) last_seen: u32,
+    /// When the state must be over, or the next ping is due, in stamps.
+    pub(crate) deadline: u32,
+    pub(crate) decoder: Decoder,
+    pub(crate) subscriptions: Vec<Subscription>,
+    pub(crate) outbox: Option<Box<Outbox>>,
+    pub(crate) held: Option<Box<Held>>,
+    pub(crate) address: SocketAddr,
+}
+
+/// Received, but not looked at yet.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// An incomplete request head, or what came while the socket was paused.
+    pub(crate) bytes: Vec<u8>,
+    /// How much of an incomplete head was searched for its end.
+    pub(crate) scanned: usize,
+    /// An array message of which the first so many are done.
+    pub(crate) batch: Option<(Box<str>, usize)>,
+}
+
+impl Connection {
+    pub(crate) fn new(generation: u32, address: SocketAddr, now: u32, deadline: u32) -> Self {
+        Self {
+            generation,
+            state: State::Request,
+            protocol: Protocol::Http,
+            pauses: 0,
+            endings: 0,
+            admitted: false,
+            heartbeat: Heartbeat::Probing(Dialect::V2),
+            calls: 0,
+            chain: Chain::EMPTY,
+            last_seen: now,
+            deadline,
+            decoder: Decoder::new(Role::Server),
+            subscriptions: Vec::new(),
+            outbox: None,
+            held: None,
+            address,
+        }
+    }
+
+    pub(crate) const fn id(&self, slot: u32) -> ConnectionId {
+        ConnectionId { slot, generation: self.generation }
+    }
+
+    pub(crate) const fn peer(&self, slot: u32) -> Peer {
+        Peer { connection: self.id(slot), address: self.address }
+    }
+
+    pub(crate) const fn is_ending(&self, bit: u8) -> bool {
+        self.endings & bit != 0
+    }
+
+    pub(crate) fn backlog_bytes(&self) -> usize {
+        self.outbox.as_ref().map_or(0, |outbox| outbox.bytes())
+    }
+
+    /// Queued for the peer, this turn's bytes included.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.chain.bytes as usize + self.backlog_bytes()
+    }
+
+    pub(crate) fn in_flight(&self) -> bool {
+        self.outbox.as_ref().is_some_and(|outbox| outbox.in_flight())
+    }
+
+    /// Everything said so far is with the kernel.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.chain.is_empty() && self.outbox.is_none()
+    }
+
+    pub(crate) fn held_mut(&mut self) -> &mut Held {
+        self.held.get_or_insert_default()
+    }
+}
+
+const _: () = assert!(size_of::<Connection>() <= 160, "a million of them");

@@ -1,0 +1,191 @@
+//! Time passing: pings, silence, deadlines. No timer per connection: one array says when each must be looked at again,
+//! and every tick sweeps a quarter of it.
+
+use std::time::Duration;
+
+use codec::http::response;
+use codec::message::{CallId, RawJson};
+use codec::socketcluster::Dialect;
+use codec::socketcluster::errors::WireError;
+use codec::websocket::{Opcode, encode};
+
+use crate::connection::{Heartbeat, Protocol, State};
+use crate::pending::{Pending, Work};
+use crate::shard::{Shard, live};
+use crate::{ConnectionId, Disconnect, Host, Limits, Refusal, Time};
+
+/// Microseconds in a stamp. A tenth of a second: fine enough for heartbeats, and 32 bits of it are 13 years.
+const STAMP_MICROS: u64 = 100_000;
+
+/// Slots that every tick sweeps at least: cheaper than deciding which.
+const SWEEP_SLOTS_MIN: usize = 1_024;
+
+/// A moment in stamps.
+pub(crate) fn stamp(now: Time) -> u32 {
+    u32::try_from(now.as_micros() / STAMP_MICROS).expect("a shard lives less than 13 years")
+}
+
+/// Durations in stamps, at least one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timing {
+    pub(crate) handshake: u32,
+    pub(crate) ping_interval: u32,
+    pub(crate) ping_timeout: u32,
+    pub(crate) probe: u32,
+    pub(crate) send: u32,
+    pub(crate) close: u32,
+    pub(crate) idle: u32,
+}
+
+impl Timing {
+    pub(crate) fn new(limits: &Limits, _now: Time) -> Self {
+        Self {
+            handshake: stamps(limits.handshake_timeout),
+            ping_interval: stamps(limits.ping_interval),
+            ping_timeout: stamps(limits.ping_timeout),
+            // Three dialects are tried within half of the client's patience, and no slower than one in two seconds.
+            probe: stamps((limits.ping_timeout / 6).min(Duration::from_secs(2))),
+            send: stamps(limits.send_timeout),
+            close: stamps(limits.close_timeout),
+            idle: stamps(limits.idle_timeout),
+        }
+    }
+}
+
+fn stamps(duration: Duration) -> u32 {
+    let stamps = duration.as_micros().div_ceil(u128::from(STAMP_MICROS)).max(1);
+    // A time-out of "for ever" is two years.
+    u32::try_from(stamps).unwrap_or(u32::MAX).min(u32::MAX / 8)
+}
+
+impl Shard {
+    /// Time has passed; to be called every 50 ms or so.
+    pub fn handle_tick<H: Host>(&mut self, now: Time, host: &mut H) {
+        while let Some((ticket, pending)) = self.pending.expire(now) {
+            host.cancel(ticket);
+            self.metrics.calls_timed_out += 1;
+            self.expire_call(now, pending, host);
+        }
+        let slots = self.due.len();
+        let stop = (slots / 4).max(SWEEP_SLOTS_MIN).min(slots);
+        let now_stamp = stamp(now);
+        for _ in 0..stop {
+            let slot = self.sweep_cursor % slots;
+            self.sweep_cursor = slot + 1;
+            if self.due[slot] <= now_stamp {
+                self.look_at(now, slot, host);
+            }
+        }
+        self.drain_commands(now, host);
+    }
+
+    /// A call or a hook has not answered in time.
+    fn expire_call<H: Host>(&mut self, now: Time, pending: Pending, host: &mut H) {
+        if let Some(connection) = live(&mut self.connections, pending.connection) {
+            connection.calls = connection.calls.saturating_sub(1);
+        }
+        let Work::Call { action } = &pending.work else {
+            let mut error = Vec::new();
+            WireError::Custom { name: "TimeoutError", message: "The server's hook timed out" }.write(&mut error);
+            let error = String::from_utf8(error).expect("error objects are text").into();
+            return self.conclude(now, pending, Err(Refusal { error, code: 4008 }), host);
+        };
+        if let Some(call) = &pending.call {
+            let call = CallId::new(RawJson::from_validated(call));
+            self.answer_error(pending.connection, call, &WireError::ActionTimedOut { action });
+        }
+    }
+
+    fn look_at<H: Host>(&mut self, now: Time, slot: usize, host: &mut H) {
+        let Some(connection) = self.connections.get(slot) else {
+            self.due[slot] = u32::MAX;
+            return;
+        };
+        let id = connection.id(u32::try_from(slot).expect("connections are bounded far below 2^32"));
+        let is_over = connection.deadline <= stamp(now);
+        match connection.state {
+            State::Request if is_over => self.request_timed_out(now, id, host),
+            State::Handshake if is_over => {
+                self.metrics.timeouts += 1;
+                self.close(now, id, &Disconnect::new(4005, "handshake timed out"), host);
+            }
+            State::Closing if is_over => self.give_up(id),
+            State::Open => self.beat(now, id, host),
+            State::Request | State::Handshake | State::Closing => self.due[slot] = connection.deadline,
+        }
+    }
+
+    fn request_timed_out<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        let has_begun = connection.held.as_ref().is_some_and(|held| !held.bytes.is_empty());
+        if has_begun {
+            self.write(id, |out| response::write(out, 408, &[], b"request timed out", false));
+        }
+        self.metrics.timeouts += u64::from(has_begun);
+        self.close(now, id, &Disconnect::new(1006, "request timed out"), host);
+    }
+
+    /// An open connection: is it still there, does it take what it is sent, is a ping due?
+    fn beat<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
+        let (now_stamp, timing) = (stamp(now), self.timing);
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        let silent_at = connection.last_seen + timing.ping_timeout;
+        let stuck_at =
+            connection.outbox.as_ref().and_then(|outbox| outbox.in_flight_since()).map(|at| at + timing.send);
+        if stuck_at.is_some_and(|at| at <= now_stamp) {
+            self.metrics.timeouts += 1;
+            return self.break_connection(now, id, &Disconnect::new(1013, "nothing could be sent"), host);
+        }
+        if silent_at <= now_stamp {
+            self.metrics.timeouts += 1;
+            return self.close(now, id, &Disconnect::new(4001, "client pong timed out"), host);
+        }
+        if connection.deadline <= now_stamp {
+            self.ping(id, now_stamp);
+        }
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        self.due[id.slot as usize] = connection.deadline.min(silent_at).min(stuck_at.unwrap_or(u32::MAX));
+    }
+
+    /// Sends the ping that is due, and says when the next one will be.
+    fn ping(&mut self, id: ConnectionId, now: u32) {
+        let timing = self.timing;
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        let heartbeat = connection.heartbeat;
+        if connection.protocol != Protocol::SocketCluster {
+            connection.deadline = now + timing.ping_interval;
+            return self.write(id, |out| encode::frame(out, Opcode::Ping, b""));
+        }
+        connection.deadline = now
+            + match heartbeat {
+                // After the last dialect nobody answers in: the client may be gone; start over at the usual pace.
+                Heartbeat::Locked(_) | Heartbeat::Probing(Dialect::V0) => timing.ping_interval,
+                Heartbeat::Probing(_) => timing.probe,
+            };
+        if let Heartbeat::Probing(dialect) = heartbeat {
+            connection.heartbeat = Heartbeat::Probing(dialect.next_probe());
+        }
+        self.write(id, |out| encode::frame(out, Opcode::Text, heartbeat.dialect().ping().as_bytes()));
+    }
+
+    /// The client has answered a ping, and so told its dialect.
+    pub(crate) fn pong_received(&mut self, now: Time, id: ConnectionId, dialect: Dialect) {
+        let interval = self.timing.ping_interval;
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        if matches!(connection.heartbeat, Heartbeat::Probing(_)) {
+            connection.heartbeat = Heartbeat::Locked(dialect);
+            connection.deadline = stamp(now) + interval;
+        }
+    }
+
+    /// A connection was let in: its heartbeat begins.
+    pub(crate) fn start_heartbeat(&mut self, now: Time, id: ConnectionId) {
+        let timing = self.timing;
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        let is_probing =
+            connection.protocol == Protocol::SocketCluster && matches!(connection.heartbeat, Heartbeat::Probing(_));
+        // The first question early: the dialect must be known well before the client's patience ends.
+        connection.deadline = stamp(now) + if is_probing { timing.probe.div_ceil(2) } else { timing.ping_interval };
+        self.due[id.slot as usize] = connection.deadline;
+    }
+}

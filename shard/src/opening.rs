@@ -1,0 +1,225 @@
+//! Before a connection is a WebSocket: HTTP requests are answered, an upgrade is judged, a raw route lets in or refuses.
+
+use codec::http::request::{self, Body, Head};
+use codec::http::{HeaderStorage, response};
+use codec::message::RawJson;
+use codec::socketcluster::Dialect;
+use codec::websocket::handshake::{self, Accept};
+
+use crate::connection::{Heartbeat, Protocol, State};
+use crate::heartbeat::stamp;
+use crate::pending::{Pending, Work};
+use crate::shard::{Shard, live};
+use crate::turn::Arena;
+use crate::{ConnectionId, Disconnect, Host, Refusal, Route, Time, Verdict};
+
+/// What the bytes after a request are.
+enum Next {
+    /// Another request.
+    Request,
+    /// Frames.
+    Frames,
+    /// Not wanted, or not yet.
+    Nothing,
+}
+
+impl Shard {
+    /// Answers every request that is whole; keeps an incomplete one until more arrives.
+    pub(crate) fn process_requests<H: Host>(&mut self, now: Time, id: ConnectionId, bytes: &mut [u8], host: &mut H) {
+        let handshake_timeout = self.timing.handshake;
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(held) = connection.held.take().filter(|held| !held.bytes.is_empty()) else {
+            if connection.deadline != stamp(now) + handshake_timeout {
+                // The first byte of a head: from here on it has the hand-shake's time, however slowly it drips.
+                connection.deadline = connection.deadline.min(stamp(now) + handshake_timeout);
+                self.due[id.slot as usize] = connection.deadline;
+            }
+            return self.answer_requests(now, id, bytes, 0, host);
+        };
+        let (mut whole, scanned) = (held.bytes, held.scanned);
+        whole.extend_from_slice(bytes);
+        self.answer_requests(now, id, &mut whole, scanned, host);
+    }
+
+    fn answer_requests<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        bytes: &mut [u8],
+        mut scanned: usize,
+        host: &mut H,
+    ) {
+        let mut at = 0;
+        loop {
+            let mut storage = HeaderStorage::new();
+            let next = match request::parse_more(&bytes[at..], scanned, &mut storage, self.limits.head_bytes_max) {
+                Ok(Some((head, length))) => {
+                    at += length;
+                    self.answer_request(now, id, &head, host)
+                }
+                Ok(None) => return self.hold_head(id, &bytes[at..]),
+                Err(error) => return self.refuse_request(now, id, error.status(), &[], &error.to_string(), host),
+            };
+            scanned = 0;
+            if self.must_wait(id) {
+                if let Some(connection) = live(&mut self.connections, id)
+                    && connection.state != State::Closing
+                {
+                    connection.held_mut().bytes.extend_from_slice(&bytes[at..]);
+                }
+                return;
+            }
+            match next {
+                Next::Request if at < bytes.len() => {}
+                Next::Request | Next::Nothing => return,
+                Next::Frames => return self.process_frames(now, id, &mut bytes[at..], host),
+            }
+        }
+    }
+
+    fn hold_head(&mut self, id: ConnectionId, rest: &[u8]) {
+        if let Some(connection) = live(&mut self.connections, id)
+            && !rest.is_empty()
+        {
+            let held = connection.held_mut();
+            held.bytes = rest.to_vec();
+            held.scanned = rest.len();
+        }
+    }
+
+    fn answer_request<H: Host>(&mut self, now: Time, id: ConnectionId, head: &Head<'_>, host: &mut H) -> Next {
+        self.metrics.requests += 1;
+        if head.wants_upgrade() {
+            return self.upgrade(now, id, head, host);
+        }
+        if head.body() != Body::None {
+            // Where the next request begins would be a guess.
+            self.refuse_request(now, id, 413, &[], "request bodies are not accepted", host);
+            return Next::Nothing;
+        }
+        let idle_timeout = self.timing.idle;
+        let Some(connection) = live(&mut self.connections, id) else { return Next::Nothing };
+        connection.deadline = stamp(now) + idle_timeout;
+        self.due[id.slot as usize] = connection.deadline;
+        let peer = connection.peer(id.slot);
+        let start = self.turn.end(Arena::Direct);
+        host.request(peer, head, head.keep_alive(), &mut self.turn.direct);
+        self.queue_direct(id, start);
+        self.drain_commands(now, host);
+        if head.keep_alive() {
+            return Next::Request;
+        }
+        self.close(now, id, &Disconnect::new(1000, ""), host);
+        Next::Nothing
+    }
+
+    fn refuse_request<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        status: u16,
+        headers: &[(&str, &str)],
+        why: &str,
+        host: &mut H,
+    ) {
+        self.metrics.protocol_errors += 1;
+        self.write(id, |out| response::write(out, status, headers, why.as_bytes(), false));
+        self.close(now, id, &Disconnect::new(1002, "bad request"), host);
+    }
+
+    fn upgrade<H: Host>(&mut self, now: Time, id: ConnectionId, head: &Head<'_>, host: &mut H) -> Next {
+        let accept = match handshake::accept(head) {
+            Ok(accept) => accept,
+            Err(error) => {
+                self.refuse_request(now, id, error.status(), error.headers(), &error.to_string(), host);
+                return Next::Nothing;
+            }
+        };
+        match host.route(head.path) {
+            None => {
+                self.refuse_request(now, id, 404, &[], "no websocket here", host);
+                Next::Nothing
+            }
+            Some(Route::SocketCluster) => {
+                let fixed = head.query.and_then(dialect_of);
+                let Some(connection) = live(&mut self.connections, id) else { return Next::Nothing };
+                connection.state = State::Handshake;
+                connection.protocol = Protocol::SocketCluster;
+                if let Some(dialect) = fixed {
+                    connection.heartbeat = Heartbeat::Locked(dialect);
+                }
+                self.write(id, |out| handshake::write_response(out, &accept, None));
+                Next::Frames
+            }
+            Some(Route::Raw(route)) => self.upgrade_raw(now, id, accept, route, host),
+        }
+    }
+
+    fn upgrade_raw<H: Host>(&mut self, now: Time, id: ConnectionId, accept: Accept, route: u16, host: &mut H) -> Next {
+        let Some(connection) = live(&mut self.connections, id) else { return Next::Nothing };
+        let peer = connection.peer(id.slot);
+        let ticket = self.pending.ticket();
+        let verdict = match host.connect(ticket, peer, Route::Raw(route)) {
+            Verdict::Allow => Ok(()),
+            Verdict::Refuse(refusal) => Err(refusal),
+            Verdict::Pending => {
+                self.await_verdict(now, ticket, id, None, Work::Upgrade { accept, route });
+                return Next::Nothing;
+            }
+        };
+        self.drain_commands(now, host);
+        self.finish_upgrade(now, id, &accept, route, verdict, host);
+        Next::Frames
+    }
+
+    /// The connect hook has decided about a raw connection.
+    pub(crate) fn finish_upgrade<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        accept: &Accept,
+        route: u16,
+        verdict: Result<(), Refusal>,
+        host: &mut H,
+    ) {
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        if connection.state == State::Closing {
+            return;
+        }
+        if let Err(refusal) = verdict {
+            let headers = [("Content-Type", "application/json")];
+            return self.refuse_request(now, id, 403, &headers, RawJson::from_validated(&refusal.error).as_str(), host);
+        }
+        connection.state = State::Open;
+        connection.protocol = Protocol::Raw(route);
+        connection.admitted = true;
+        self.write(id, |out| handshake::write_response(out, accept, None));
+        self.start_heartbeat(now, id);
+    }
+
+    /// The application decides later; the connection's further bytes wait.
+    pub(crate) fn await_verdict(
+        &mut self,
+        now: Time,
+        ticket: crate::Ticket,
+        id: ConnectionId,
+        call: Option<codec::message::CallId<'_>>,
+        work: Work,
+    ) {
+        let deadline = now + self.limits.call_timeout;
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        connection.calls += 1;
+        let call = call.map(|call| call.as_str().into());
+        self.pending.insert(ticket, deadline, Pending { connection: id, call, work });
+        self.pause_for_hook(id);
+    }
+}
+
+/// The dialect that a client's URL fixes, for those that cannot stand the probing: `?protocolVersion=1` or `=2`.
+fn dialect_of(query: &str) -> Option<Dialect> {
+    query.split('&').find_map(|pair| match pair {
+        "protocolVersion=1" => Some(Dialect::V1),
+        "protocolVersion=2" => Some(Dialect::V2),
+        _ => None,
+    })
+}

@@ -1,0 +1,128 @@
+//! Back-pressure towards a peer: while too much is queued for it, or for the mesh, or the application has not decided,
+//! its socket is not read and what was received waits. Nothing is dropped; TCP slows the peer down.
+
+use crate::connection::{State, pause};
+use crate::lane::Lane;
+use crate::shard::{Event, Shard, live};
+use crate::{ConnectionId, Host, Time};
+
+/// Bytes that one turn may write before paused connections have to wait for the next: 16 MiB, a few milliseconds.
+const TURN_BYTES_MAX: usize = 16 << 20;
+
+impl Shard {
+    /// Pauses the connection if it has to be; whether the rest of its bytes has to wait.
+    pub(crate) fn must_wait(&mut self, id: ConnectionId) -> bool {
+        let (high_water_mark, is_congested) = (self.limits.outbox_high_water_mark, self.is_congested);
+        let Some(connection) = live(&mut self.connections, id) else { return true };
+        if connection.state == State::Closing {
+            return true;
+        }
+        let before = connection.pauses;
+        if connection.queued_bytes() > high_water_mark {
+            connection.pauses |= pause::OUTBOX;
+        }
+        if is_congested {
+            connection.pauses |= pause::MESH;
+        }
+        let pauses = connection.pauses;
+        if pauses != before {
+            self.resumable.push(id);
+            if before == 0 {
+                self.metrics.pauses += 1;
+                self.events.push_back(Event::PauseReceive(id));
+            }
+        }
+        pauses != 0
+    }
+
+    /// A hook is pending: the connection's later messages wait for it.
+    pub(crate) fn pause_for_hook(&mut self, id: ConnectionId) {
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        if connection.pauses == 0 {
+            self.metrics.pauses += 1;
+            self.events.push_back(Event::PauseReceive(id));
+        }
+        connection.pauses |= pause::HOOK;
+    }
+
+    /// The hook has decided.
+    pub(crate) fn resume_after_hook(&mut self, id: ConnectionId) {
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        connection.pauses &= !pause::HOOK;
+        self.resumable.push(id);
+    }
+
+    /// Lets paused connections go on whose reason to wait is gone.
+    pub(crate) fn resume<H: Host>(&mut self, now: Time, host: &mut H) {
+        self.update_congestion(host);
+        let mut candidates = std::mem::take(&mut self.resumable);
+        candidates.sort_unstable();
+        candidates.dedup();
+        for id in candidates {
+            if self.turn.bytes() > TURN_BYTES_MAX {
+                self.resumable.push(id);
+                continue;
+            }
+            self.resume_one(now, id, host);
+        }
+    }
+
+    fn resume_one<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
+        let (low_water_mark, is_congested) = (self.limits.outbox_high_water_mark / 2, self.is_congested);
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        if connection.state == State::Closing {
+            return;
+        }
+        if connection.pauses & pause::OUTBOX != 0 {
+            if !connection.chain.is_empty() {
+                // Whether the kernel takes this turn's bytes is known in the next turn.
+                return self.resumable.push(id);
+            }
+            if connection.backlog_bytes() > low_water_mark {
+                return; // `handle_sent` brings it back.
+            }
+        }
+        let mesh = if is_congested { connection.pauses & pause::MESH } else { 0 };
+        connection.pauses = connection.pauses & pause::HOOK | mesh;
+        if connection.pauses != 0 {
+            return; // `update_congestion` or the hook's verdict brings it back.
+        }
+        self.process_held(now, id, host);
+        if let Some(connection) = live(&mut self.connections, id)
+            && connection.pauses == 0
+        {
+            self.events.push_back(Event::ResumeReceive(id));
+        }
+    }
+
+    fn process_held<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(mut held) = connection.held.take() else { return };
+        if let Some((text, done)) = held.batch.take() {
+            let mut protocol = self.protocol.take().expect("held bytes are processed when the turn settles");
+            self.handle_text(now, id, &text, done, &mut protocol, host);
+            self.protocol = Some(protocol);
+            if self.must_wait(id) {
+                if let Some(connection) = live(&mut self.connections, id) {
+                    connection.held_mut().bytes = held.bytes;
+                }
+                return;
+            }
+        }
+        self.process(now, id, &mut held.bytes, host);
+    }
+
+    /// Tells publishers and the application when the lanes are too full, and when they are not any more.
+    fn update_congestion<H: Host>(&mut self, host: &mut H) {
+        let fullest = self.lanes.iter().map(Lane::bytes).max().unwrap_or(0);
+        if self.is_congested && fullest <= self.limits.lane_high_water_mark / 2 {
+            self.is_congested = false;
+            let waiting = self.connections.iter().filter(|(_, connection)| connection.pauses & pause::MESH != 0);
+            let waiting = waiting.map(|(slot, connection)| connection.id(slot as u32));
+            self.resumable.extend(waiting);
+            host.congested(false);
+        } else if self.is_congested {
+            host.congested(true);
+        }
+    }
+}

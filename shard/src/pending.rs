@@ -1,0 +1,131 @@
+//! Calls into the application that are not answered yet, with their deadlines. All have the same time-out, so the order
+//! of arrival is the order of expiry and a queue is the timer.
+
+use std::collections::{HashMap, VecDeque};
+
+use codec::websocket::handshake::Accept;
+use foldhash::fast::FixedState;
+
+use crate::{ConnectionId, Ticket, Time};
+
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) connection: ConnectionId,
+    pub(crate) call: Option<Box<str>>,
+    pub(crate) work: Work,
+}
+
+/// What to do when the answer comes.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Forward it to the caller of an action.
+    Call {
+        action: Box<str>,
+    },
+    /// Let a SocketCluster connection in.
+    Handshake {
+        has_token: bool,
+    },
+    /// Let a raw connection in.
+    Upgrade {
+        accept: Accept,
+        route: u16,
+    },
+    Subscribe {
+        channel: Box<str>,
+    },
+    Publish {
+        channel: Box<str>,
+        data: Option<Box<str>>,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct PendingCalls {
+    next: u64,
+    calls: HashMap<Ticket, Pending, FixedState>,
+    deadlines: VecDeque<(Time, Ticket)>,
+}
+
+impl PendingCalls {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { next: 0, calls: HashMap::with_hasher(FixedState::with_seed(seed)), deadlines: VecDeque::new() }
+    }
+
+    /// A fresh ticket: costs nothing unless the call turns out to be pending.
+    pub(crate) const fn ticket(&mut self) -> Ticket {
+        self.next += 1;
+        Ticket(self.next)
+    }
+
+    pub(crate) fn insert(&mut self, ticket: Ticket, deadline: Time, pending: Pending) {
+        self.calls.insert(ticket, pending);
+        self.deadlines.push_back((deadline, ticket));
+    }
+
+    pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Pending> {
+        let pending = self.calls.remove(&ticket);
+        // Answered calls leave their deadline behind; drop it as soon as it reaches the front, so that the queue is at
+        // most as long as one time-out's worth of pending calls.
+        while self.deadlines.front().is_some_and(|(_, ticket)| !self.calls.contains_key(ticket)) {
+            self.deadlines.pop_front();
+        }
+        pending
+    }
+
+    /// The next call whose deadline has passed.
+    pub(crate) fn expire(&mut self, now: Time) -> Option<(Ticket, Pending)> {
+        while let Some(&(deadline, ticket)) = self.deadlines.front() {
+            if deadline > now {
+                return None;
+            }
+            self.deadlines.pop_front();
+            if let Some(pending) = self.calls.remove(&ticket) {
+                return Some((ticket, pending));
+            }
+        }
+        None
+    }
+
+    /// The tickets of a connection that is leaving. A scan, for the rare connection that leaves with calls pending.
+    pub(crate) fn of(&self, connection: ConnectionId) -> Vec<Ticket> {
+        let mut tickets: Vec<_> = self
+            .calls
+            .iter()
+            .filter(|(_, pending)| pending.connection == connection)
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        tickets.sort_unstable();
+        tickets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_expire_in_order_and_answered_ones_do_not() {
+        let mut calls = PendingCalls::new(1);
+        let connection = ConnectionId { slot: 0, generation: 0 };
+        let tickets: Vec<_> = (0..4u64)
+            .map(|at| {
+                let ticket = calls.ticket();
+                calls.insert(
+                    ticket,
+                    Time::from_micros(at),
+                    Pending { connection, call: None, work: Work::Call { action: "a".into() } },
+                );
+                ticket
+            })
+            .collect();
+        assert!(calls.remove(tickets[1]).is_some());
+        assert!(calls.remove(tickets[1]).is_none());
+        assert_eq!(calls.of(connection), [tickets[0], tickets[2], tickets[3]]);
+        let expired: Vec<_> =
+            std::iter::from_fn(|| calls.expire(Time::from_micros(2))).map(|(ticket, _)| ticket).collect();
+        assert_eq!(expired, [tickets[0], tickets[2]]);
+        assert!(calls.remove(tickets[3]).is_some());
+        assert!(calls.deadlines.is_empty());
+    }
+}

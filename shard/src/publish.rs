@@ -1,0 +1,139 @@
+//! Publications: accepted once, encoded once per shard, pointed to by every local subscriber, sent once to every peer
+//! shard that wants the channel.
+//!
+//! Per subscriber: one chunk of 16 bytes and a slot in the dirty list. Per publication: one copy into the turn's shared
+//! arena, and one into the lane of each interested peer.
+
+use codec::message::{CallId, RawJson};
+use codec::socketcluster::encode as socketcluster;
+use codec::socketcluster::errors::WireError;
+use codec::websocket::{Opcode, encode};
+
+use crate::connection::State;
+use crate::pending::Work;
+use crate::shard::{Shard, live};
+use crate::turn::Arena;
+use crate::{Batch, ConnectionId, Envelope, Host, Refusal, ShardId, SlowConsumer, Time, Verdict};
+
+impl Shard {
+    /// A client wants to publish.
+    pub(crate) fn handle_publish<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        channel: &str,
+        data: Option<RawJson<'_>>,
+        call: Option<CallId<'_>>,
+        host: &mut H,
+    ) {
+        if self.names.check_channel(channel).is_err() {
+            return self.refuse(id, call, &WireError::PublishMalformed);
+        }
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        let peer = connection.peer(id.slot);
+        let ticket = self.pending.ticket();
+        let verdict = host.publish(ticket, peer, channel, data);
+        self.drain_commands(now, host);
+        match verdict {
+            Verdict::Allow => self.finish_publish(id, channel, data, call, Ok(())),
+            Verdict::Refuse(refusal) => self.finish_publish(id, channel, data, call, Err(refusal)),
+            Verdict::Pending => {
+                let work = Work::Publish { channel: channel.into(), data: data.map(|data| data.as_str().into()) };
+                self.await_verdict(now, ticket, id, call, work);
+            }
+        }
+    }
+
+    /// The publish hook has decided. The publisher's own delivery goes out before its acknowledgement.
+    pub(crate) fn finish_publish(
+        &mut self,
+        id: ConnectionId,
+        channel: &str,
+        data: Option<RawJson<'_>>,
+        call: Option<CallId<'_>>,
+        verdict: Result<(), Refusal>,
+    ) {
+        if live(&mut self.connections, id).is_none_or(|connection| connection.state != State::Open) {
+            return;
+        }
+        match verdict {
+            Ok(()) => {
+                self.publish(channel, data);
+                if let Some(call) = call {
+                    self.answer(id, call, Ok(None));
+                }
+            }
+            Err(refusal) => {
+                if let Some(call) = call {
+                    self.answer(id, call, Err(RawJson::from_validated(&refusal.error)));
+                }
+            }
+        }
+    }
+
+    /// Accepts a publication: to the local subscribers now, to the other shards' by this turn's batches.
+    pub(crate) fn publish(&mut self, channel: &str, data: Option<RawJson<'_>>) {
+        self.metrics.publications += 1;
+        let Some(slot) = self.channels.find(channel) else { return };
+        let wanted_by = self.channels.channel(slot).wanted_by;
+        for peer in wanted_by.iter() {
+            self.send_to_peer(peer, Envelope::Publication { channel, data: data.map(RawJson::as_str) });
+        }
+        self.fan_out(slot, channel, data);
+    }
+
+    /// Queues an envelope for a peer; from the high-water mark on, whoever causes more is not read.
+    pub(crate) fn send_to_peer(&mut self, peer: ShardId, envelope: Envelope<'_>) {
+        let lane = &mut self.lanes[peer.index()];
+        lane.push(envelope);
+        self.is_congested |= lane.bytes() > self.limits.lane_high_water_mark;
+    }
+
+    /// What a peer shard has sent.
+    pub fn handle_batch(&mut self, _now: Time, from: ShardId, batch: &Batch) {
+        for envelope in batch.iter() {
+            match envelope {
+                Envelope::Publication { channel, data } => {
+                    self.metrics.publications_from_peers += 1;
+                    let Some(slot) = self.channels.find(channel) else { continue };
+                    if self.channels.channel(slot).interest.hears(from) {
+                        self.fan_out(slot, channel, data.map(RawJson::from_validated));
+                    }
+                }
+                Envelope::Interest { channel, generation, wanted } => {
+                    self.handle_interest(from, channel, generation, wanted);
+                }
+                Envelope::InterestAcknowledged { channel, generation } => {
+                    self.handle_interest_acknowledged(from, channel, generation);
+                }
+            }
+        }
+    }
+
+    /// One frame, many subscribers.
+    fn fan_out(&mut self, slot: u32, channel: &str, data: Option<RawJson<'_>>) {
+        let subscribers = std::mem::take(&mut self.channels.channel_mut(slot).subscribers);
+        if !subscribers.is_empty() {
+            let start = self.turn.end(Arena::Shared);
+            let hint = socketcluster::publication_length_hint(channel, data);
+            encode::frame_with(&mut self.turn.shared, Opcode::Text, hint, |out| {
+                socketcluster::publication(out, channel, data);
+            });
+            let end = self.turn.end(Arena::Shared);
+            let drops = self.limits.slow_consumer == SlowConsumer::Drop;
+            for subscriber in &subscribers {
+                if drops && self.is_backlogged(subscriber.slot) {
+                    self.metrics.deliveries_dropped += 1;
+                    continue;
+                }
+                self.queue(subscriber.slot, Arena::Shared, start, end);
+                self.metrics.deliveries += 1;
+            }
+        }
+        self.channels.channel_mut(slot).subscribers = subscribers;
+    }
+
+    fn is_backlogged(&self, slot: u32) -> bool {
+        self.connections[slot as usize].backlog_bytes() > self.limits.outbox_high_water_mark
+    }
+}

@@ -1,0 +1,91 @@
+//! Received bytes to messages, and messages to the protocol that is spoken on their connection.
+
+use codec::socketcluster;
+use codec::websocket::{Decoder, Message, Opcode, Role, encode};
+
+use crate::connection::{Protocol, State};
+use crate::shard::{Shard, live};
+use crate::turn::Arena;
+use crate::{ConnectionId, Disconnect, Host, RawMessage, RawReplies, Time};
+
+impl Shard {
+    /// Looks at received bytes until they are used up or the connection must wait; then the rest is held.
+    pub(crate) fn process<H: Host>(&mut self, now: Time, id: ConnectionId, bytes: &mut [u8], host: &mut H) {
+        let Some(connection) = self.connection_mut(id) else { return };
+        match connection.state {
+            State::Request => self.process_requests(now, id, bytes, host),
+            State::Handshake | State::Open => self.process_frames(now, id, bytes, host),
+            State::Closing => {}
+        }
+    }
+
+    pub(crate) fn process_frames<H: Host>(&mut self, now: Time, id: ConnectionId, bytes: &mut [u8], host: &mut H) {
+        let websocket_limits = self.limits.websocket;
+        let Some(connection) = self.connection_mut(id) else { return };
+        // The decoder leaves the connection while the messages it lends are acted upon.
+        let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::new(Role::Server));
+        let mut protocol = self.protocol.take().expect("frames are not processed while frames are processed");
+        let mut messages = decoder.decode(bytes, &websocket_limits);
+        let mut violation = None;
+        while let Some(message) = messages.next() {
+            match message {
+                Ok(message) => self.handle_message(now, id, message, &mut protocol, host),
+                Err(error) => violation = Some(error),
+            }
+            if self.must_wait(id) {
+                break;
+            }
+        }
+        self.protocol = Some(protocol);
+        if let Some(connection) = live(&mut self.connections, id)
+            && connection.state != State::Closing
+        {
+            if connection.pauses != 0 && !messages.rest().is_empty() {
+                connection.held_mut().bytes.extend_from_slice(messages.rest());
+            }
+            connection.decoder = decoder;
+        }
+        if let Some(violation) = violation {
+            self.metrics.protocol_errors += 1;
+            let reason = violation.to_string().into();
+            self.close(now, id, &Disconnect { code: violation.close_code(), reason }, host);
+        }
+    }
+
+    pub(crate) fn handle_message<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        message: Message<'_>,
+        protocol: &mut socketcluster::Decoder,
+        host: &mut H,
+    ) {
+        self.metrics.messages_received += 1;
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        match (connection.protocol, message) {
+            (_, Message::Close(close)) => self.close_received(now, id, close, host),
+            (_, Message::Ping(payload)) => self.pong(id, payload),
+            (_, Message::Pong(_)) => {}
+            (Protocol::Raw(route), Message::Text(text)) => self.raw(now, id, route, RawMessage::Text(text), host),
+            (Protocol::Raw(route), Message::Binary(bytes)) => self.raw(now, id, route, RawMessage::Binary(bytes), host),
+            (_, Message::Text(text)) => self.handle_text(now, id, text, 0, protocol, host),
+            (_, Message::Binary(bytes)) => match std::str::from_utf8(bytes) {
+                Ok(text) => self.handle_text(now, id, text, 0, protocol, host),
+                Err(_) => self.handle_garbage(now, id, host),
+            },
+        }
+    }
+
+    fn raw<H: Host>(&mut self, now: Time, id: ConnectionId, route: u16, message: RawMessage<'_>, host: &mut H) {
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        let peer = connection.peer(id.slot);
+        let start = self.turn.end(Arena::Direct);
+        host.message(peer, route, message, &mut RawReplies::new(&mut self.turn.direct));
+        self.queue_direct(id, start);
+        self.drain_commands(now, host);
+    }
+
+    fn pong(&mut self, id: ConnectionId, payload: &[u8]) {
+        self.write(id, |out| encode::frame(out, Opcode::Pong, payload));
+    }
+}

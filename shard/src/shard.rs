@@ -1,0 +1,310 @@
+//! The shard: its parts, how it is made, and where the world's events enter. Control flow only; what an event means is
+//! in the file of its noun.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use codec::socketcluster;
+use slab::Slab;
+
+use crate::channel::Channels;
+use crate::connection::{Connection, State, pause};
+use crate::heartbeat::{Timing, stamp};
+use crate::lane::Lane;
+use crate::outbox::Outbox;
+use crate::pending::PendingCalls;
+use crate::turn::{Arena, Turn};
+use crate::{Batch, Command, ConnectionId, Disconnect, Host, Limits, Metrics, Reply, ShardId, ShardSet, Time};
+
+/// What a shard is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Which shard it is.
+    pub id: ShardId,
+    /// How many there are, this one included; at most [`ShardId::COUNT_MAX`].
+    pub shards: usize,
+    /// Its bounds.
+    pub limits: Limits,
+    /// Keys its hashes and its connections' public ids.
+    pub seed: u64,
+}
+
+/// What the driver must do to a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Stop reading. What was received meanwhile is still passed to `handle_receive`.
+    PauseReceive(ConnectionId),
+    /// Read again.
+    ResumeReceive(ConnectionId),
+    /// Everything is sent: end our direction, wait for the peer's end.
+    Shutdown(ConnectionId),
+    /// Drop both directions; an owned send in flight ends and is reported.
+    Abort(ConnectionId),
+    /// The connection is gone: close the descriptor. Its slot may be used again from now on.
+    Close(ConnectionId),
+}
+
+/// One CPU's share of the server; see the crate's documentation for how to drive it.
+pub struct Shard {
+    pub(crate) id: ShardId,
+    pub(crate) peers: ShardSet,
+    pub(crate) limits: Limits,
+    pub(crate) names: codec::name::NameLimits,
+    pub(crate) timing: Timing,
+    pub(crate) seed: u64,
+    pub(crate) connections: Slab<Connection>,
+    next_generation: u32,
+    /// By slot: when the sweep must look at the connection, in stamps.
+    pub(crate) due: Vec<u32>,
+    pub(crate) sweep_cursor: usize,
+    pub(crate) channels: Channels,
+    pub(crate) next_interest: u64,
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) is_congested: bool,
+    pub(crate) pending: PendingCalls,
+    pub(crate) turn: Turn,
+    pub(crate) last_turn: Turn,
+    /// The next of `turn.sends` to poll; `None` until the turn is closed.
+    pub(crate) next_send: Option<usize>,
+    /// The turn's time, in stamps.
+    pub(crate) now: u32,
+    pub(crate) events: VecDeque<Event>,
+    /// Paused connections to look at when the turn settles.
+    pub(crate) resumable: Vec<ConnectionId>,
+    /// Connections to end when the turn settles: they were met where the application cannot be called.
+    pub(crate) slow_consumers: Vec<ConnectionId>,
+    /// Closing connections whose last bytes are watched.
+    pub(crate) lingering: Vec<ConnectionId>,
+    /// Where the drain at shutdown has got to.
+    pub(crate) drain_cursor: Option<usize>,
+    pub(crate) reply: Reply,
+    pub(crate) protocol: Option<Box<socketcluster::Decoder>>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Shard {
+    /// A shard without connections.
+    #[must_use]
+    pub fn new(config: Config, now: Time) -> Self {
+        assert!(config.shards <= ShardId::COUNT_MAX && config.id.index() < config.shards, "no such shard");
+        let limits = config.limits;
+        Self {
+            id: config.id,
+            peers: ShardSet::others(config.shards, config.id),
+            limits,
+            names: limits.socketcluster.names,
+            timing: Timing::new(&limits, now),
+            seed: config.seed,
+            connections: Slab::new(),
+            next_generation: 0,
+            due: Vec::new(),
+            sweep_cursor: 0,
+            channels: Channels::new(config.seed),
+            next_interest: 0,
+            lanes: (0..config.shards).map(|_| Lane::default()).collect(),
+            is_congested: false,
+            pending: PendingCalls::new(config.seed),
+            turn: Turn::default(),
+            last_turn: Turn::default(),
+            next_send: None,
+            now: stamp(now),
+            events: VecDeque::new(),
+            resumable: Vec::new(),
+            slow_consumers: Vec::new(),
+            lingering: Vec::new(),
+            drain_cursor: None,
+            reply: Reply::default(),
+            protocol: Some(Box::new(socketcluster::Decoder::new(limits.socketcluster))),
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// Swaps the turn's arenas: what was sent in the last turn stays readable for one turn more.
+    pub fn begin_turn(&mut self, now: Time) {
+        debug_assert!(self.turn.dirty.is_empty() || self.next_send.is_some(), "a turn ends with poll_transmit");
+        std::mem::swap(&mut self.turn, &mut self.last_turn);
+        self.turn.clear();
+        self.next_send = None;
+        self.now = stamp(now);
+    }
+
+    /// A socket was accepted. `None`: the shard is full or stopping; close it.
+    pub fn handle_accept(&mut self, now: Time, address: SocketAddr) -> Option<ConnectionId> {
+        if self.connections.len() >= self.limits.connections_max || self.drain_cursor.is_some() {
+            self.metrics.connections_refused += 1;
+            return None;
+        }
+        self.next_generation = (self.next_generation + 1) & ConnectionId::GENERATION_MASK;
+        let (now, generation) = (stamp(now), self.next_generation);
+        let deadline = now + self.timing.handshake;
+        let slot = self.connections.insert(Connection::new(generation, address, now, deadline));
+        if self.due.len() <= slot {
+            self.due.resize(slot + 1, u32::MAX);
+        }
+        self.due[slot] = deadline;
+        self.metrics.connections_accepted += 1;
+        let slot = u32::try_from(slot).expect("connections are bounded far below 2^32");
+        Some(ConnectionId { slot, generation })
+    }
+
+    /// Bytes were received. They are decoded where they lie, and overwritten.
+    pub fn handle_receive<H: Host>(&mut self, now: Time, connection: ConnectionId, bytes: &mut [u8], host: &mut H) {
+        let Some(known) = self.connection_mut(connection) else { return };
+        known.last_seen = stamp(now);
+        if known.pauses != 0 && known.state != State::Closing {
+            known.held_mut().bytes.extend_from_slice(bytes);
+        } else {
+            self.process(now, connection, bytes, host);
+        }
+    }
+
+    /// The peer has ended its direction, or the connection is broken.
+    pub fn handle_end<H: Host>(&mut self, now: Time, connection: ConnectionId, host: &mut H) {
+        self.end_received(now, connection, host);
+    }
+
+    /// A [`crate::Mode::Turn`] send of the last turn went short (`Ok`, how many bytes went) or broke (`Err`).
+    pub fn handle_send_failed<H: Host>(&mut self, now: Time, token: u32, sent: Result<usize, ()>, host: &mut H) {
+        let Some(send) = self.last_turn.sends.get(token as usize).copied() else { return };
+        let Some(span) = send.span else { return };
+        let Some(connection) = live(&mut self.connections, send.connection) else { return };
+        let Ok(sent) = sent else { return self.break_connection(now, send.connection, &LOST, host) };
+        debug_assert!(connection.outbox.is_none(), "a turn is sent directly only when nothing is queued before it");
+        connection.outbox = Some(Box::new(Outbox::with_rest(&self.last_turn.bytes_of(span)[sent..])));
+        self.turn.dirty.push(send.connection.slot);
+        self.metrics.sends_short += 1;
+    }
+
+    /// A [`crate::Mode::Owned`] send is over: `Ok`, how many bytes went, or broken.
+    pub fn handle_sent<H: Host>(&mut self, now: Time, id: ConnectionId, sent: Result<usize, ()>, host: &mut H) {
+        let high_water_mark = self.limits.outbox_high_water_mark;
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(outbox) = connection.outbox.as_mut() else { return };
+        outbox.landed(sent.unwrap_or(0));
+        if sent.is_err() {
+            return self.break_connection(now, id, &LOST, host);
+        }
+        if outbox.is_empty() {
+            connection.outbox = None;
+        } else {
+            self.turn.dirty.push(id.slot);
+        }
+        if connection.pauses & pause::OUTBOX != 0 && connection.backlog_bytes() <= high_water_mark / 2 {
+            self.resumable.push(id);
+        }
+        if connection.state == State::Closing {
+            self.linger(id);
+        }
+    }
+
+    /// The application asks for something.
+    pub fn command<H: Host>(&mut self, now: Time, command: Command, host: &mut H) {
+        self.apply(now, command, host);
+        self.drain_commands(now, host);
+    }
+
+    /// Stop: everybody is told to leave, in batches per turn; nobody is let in any more.
+    pub fn handle_shutdown(&mut self, _now: Time) {
+        self.drain_cursor.get_or_insert(0);
+    }
+
+    /// The end of a turn's input: resumes what was held back, ends what is to end.
+    pub fn settle<H: Host>(&mut self, now: Time, host: &mut H) {
+        self.drain_some(now, host);
+        self.resume(now, host);
+        self.end_slow_consumers(now, host);
+        self.watch_lingering();
+        self.drain_commands(now, host);
+    }
+
+    /// Everything queued for a peer shard, in order.
+    pub fn poll_batch(&mut self, to: ShardId) -> Option<Batch> {
+        self.lanes[to.index()].poll()
+    }
+
+    /// The mesh had no room for this batch: it stays the first.
+    pub fn return_batch(&mut self, to: ShardId, batch: Batch) {
+        self.lanes[to.index()].give_back(batch);
+    }
+
+    /// What the driver must do next to a socket.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Which shard this is.
+    #[must_use]
+    pub const fn id(&self) -> ShardId {
+        self.id
+    }
+
+    /// Connections that exist.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Channels in the table: with local subscribers, or wanted by a peer.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// Its counters.
+    #[must_use]
+    pub const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Another pass is needed now, whatever the world does.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        let draining = self.drain_cursor.is_some_and(|cursor| cursor < self.due.len());
+        draining || !(self.resumable.is_empty() && self.lingering.is_empty() && self.slow_consumers.is_empty())
+    }
+
+    /// After `handle_shutdown`: whether everybody has left.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.drain_cursor.is_some() && self.connections.is_empty()
+    }
+
+    pub(crate) fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        live(&mut self.connections, id)
+    }
+
+    /// Queues what `write` appends for one connection.
+    #[inline]
+    pub(crate) fn write(&mut self, id: ConnectionId, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.turn.end(Arena::Direct);
+        write(&mut self.turn.direct);
+        self.queue_direct(id, start);
+    }
+
+    pub(crate) fn queue_direct(&mut self, id: ConnectionId, start: u32) {
+        let end = self.turn.end(Arena::Direct);
+        if start < end && live(&mut self.connections, id).is_some() {
+            self.queue(id.slot, Arena::Direct, start, end);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn queue(&mut self, slot: u32, arena: Arena, start: u32, end: u32) {
+        let connection = &mut self.connections[slot as usize];
+        if connection.is_ending(crate::connection::ending::BROKEN) {
+            return;
+        }
+        if connection.chain.is_empty() {
+            self.turn.dirty.push(slot);
+        }
+        self.turn.append(&mut connection.chain, arena, start, end);
+    }
+}
+
+/// A send failed: the peer is gone.
+const LOST: Disconnect = Disconnect::new(1006, "connection lost");
+
+/// The connection, unless it is gone and its slot used by another.
+pub(crate) fn live(connections: &mut Slab<Connection>, id: ConnectionId) -> Option<&mut Connection> {
+    connections.get_mut(id.slot as usize).filter(|connection| connection.generation == id.generation)
+}

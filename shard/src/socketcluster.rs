@@ -1,0 +1,282 @@
+//! SocketCluster's messages to what the shard does, and its answers. The only file here that knows the protocol's
+//! reserved events; a further protocol is a further file like this one.
+
+use codec::message::{CallId, ClientMessage, Operation, RawJson};
+use codec::socketcluster::errors::WireError;
+use codec::socketcluster::{Decoder, encode as socketcluster};
+use codec::websocket::{Opcode, encode};
+
+use crate::connection::{Protocol, State};
+use crate::pending::{Pending, Work};
+use crate::shard::{Shard, live};
+use crate::{ConnectionId, Disconnect, Host, Invocation, Invoked, Refusal, Route, Time, Verdict};
+
+/// Bytes of a public id: 20 characters of base64 are 120 bits.
+const PUBLIC_ID_BYTES: usize = 20;
+
+/// What a token is told while nothing can verify it.
+const NO_AUTHENTICATION: WireError<'static> =
+    WireError::Custom { name: "AuthTokenInvalidError", message: "no authentication is configured" };
+
+impl Shard {
+    /// One text message; its first `done` packets were acted upon before.
+    pub(crate) fn handle_text<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        text: &str,
+        done: usize,
+        protocol: &mut Decoder,
+        host: &mut H,
+    ) {
+        let Ok(messages) = protocol.decode(text) else { return self.handle_garbage(now, id, host) };
+        for (index, message) in messages.enumerate().skip(done) {
+            self.handle_packet(now, id, message, host);
+            let Some(connection) = live(&mut self.connections, id) else { return };
+            if connection.state == State::Closing {
+                return;
+            }
+            if connection.pauses & crate::connection::pause::HOOK != 0 {
+                connection.held_mut().batch = Some((text.into(), index + 1));
+                return;
+            }
+        }
+    }
+
+    /// Neither a packet nor JSON: ignored, as the reference does; before the handshake it ends the connection.
+    pub(crate) fn handle_garbage<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
+        self.metrics.messages_unknown += 1;
+        if live(&mut self.connections, id).is_some_and(|connection| connection.state == State::Handshake) {
+            self.close(now, id, &Disconnect::new(4009, ""), host);
+        }
+    }
+
+    fn handle_packet<H: Host>(&mut self, now: Time, id: ConnectionId, message: ClientMessage<'_>, host: &mut H) {
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        if connection.state == State::Handshake {
+            return match message {
+                ClientMessage::Handshake { call, token } => self.handshake(now, id, call, token.is_some(), host),
+                _ => self.close(now, id, &Disconnect::new(4009, ""), host),
+            };
+        }
+        match message {
+            ClientMessage::Invoke { action, data, call } => self.invoke(now, id, &action, data, call, host),
+            ClientMessage::Publish { channel, data, call } => self.handle_publish(now, id, &channel, data, call, host),
+            ClientMessage::Subscribe { channel, data, call } => {
+                self.handle_subscribe(now, id, &channel, data, call, host);
+            }
+            ClientMessage::Unsubscribe { channel, call } => self.handle_unsubscribe(id, &channel, call),
+            ClientMessage::Pong(dialect) => self.pong_received(now, id, dialect),
+            ClientMessage::Authenticate { call, .. } => self.refuse_token(id, call),
+            ClientMessage::Disconnect { code, reason } => {
+                let reason = reason.map(std::borrow::Cow::into_owned).unwrap_or_default();
+                self.close(now, id, &Disconnect { code, reason: reason.into() }, host);
+            }
+            ClientMessage::Malformed { operation, call } => {
+                let error = match operation {
+                    Operation::Subscribe => WireError::SubscribeMalformed,
+                    Operation::Unsubscribe => WireError::UnsubscribeMalformed,
+                    Operation::Publish => WireError::PublishMalformed,
+                    Operation::Invoke => WireError::ActionMalformed,
+                    Operation::Authenticate => WireError::TokenNotString,
+                };
+                self.refuse(id, call, &error);
+            }
+            // A second handshake is ignored: answering it again could only confuse its sender.
+            ClientMessage::Handshake { .. } => {}
+            // The server makes no calls yet, and there is no identity to give up.
+            ClientMessage::Reply { .. } | ClientMessage::RemoveAuthToken => {}
+            ClientMessage::Unknown => self.metrics.messages_unknown += 1,
+        }
+    }
+
+    fn handshake<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        call: Option<CallId<'_>>,
+        has_token: bool,
+        host: &mut H,
+    ) {
+        let Some(call) = call else { return self.close(now, id, &Disconnect::new(4008, ""), host) };
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        let peer = connection.peer(id.slot);
+        let ticket = self.pending.ticket();
+        let verdict = match host.connect(ticket, peer, Route::SocketCluster) {
+            Verdict::Allow => Ok(()),
+            Verdict::Refuse(refusal) => Err(refusal),
+            Verdict::Pending => {
+                return self.await_verdict(now, ticket, id, Some(call), Work::Handshake { has_token });
+            }
+        };
+        self.drain_commands(now, host);
+        self.finish_handshake(now, id, Some(call), has_token, verdict, host);
+    }
+
+    /// The connect hook has decided.
+    pub(crate) fn finish_handshake<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        call: Option<CallId<'_>>,
+        has_token: bool,
+        verdict: Result<(), Refusal>,
+        host: &mut H,
+    ) {
+        let (Some(call), Some(connection)) = (call, live(&mut self.connections, id)) else { return };
+        if connection.state != State::Handshake {
+            return;
+        }
+        if let Err(refusal) = verdict {
+            return self.refuse_handshake(now, id, call, &refusal, host);
+        }
+        connection.state = State::Open;
+        connection.admitted = true;
+        let public_id = self.public_id(id);
+        let public_id = std::str::from_utf8(&public_id).expect("public ids are ASCII");
+        let ping_timeout = u32::try_from(self.limits.ping_timeout.as_millis()).unwrap_or(u32::MAX);
+        let mut error = Vec::new();
+        if has_token {
+            NO_AUTHENTICATION.write(&mut error);
+        }
+        let error = std::str::from_utf8(&error).expect("error objects are text");
+        let error = has_token.then(|| RawJson::from_validated(error));
+        self.say(id, 100, |out| socketcluster::handshake_reply(out, call, public_id, ping_timeout, false, error));
+        if has_token {
+            self.say(id, 30, socketcluster::remove_auth_token);
+        }
+        self.start_heartbeat(now, id);
+    }
+
+    /// The error carries the code twice, for either generation of clients.
+    fn refuse_handshake<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        call: CallId<'_>,
+        refusal: &Refusal,
+        host: &mut H,
+    ) {
+        let code = refusal.code;
+        let error = match refusal.error.strip_suffix('}') {
+            Some("{") => format!("{{\"statusCode\":{code}}}"),
+            Some(object) => format!("{object},\"statusCode\":{code}}}"),
+            None => refusal.error.to_string(),
+        };
+        let data = format!("{{\"code\":{code}}}");
+        let (error, data) = (RawJson::from_validated(&error), RawJson::from_validated(&data));
+        self.say(id, 200, |out| socketcluster::reply_error_with_data(out, call, error, Some(data)));
+        self.close(now, id, &Disconnect { code, reason: "".into() }, host);
+    }
+
+    fn refuse_token(&mut self, id: ConnectionId, call: Option<CallId<'_>>) {
+        self.refuse(id, call, &NO_AUTHENTICATION);
+        self.say(id, 30, socketcluster::remove_auth_token);
+    }
+
+    fn invoke<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        action: &str,
+        data: Option<RawJson<'_>>,
+        call: Option<CallId<'_>>,
+        host: &mut H,
+    ) {
+        self.metrics.calls += 1;
+        let calls_max = self.limits.calls_per_connection_max;
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        if usize::from(connection.calls) >= calls_max {
+            self.metrics.calls_busy += 1;
+            return self.refuse(id, call, &WireError::TooManyCalls { calls_max: calls_max as u64 });
+        }
+        let peer = connection.peer(id.slot);
+        let ticket = self.pending.ticket();
+        let mut reply = std::mem::take(&mut self.reply);
+        reply.set_empty();
+        let invocation = Invocation { ticket, peer, action, data, wants_reply: call.is_some() };
+        let invoked = host.invoke(invocation, &mut reply);
+        self.drain_commands(now, host);
+        match (invoked, call) {
+            (Invoked::Ready, Some(call)) => self.answer(id, call, reply.outcome()),
+            (Invoked::Ready, None) => {}
+            (Invoked::Unknown, call) => self.refuse(id, call, &WireError::UnknownAction { action }),
+            (Invoked::Pending, call) => self.await_reply(now, ticket, id, action, call),
+        }
+        self.reply = reply;
+    }
+
+    fn await_reply(
+        &mut self,
+        now: Time,
+        ticket: crate::Ticket,
+        id: ConnectionId,
+        action: &str,
+        call: Option<CallId<'_>>,
+    ) {
+        let deadline = now + self.limits.call_timeout;
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        connection.calls += 1;
+        let call = call.map(|call| call.as_str().into());
+        let work = Work::Call { action: action.into() };
+        self.pending.insert(ticket, deadline, Pending { connection: id, call, work });
+    }
+
+    /// Answers a call, if its connection is still there.
+    pub(crate) fn answer(
+        &mut self,
+        id: ConnectionId,
+        call: CallId<'_>,
+        outcome: Result<Option<RawJson<'_>>, RawJson<'_>>,
+    ) {
+        match outcome {
+            Ok(data) => {
+                let hint = 20 + call.as_str().len() + data.map_or(0, |data| data.as_str().len());
+                self.say(id, hint, |out| socketcluster::reply(out, call, data));
+            }
+            Err(error) => {
+                let hint = 20 + call.as_str().len() + error.as_str().len();
+                self.say(id, hint, |out| socketcluster::reply_error(out, call, error));
+            }
+        }
+    }
+
+    pub(crate) fn answer_error(&mut self, id: ConnectionId, call: CallId<'_>, error: &WireError<'_>) {
+        self.say(id, 120, |out| socketcluster::reply_wire_error(out, call, error));
+    }
+
+    /// Answers with an error, if an answer is wanted.
+    pub(crate) fn refuse(&mut self, id: ConnectionId, call: Option<CallId<'_>>, error: &WireError<'_>) {
+        if let Some(call) = call {
+            self.answer_error(id, call, error);
+        }
+    }
+
+    /// Queues one packet for an open SocketCluster connection, or one in its handshake.
+    pub(crate) fn say(&mut self, id: ConnectionId, length_hint: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        if connection.protocol == Protocol::SocketCluster && matches!(connection.state, State::Open | State::Handshake)
+        {
+            self.write(id, |out| encode::frame_with(out, Opcode::Text, length_hint, write));
+        }
+    }
+
+    /// The id that clients know a connection by: unguessable enough to be shown, and not stored, since the seed and the
+    /// connection's own id give it again.
+    pub(crate) fn public_id(&self, id: ConnectionId) -> [u8; PUBLIC_ID_BYTES] {
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let own = u64::from(self.id.0) << 56 | u64::from(id.generation) << 32 | u64::from(id.slot);
+        let words = [mix(self.seed ^ mix(own)), mix(self.seed.rotate_left(32) ^ mix(own ^ u64::MAX))];
+        std::array::from_fn(|index| {
+            let (word, shift) = (words[index / 10], index % 10 * 6);
+            ALPHABET[(word >> shift) as usize & 63]
+        })
+    }
+}
+
+/// splitmix64's finaliser: every input bit reaches every output bit.
+const fn mix(mut word: u64) -> u64 {
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}

@@ -1,0 +1,192 @@
+//! Joining and leaving channels, and the interest that follows from it.
+//!
+//! A subscription is entered at once, so that a client that subscribes and publishes in one breath hears itself. It is
+//! acknowledged when every peer has recorded the interest: from then on no accepted publication passes it by.
+
+use codec::message::{CallId, RawJson};
+use codec::socketcluster::errors::WireError;
+
+use crate::channel::{Subscriber, Subscription};
+use crate::connection::State;
+use crate::interest::Waiting;
+use crate::pending::Work;
+use crate::shard::{Shard, live};
+use crate::{ConnectionId, Envelope, Host, Refusal, ShardId, Time, Verdict};
+
+impl Shard {
+    /// A client wants to subscribe.
+    pub(crate) fn handle_subscribe<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        channel: &str,
+        data: Option<RawJson<'_>>,
+        call: Option<CallId<'_>>,
+        host: &mut H,
+    ) {
+        if self.names.check_channel(channel).is_err() {
+            return self.refuse(id, call, &WireError::SubscribeMalformed);
+        }
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        let peer = connection.peer(id.slot);
+        let ticket = self.pending.ticket();
+        let verdict = host.subscribe(ticket, peer, channel, data);
+        self.drain_commands(now, host);
+        match verdict {
+            Verdict::Allow => self.finish_subscribe(id, channel, call, Ok(())),
+            Verdict::Refuse(refusal) => self.finish_subscribe(id, channel, call, Err(refusal)),
+            Verdict::Pending => self.await_verdict(now, ticket, id, call, Work::Subscribe { channel: channel.into() }),
+        }
+    }
+
+    /// The subscribe hook has decided.
+    pub(crate) fn finish_subscribe(
+        &mut self,
+        id: ConnectionId,
+        channel: &str,
+        call: Option<CallId<'_>>,
+        verdict: Result<(), Refusal>,
+    ) {
+        let Some(connection) = live(&mut self.connections, id) else { return };
+        if connection.state != State::Open {
+            return;
+        }
+        if let Err(refusal) = verdict {
+            if let Some(call) = call {
+                self.answer(id, call, Err(RawJson::from_validated(&refusal.error)));
+            }
+            return;
+        }
+        let Some(slot) = self.join(id, channel) else { return self.refuse_subscription(id, channel, call) };
+        let Some(call) = call else { return };
+        let interest = &mut self.channels.channel_mut(slot).interest;
+        if interest.is_complete(self.peers) {
+            self.answer(id, call, Ok(None));
+        } else {
+            interest.wait(Waiting { connection: id, call: call.as_str().into() });
+        }
+    }
+
+    /// Enters a subscription, once; `None` when a limit forbids it.
+    fn join(&mut self, id: ConnectionId, channel: &str) -> Option<u32> {
+        let (subscriptions_max, channels_max) =
+            (self.limits.subscriptions_per_connection_max, self.limits.channels_max);
+        let known = self.channels.find(channel);
+        let connection = live(&mut self.connections, id)?;
+        if let Some(slot) = known
+            && connection.subscriptions.iter().any(|subscription| subscription.channel == slot)
+        {
+            return Some(slot);
+        }
+        if connection.subscriptions.len() >= subscriptions_max || self.channels.subscribed() >= channels_max {
+            self.metrics.subscriptions_refused += 1;
+            return None;
+        }
+        let slot = self.channels.find_or_insert(channel);
+        let index = u32::try_from(connection.subscriptions.len()).expect("subscriptions are bounded far below 2^32");
+        let (place, is_first) = self.channels.join(slot, Subscriber { slot: id.slot, index });
+        connection.subscriptions.push(Subscription { channel: slot, index: place });
+        if is_first {
+            self.next_interest += 1;
+            let generation = self.next_interest;
+            self.channels.channel_mut(slot).interest.begin(generation);
+            for peer in self.peers.iter() {
+                self.send_to_peer(peer, Envelope::Interest { channel, generation, wanted: true });
+            }
+        }
+        Some(slot)
+    }
+
+    fn refuse_subscription(&mut self, id: ConnectionId, channel: &str, call: Option<CallId<'_>>) {
+        let connection = self.public_id(id);
+        let subscriptions_max = self.limits.subscriptions_per_connection_max as u64;
+        let held = live(&mut self.connections, id).map_or(0, |connection| connection.subscriptions.len());
+        let connection = std::str::from_utf8(&connection).expect("public ids are ASCII");
+        if held as u64 >= subscriptions_max {
+            self.refuse(id, call, &WireError::SubscriptionLimit { channel, connection, subscriptions_max });
+        } else {
+            self.refuse(id, call, &WireError::Busy);
+        }
+    }
+
+    /// A client wants to unsubscribe. Nothing of the channel is queued for it after the answer.
+    pub(crate) fn handle_unsubscribe(&mut self, id: ConnectionId, channel: &str, call: Option<CallId<'_>>) {
+        if self.unsubscribe(id, channel) {
+            if let Some(call) = call {
+                self.answer(id, call, Ok(None));
+            }
+            return;
+        }
+        let connection = self.public_id(id);
+        let connection = std::str::from_utf8(&connection).expect("public ids are ASCII");
+        self.refuse(id, call, &WireError::NotSubscribed { channel, connection });
+    }
+
+    /// Ends one subscription; whether there was one.
+    pub(crate) fn unsubscribe(&mut self, id: ConnectionId, channel: &str) -> bool {
+        let Some(slot) = self.channels.find(channel) else { return false };
+        let Some(connection) = live(&mut self.connections, id) else { return false };
+        let Some(index) = connection.subscriptions.iter().position(|subscription| subscription.channel == slot) else {
+            return false;
+        };
+        self.remove_subscription(id, index);
+        true
+    }
+
+    /// Ends all subscriptions of a connection that leaves.
+    pub(crate) fn unsubscribe_all(&mut self, id: ConnectionId) {
+        while let Some(last) =
+            live(&mut self.connections, id).and_then(|known| known.subscriptions.len().checked_sub(1))
+        {
+            self.remove_subscription(id, last);
+        }
+        if let Some(connection) = live(&mut self.connections, id) {
+            connection.subscriptions = Vec::new();
+        }
+    }
+
+    fn remove_subscription(&mut self, id: ConnectionId, index: usize) {
+        let subscriptions = &mut self.connections[id.slot as usize].subscriptions;
+        let removed = subscriptions.swap_remove(index);
+        if let Some(moved) = subscriptions.get(index).copied() {
+            let members = &mut self.channels.channel_mut(moved.channel).subscribers;
+            members[moved.index as usize].index = u32::try_from(index).expect("it was an index before");
+        }
+        let (moved, is_last) = self.channels.leave(removed.channel, removed.index);
+        if let Some(moved) = moved {
+            self.connections[moved.slot as usize].subscriptions[moved.index as usize].index = removed.index;
+        }
+        let channel = self.channels.channel_mut(removed.channel);
+        if !is_last {
+            return channel.interest.forget(id);
+        }
+        let (name, ended) = (channel.name.clone(), channel.interest.end());
+        if let Some(generation) = ended {
+            for peer in self.peers.iter() {
+                self.send_to_peer(peer, Envelope::Interest { channel: &name, generation, wanted: false });
+            }
+        }
+        self.channels.remove_if_unused(removed.channel);
+    }
+
+    /// A peer wants a channel's publications, or does not want them any more.
+    pub(crate) fn handle_interest(&mut self, from: ShardId, channel: &str, generation: u64, wanted: bool) {
+        if wanted {
+            let slot = self.channels.find_or_insert(channel);
+            self.channels.channel_mut(slot).wanted_by.insert(from);
+            self.send_to_peer(from, Envelope::InterestAcknowledged { channel, generation });
+        } else if let Some(slot) = self.channels.find(channel) {
+            self.channels.channel_mut(slot).wanted_by.remove(from);
+            self.channels.remove_if_unused(slot);
+        }
+    }
+
+    /// A peer will send us everything it accepts from now on. The last one completes the subscribe barrier.
+    pub(crate) fn handle_interest_acknowledged(&mut self, from: ShardId, channel: &str, generation: u64) {
+        let Some(slot) = self.channels.find(channel) else { return };
+        let waiting = self.channels.channel_mut(slot).interest.acknowledge(from, generation, self.peers);
+        for Waiting { connection, call } in waiting {
+            self.answer(connection, CallId::new(RawJson::from_validated(&call)), Ok(None));
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The bytes of one turn: what is said to whom between two visits to the kernel.
+//!
+//! Two arenas: `direct` holds what is meant for one connection, `shared` the publications, each encoded once and pointed
+//! to by every subscriber. A connection's bytes are a chain of chunks of either; bytes that follow each other in an arena
+//! are one chunk, so pipelined replies and runs of publications cost no copy. A chain of several chunks is gathered into
+//! one at the end of the turn: one connection, one send.
+//!
+//! Arenas may move while they grow, chunks are offsets: no address is taken before the turn is over.
+
+use crate::ConnectionId;
+
+/// No chunk.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Arenas above this are given back after the turn: 1 MiB serves a thousand messages of 1 KiB without growing again.
+const ARENA_BYTES_KEPT: usize = 1 << 20;
+
+/// How a transmit's bytes must be sent; see `shard::Transmit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The bytes lie in the turn's arena, valid until the second `begin_turn` from now. Send without waiting; only a
+    /// short or failed send is reported, by `handle_send_failed`, in the very next turn.
+    Turn,
+    /// The bytes are stable until `handle_sent`, which always follows. At most one per connection.
+    Owned,
+}
+
+/// One send.
+#[derive(Clone, Copy, Debug)]
+pub struct Transmit<'a> {
+    /// To whom.
+    pub connection: ConnectionId,
+    /// Names this send in `handle_send_failed`; meaningful for [`Mode::Turn`] only.
+    pub token: u32,
+    /// How to send it.
+    pub mode: Mode,
+    /// What to send.
+    pub bytes: &'a [u8],
+}
+
+/// Where bytes lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arena {
+    Direct,
+    Shared,
+    Gathered,
+}
+
+/// A run of bytes, and the chunk after it in its connection's chain.
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    arena: Arena,
+    start: u32,
+    end: u32,
+    next: u32,
+}
+
+/// A connection's chain in the current turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chain {
+    head: u32,
+    tail: u32,
+    pub(crate) bytes: u32,
+}
+
+impl Chain {
+    pub(crate) const EMPTY: Self = Self { head: NONE, tail: NONE, bytes: 0 };
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.head == NONE
+    }
+}
+
+/// A send of this turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Send {
+    pub(crate) connection: ConnectionId,
+    /// `None`: the connection's own outbox is flying.
+    pub(crate) span: Option<(Arena, u32, u32)>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    pub(crate) direct: Vec<u8>,
+    pub(crate) shared: Vec<u8>,
+    gathered: Vec<u8>,
+    chunks: Vec<Chunk>,
+    /// Slots with a chain, in the order they got it.
+    pub(crate) dirty: Vec<u32>,
+    pub(crate) sends: Vec<Send>,
+}
+
+impl Turn {
+    pub(crate) fn clear(&mut self) {
+        for arena in [&mut self.direct, &mut self.shared, &mut self.gathered] {
+            arena.clear();
+            arena.shrink_to(ARENA_BYTES_KEPT);
+        }
+        self.chunks.clear();
+        self.dirty.clear();
+        self.sends.clear();
+    }
+
+    /// Bytes written in this turn.
+    pub(crate) fn bytes(&self) -> usize {
+        self.direct.len() + self.shared.len()
+    }
+
+    /// The end of an arena, where the next bytes will start.
+    pub(crate) fn end(&self, arena: Arena) -> u32 {
+        offset(self.arena(arena).len())
+    }
+
+    /// Appends `start..` of an arena to a chain. The caller puts the slot on `dirty` if the chain was empty.
+    #[inline]
+    pub(crate) fn append(&mut self, chain: &mut Chain, arena: Arena, start: u32, end: u32) {
+        chain.bytes = chain.bytes.saturating_add(end - start);
+        if let Some(tail) = self.chunks.get_mut(chain.tail as usize)
+            && tail.arena == arena
+            && tail.end == start
+        {
+            tail.end = end;
+            return;
+        }
+        let index = offset(self.chunks.len());
+        self.chunks.push(Chunk { arena, start, end, next: NONE });
+        match self.chunks.get_mut(chain.tail as usize) {
+            Some(tail) => tail.next = index,
+            None => chain.head = index,
+        }
+        chain.tail = index;
+    }
+
+    /// A chain as one span, gathering it if it has several chunks.
+    pub(crate) fn span(&mut self, chain: Chain) -> (Arena, u32, u32) {
+        let first = self.chunks[chain.head as usize];
+        if first.next == NONE {
+            return (first.arena, first.start, first.end);
+        }
+        let start = offset(self.gathered.len());
+        let mut gathered = std::mem::take(&mut self.gathered);
+        self.copy(chain, &mut gathered);
+        self.gathered = gathered;
+        (Arena::Gathered, start, offset(self.gathered.len()))
+    }
+
+    /// Copies a chain's bytes.
+    pub(crate) fn copy(&self, chain: Chain, out: &mut Vec<u8>) {
+        let mut index = chain.head;
+        while let Some(chunk) = self.chunks.get(index as usize) {
+            out.extend_from_slice(self.bytes_of((chunk.arena, chunk.start, chunk.end)));
+            index = chunk.next;
+        }
+    }
+
+    /// A span's bytes.
+    pub(crate) fn bytes_of(&self, (arena, start, end): (Arena, u32, u32)) -> &[u8] {
+        &self.arena(arena)[start as usize..end as usize]
+    }
+
+    const fn arena(&self, arena: Arena) -> &Vec<u8> {
+        match arena {
+            Arena::Direct => &self.direct,
+            Arena::Shared => &self.shared,
+            Arena::Gathered => &self.gathered,
+        }
+    }
+}
+
+fn offset(length: usize) -> u32 {
+    u32::try_from(length).expect("what one turn reads, and so what it writes, is bounded far below 4 GiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn say(turn: &mut Turn, chain: &mut Chain, text: &str) {
+        let start = turn.end(Arena::Direct);
+        turn.direct.extend_from_slice(text.as_bytes());
+        turn.append(chain, Arena::Direct, start, turn.end(Arena::Direct));
+    }
+
+    #[test]
+    fn bytes_that_follow_each_other_are_one_chunk() {
+        let (mut turn, mut chain) = (Turn::default(), Chain::EMPTY);
+        say(&mut turn, &mut chain, "one ");
+        say(&mut turn, &mut chain, "two");
+        assert_eq!(turn.chunks.len(), 1);
+        let span = turn.span(chain);
+        assert_eq!((span.0, turn.bytes_of(span)), (Arena::Direct, &b"one two"[..]));
+        assert_eq!(chain.bytes, 7);
+    }
+
+    #[test]
+    fn interleaved_chains_are_gathered_in_order() {
+        let mut turn = Turn::default();
+        let (mut left, mut right) = (Chain::EMPTY, Chain::EMPTY);
+        turn.shared.extend_from_slice(b"NEWS");
+        say(&mut turn, &mut left, "l1");
+        say(&mut turn, &mut right, "r1");
+        turn.append(&mut left, Arena::Shared, 0, 4);
+        turn.append(&mut right, Arena::Shared, 0, 4);
+        say(&mut turn, &mut left, "l2");
+        for (chain, expected) in [(left, &b"l1NEWSl2"[..]), (right, &b"r1NEWS"[..])] {
+            let span = turn.span(chain);
+            assert_eq!((span.0, turn.bytes_of(span)), (Arena::Gathered, expected));
+        }
+    }
+}
