@@ -29,11 +29,9 @@ impl Shard {
         let handshake_timeout = self.timing.handshake;
         let Some(connection) = live(&mut self.connections, id) else { return };
         let Some(held) = connection.held.take().filter(|held| !held.bytes.is_empty()) else {
-            if connection.deadline != stamp(now) + handshake_timeout {
-                // The first byte of a head: from here on it has the hand-shake's time, however slowly it drips.
-                connection.deadline = connection.deadline.min(stamp(now) + handshake_timeout);
-                self.due[id.slot as usize] = connection.deadline;
-            }
+            // The first byte of a head: from here on it has the handshake's time, however slowly it drips.
+            connection.deadline = connection.deadline.min(stamp(now) + handshake_timeout);
+            self.due[id.slot as usize] = connection.deadline;
             return self.answer_requests(now, id, bytes, 0, host);
         };
         let (mut whole, scanned) = (held.bytes, held.scanned);

@@ -2,7 +2,6 @@
 //! its socket is not read and what was received waits. Nothing is dropped; TCP slows the peer down.
 
 use crate::connection::{State, pause};
-use crate::lane::Lane;
 use crate::shard::{Event, Shard, live};
 use crate::{ConnectionId, Host, Time};
 
@@ -12,7 +11,8 @@ const TURN_BYTES_MAX: usize = 16 << 20;
 impl Shard {
     /// Pauses the connection if it has to be; whether the rest of its bytes has to wait.
     pub(crate) fn must_wait(&mut self, id: ConnectionId) -> bool {
-        let (high_water_mark, is_congested) = (self.limits.outbox_high_water_mark, self.is_congested);
+        let high_water_mark = self.limits.outbox_high_water_mark;
+        let has_overflowed = std::mem::take(&mut self.has_overflowed);
         let Some(connection) = live(&mut self.connections, id) else { return true };
         if connection.state == State::Closing {
             return true;
@@ -21,7 +21,7 @@ impl Shard {
         if connection.queued_bytes() > high_water_mark {
             connection.pauses |= pause::OUTBOX;
         }
-        if is_congested {
+        if has_overflowed {
             connection.pauses |= pause::MESH;
         }
         let pauses = connection.pauses;
@@ -114,15 +114,21 @@ impl Shard {
 
     /// Tells publishers and the application when the lanes are too full, and when they are not any more.
     fn update_congestion<H: Host>(&mut self, host: &mut H) {
-        let fullest = self.lanes.iter().map(Lane::bytes).max().unwrap_or(0);
-        if self.is_congested && fullest <= self.limits.lane_high_water_mark / 2 {
+        if !self.is_congested {
+            return;
+        }
+        if self.can_decongest() {
             self.is_congested = false;
             let waiting = self.connections.iter().filter(|(_, connection)| connection.pauses & pause::MESH != 0);
-            let waiting = waiting.map(|(slot, connection)| connection.id(slot as u32));
-            self.resumable.extend(waiting);
-            host.congested(false);
-        } else if self.is_congested {
-            host.congested(true);
+            self.resumable.extend(waiting.map(|(slot, connection)| {
+                connection.id(u32::try_from(slot).expect("connections are bounded far below 2^32"))
+            }));
         }
+        host.congested(self.is_congested);
+    }
+
+    /// Whether lanes that were too full have room again.
+    pub(crate) fn can_decongest(&self) -> bool {
+        self.is_congested && self.lanes.iter().all(|lane| lane.bytes() <= self.limits.lane_high_water_mark / 2)
     }
 }

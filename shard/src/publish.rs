@@ -86,7 +86,10 @@ impl Shard {
     pub(crate) fn send_to_peer(&mut self, peer: ShardId, envelope: Envelope<'_>) {
         let lane = &mut self.lanes[peer.index()];
         lane.push(envelope);
-        self.is_congested |= lane.bytes() > self.limits.lane_high_water_mark;
+        if lane.bytes() > self.limits.lane_high_water_mark {
+            self.is_congested = true;
+            self.has_overflowed = true;
+        }
     }
 
     /// What a peer shard has sent.

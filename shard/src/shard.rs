@@ -61,6 +61,8 @@ pub struct Shard {
     pub(crate) next_interest: u64,
     pub(crate) lanes: Vec<Lane>,
     pub(crate) is_congested: bool,
+    /// The message at hand has put more on a lane that is too full.
+    pub(crate) has_overflowed: bool,
     pub(crate) pending: PendingCalls,
     pub(crate) turn: Turn,
     pub(crate) last_turn: Turn,
@@ -103,6 +105,7 @@ impl Shard {
             next_interest: 0,
             lanes: (0..config.shards).map(|_| Lane::default()).collect(),
             is_congested: false,
+            has_overflowed: false,
             pending: PendingCalls::new(config.seed),
             turn: Turn::default(),
             last_turn: Turn::default(),
@@ -260,7 +263,9 @@ impl Shard {
     #[must_use]
     pub fn has_work(&self) -> bool {
         let draining = self.drain_cursor.is_some_and(|cursor| cursor < self.due.len());
-        draining || !(self.resumable.is_empty() && self.lingering.is_empty() && self.slow_consumers.is_empty())
+        draining
+            || self.can_decongest()
+            || !(self.resumable.is_empty() && self.lingering.is_empty() && self.slow_consumers.is_empty())
     }
 
     /// After `handle_shutdown`: whether everybody has left.

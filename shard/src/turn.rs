@@ -12,7 +12,8 @@ use crate::ConnectionId;
 /// No chunk.
 pub(crate) const NONE: u32 = u32::MAX;
 
-/// Arenas above this are given back after the turn: 1 MiB serves a thousand messages of 1 KiB without growing again.
+/// Arenas above this shrink by half after a turn that used less than a quarter of them: 1 MiB serves a thousand messages
+/// of 1 KiB without growing again, and a burst's memory is given back within a few turns.
 const ARENA_BYTES_KEPT: usize = 1 << 20;
 
 /// How a transmit's bytes must be sent; see `shard::Transmit`.
@@ -93,8 +94,10 @@ pub(crate) struct Turn {
 impl Turn {
     pub(crate) fn clear(&mut self) {
         for arena in [&mut self.direct, &mut self.shared, &mut self.gathered] {
+            if arena.capacity() > ARENA_BYTES_KEPT.max(4 * arena.len()) {
+                arena.shrink_to(arena.capacity() / 2);
+            }
             arena.clear();
-            arena.shrink_to(ARENA_BYTES_KEPT);
         }
         self.chunks.clear();
         self.dirty.clear();
