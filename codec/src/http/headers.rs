@@ -51,13 +51,18 @@ impl<'a> Headers<'a> {
 
     /// All names and values, in the order received.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.list.iter().map(|header| (header.name, text(header.value)))
+        self.fields().map(|(name, value)| (name, value.text()))
+    }
+
+    /// As `iter`, for who reads few of the values: each is turned to text when it is asked for.
+    pub(crate) fn fields(self) -> impl Iterator<Item = (&'a str, Value<'a>)> {
+        self.list.iter().map(|header| (header.name, Value(header.value)))
     }
 
     /// The values of all headers of that name.
     pub fn all<'n>(self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
         let same = move |header: &&httparse::Header<'a>| header.name.eq_ignore_ascii_case(name);
-        self.list.iter().filter(same).map(|header| text(header.value))
+        self.list.iter().filter(same).map(|header| Value(header.value).text())
     }
 
     /// The value of the first header of that name.
@@ -78,7 +83,19 @@ pub(super) fn trim(token: &str) -> &str {
     token.trim_matches([' ', '\t'])
 }
 
-/// A header's value as text.
-fn text(value: &[u8]) -> &str {
-    std::str::from_utf8(value).expect("the whole head was checked as UTF-8 and values are cut at ASCII characters")
+/// A Content-Length: digits alone, and at most 18 of them, which cannot overflow.
+pub(super) fn length(value: &str) -> Option<u64> {
+    let is_number = (1..=18).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { value.parse().ok() } else { None }
+}
+
+/// A header's value, not yet text.
+#[derive(Clone, Copy)]
+pub(crate) struct Value<'a>(&'a [u8]);
+
+impl<'a> Value<'a> {
+    /// The value as text.
+    pub(crate) fn text(self) -> &'a str {
+        std::str::from_utf8(self.0).expect("the whole head was checked as UTF-8 and values are cut at ASCII characters")
+    }
 }

@@ -110,6 +110,9 @@ pub fn parse_more<'a>(
 ) -> Result<Option<(Head<'a>, usize)>, HttpError> {
     // One empty line before the request is forgiven (RFC 9112 section 2.2); it counts as part of the head.
     let skipped = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
+    if skipped > 0 && bytes.get(skipped) == Some(&b'\r') {
+        return Err(HttpError::Syntax);
+    }
     let Some(length) =
         scan::head_bytes(&bytes[skipped..], scanned.saturating_sub(skipped), head_bytes_max.saturating_sub(skipped))?
     else {
@@ -121,7 +124,6 @@ pub fn parse_more<'a>(
 
 /// Parses a head that ends with its blank line and nothing after it.
 fn parse_whole<'a>(bytes: &'a [u8], storage: &'a mut HeaderStorage<'a>) -> Result<Head<'a>, HttpError> {
-    scan::check_line_ends(bytes, 0)?;
     if simdutf8::basic::from_utf8(bytes).is_err() {
         return Err(HttpError::Character);
     }
@@ -161,12 +163,12 @@ struct Facts {
 impl Facts {
     fn gather(headers: Headers<'_>, minor_version: u8) -> Result<Self, HttpError> {
         let mut facts = Self::default();
-        for (name, value) in headers.iter() {
+        for (name, value) in headers.fields() {
             match name.len() {
-                4 if name.eq_ignore_ascii_case("host") => facts.host(value)?,
-                10 if name.eq_ignore_ascii_case("connection") => facts.connection(value),
-                14 if name.eq_ignore_ascii_case("content-length") => facts.length(value)?,
-                17 if name.eq_ignore_ascii_case("transfer-encoding") => facts.encoding(value, minor_version)?,
+                4 if name.eq_ignore_ascii_case("host") => facts.host(value.text())?,
+                10 if name.eq_ignore_ascii_case("connection") => facts.connection(value.text()),
+                14 if name.eq_ignore_ascii_case("content-length") => facts.length(value.text())?,
+                17 if name.eq_ignore_ascii_case("transfer-encoding") => facts.encoding(value.text(), minor_version)?,
                 _ => {}
             }
         }
@@ -198,10 +200,8 @@ impl Facts {
     }
 
     fn length(&mut self, value: &str) -> Result<(), HttpError> {
-        // 18 digits are the most that cannot overflow; `parse` alone would take a sign.
-        let is_number = (1..=18).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
-        match value.parse() {
-            Ok(length) if is_number && self.content_length.is_none() => self.content_length = Some(length),
+        match (headers::length(value), self.content_length) {
+            (Some(length), None) => self.content_length = Some(length),
             _ => return Err(HttpError::ContentLength),
         }
         Ok(())
@@ -261,9 +261,17 @@ fn has_folded_line(bytes: &[u8]) -> bool {
     bytes.windows(3).any(|window| matches!(window, b"\r\n " | b"\r\n\t"))
 }
 
-/// Whether the first line ends in a version of HTTP, if one that is not spoken here.
+/// Whether the first line is good but for its version, which is one of HTTP's that is not spoken here.
 fn names_a_version(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
+    let mut words = line.split(|byte| *byte == b' ').skip(2);
+    match (words.next(), words.next()) {
+        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None) => {
+            major.is_ascii_digit() && minor.is_ascii_digit()
+        }
+        _ => false,
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 //! and its length is known. Header values with control characters cannot split a response: those become spaces.
 
 use super::error::HttpError;
-use super::headers::{HeaderStorage, Headers};
+use super::headers::{self, HeaderStorage, Headers};
 use super::scan;
 
 /// Appends a whole response. For the answer to HEAD see `write_head`.
@@ -108,6 +108,8 @@ pub struct Head<'a> {
     pub headers: Headers<'a>,
     /// The length of the body, where one is announced (what the request was may still mean that none follows).
     pub content_length: Option<u64>,
+    /// Whether the body has another framing than a length, chunks most likely.
+    pub is_chunked: bool,
 }
 
 impl<'a> Head<'a> {
@@ -129,7 +131,7 @@ impl<'a> Head<'a> {
 /// line.
 ///
 /// # Errors
-/// What is wrong with it. A chunked body is refused: no server that is spoken to from here sends one.
+/// What is wrong with it.
 pub fn parse<'a>(
     bytes: &'a [u8],
     storage: &'a mut HeaderStorage<'a>,
@@ -139,7 +141,6 @@ pub fn parse<'a>(
         return Ok(None);
     };
     let bytes = &bytes[..length];
-    scan::check_line_ends(bytes, 0)?;
     if simdutf8::basic::from_utf8(bytes).is_err() {
         return Err(HttpError::Character);
     }
@@ -161,22 +162,112 @@ pub fn parse<'a>(
         return Err(HttpError::Syntax);
     }
     let headers = Headers::new(response.headers);
-    let content_length = content_length(headers)?;
+    let (content_length, is_chunked) = framing(headers)?;
     let reason = response.reason.unwrap_or_default();
-    Ok(Some((Head { status, reason, minor_version, headers, content_length }, length)))
+    Ok(Some((Head { status, reason, minor_version, headers, content_length, is_chunked }, length)))
 }
 
-fn content_length(headers: Headers<'_>) -> Result<Option<u64>, HttpError> {
-    if headers.first("transfer-encoding").is_some() {
-        return Err(HttpError::TransferEncoding);
-    }
+/// How the body is framed: its length, if one is announced, and whether it is chunked.
+fn framing(headers: Headers<'_>) -> Result<(Option<u64>, bool), HttpError> {
+    let is_chunked = headers.first("transfer-encoding").is_some();
     let mut values = headers.all("content-length");
     let Some(value) = values.next() else {
-        return Ok(None);
+        return Ok((None, is_chunked));
     };
-    let is_number = (1..=18).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit());
-    match value.parse() {
-        Ok(length) if is_number && values.next().is_none() => Ok(Some(length)),
+    if is_chunked {
+        return Err(HttpError::LengthAndEncoding);
+    }
+    match (headers::length(value), values.next()) {
+        (Some(length), None) => Ok((Some(length), false)),
         _ => Err(HttpError::ContentLength),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::HEAD_BYTES_MAX;
+
+    fn refused(head: &str) -> HttpError {
+        let mut storage = HeaderStorage::new();
+        parse(head.as_bytes(), &mut storage, HEAD_BYTES_MAX).expect_err("must be refused")
+    }
+
+    #[test]
+    fn response_is_written_with_length_and_connection() {
+        let mut out = b"before".to_vec();
+        write(&mut out, 200, &[("Content-Type", "text/plain")], b"hello", true);
+        let expected = "beforeHTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\
+            Connection: keep-alive\r\n\r\nhello";
+        assert_eq!(std::str::from_utf8(&out), Ok(expected));
+    }
+
+    #[test]
+    fn answer_to_head_has_the_length_and_no_body() {
+        let mut out = Vec::new();
+        write_head(&mut out, 404, &[], 1_234_567, false);
+        let expected = "HTTP/1.1 404 Not Found\r\nContent-Length: 1234567\r\nConnection: close\r\n\r\n";
+        assert_eq!(std::str::from_utf8(&out), Ok(expected));
+    }
+
+    #[test]
+    fn statuses_without_a_body_have_no_length_either() {
+        for status in [204, 304] {
+            let mut out = Vec::new();
+            write(&mut out, status, &[], b"body", true);
+            let text = String::from_utf8(out).expect("ascii");
+            assert!(text.ends_with("\r\nConnection: keep-alive\r\n\r\n") && !text.contains("Length"), "{text}");
+        }
+    }
+
+    #[test]
+    fn header_values_cannot_split_the_response() {
+        let mut out = Vec::new();
+        write(&mut out, 302, &[("Location", "/a\r\nSet-Cookie: x=y\n\0")], b"", true);
+        let text = String::from_utf8(out).expect("ascii");
+        assert!(text.contains("\r\nLocation: /a  Set-Cookie: x=y  \r\nContent-Length: 0\r\n"), "{text}");
+    }
+
+    #[test]
+    fn what_was_written_is_parsed_and_what_is_incomplete_waits() {
+        let mut out = Vec::new();
+        write(&mut out, 503, &[("Retry-After", "3")], b"later", false);
+        for cut in 0..out.len() - 5 {
+            let mut storage = HeaderStorage::new();
+            assert!(matches!(parse(&out[..cut], &mut storage, HEAD_BYTES_MAX), Ok(None)), "{cut}");
+        }
+        let mut storage = HeaderStorage::new();
+        let (head, length) = parse(&out, &mut storage, HEAD_BYTES_MAX).expect("good").expect("whole");
+        assert_eq!((head.status, head.reason, head.minor_version), (503, "Service Unavailable", 1));
+        assert_eq!((head.content_length, head.is_chunked, head.keep_alive()), (Some(5), false, false));
+        assert_eq!((head.header("retry-after"), length), (Some("3"), out.len() - 5));
+    }
+
+    #[test]
+    fn foreign_answers_are_understood() {
+        let answer = b"HTTP/1.0 400 \r\nTransfer-Encoding: chunked\r\nConnection: Keep-Alive\r\n\r\n";
+        let mut storage = HeaderStorage::new();
+        let (head, _) = parse(answer, &mut storage, HEAD_BYTES_MAX).expect("good").expect("whole");
+        assert_eq!((head.status, head.reason, head.content_length), (400, "", None));
+        assert!(head.is_chunked && head.keep_alive());
+    }
+
+    #[test]
+    fn malformed_answers_are_refused() {
+        assert_eq!(refused("HTTP/2.0 200 OK\r\n\r\n"), HttpError::Version);
+        assert_eq!(refused("HTTP/1.1 099 No\r\n\r\n"), HttpError::Syntax);
+        assert_eq!(refused("HTTP/1.1 2000 OK\r\n\r\n"), HttpError::Syntax);
+        assert_eq!(refused("HTTP/1.1 200 OK\n\r\n"), HttpError::BareLineEnd);
+        assert_eq!(refused("HTTP/1.1 200 OK\r\nA : b\r\n\r\n"), HttpError::HeaderName);
+        assert_eq!(refused("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n"), HttpError::HeaderName);
+        assert_eq!(refused("HTTP/1.1 200 OK\r\nA: \u{1}\r\n\r\n"), HttpError::HeaderValue);
+        assert_eq!(
+            refused("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n"),
+            HttpError::ContentLength
+        );
+        let both = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(refused(both), HttpError::LengthAndEncoding);
+        assert_eq!(refused(&format!("HTTP/1.1 200 OK\r\n{}\r\n", "a:b\r\n".repeat(101))), HttpError::TooManyHeaders);
+        assert_eq!(refused(&format!("HTTP/1.1 200 OK\r\nA: {}", "b".repeat(20_000))), HttpError::HeadTooLong);
     }
 }

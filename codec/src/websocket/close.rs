@@ -34,3 +34,42 @@ pub(super) fn parse(payload: &[u8]) -> Result<Option<(u16, &str)>, WebSocketErro
 pub(super) fn cut(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn close_codes_are_those_that_may_be_sent() {
+        let allowed = |code| matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
+        for code in 0..=u16::MAX {
+            let payload = code.to_be_bytes();
+            let expected = if allowed(code) { Ok(Some((code, ""))) } else { Err(WebSocketError::CloseCode) };
+            assert_eq!(parse(&payload), expected, "{code}");
+        }
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] {
+            assert!(!is_sendable(code), "{code}");
+        }
+        for code in [1000, 1003, 1012, 1013, 1014, 3000, 4999] {
+            assert!(is_sendable(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn close_payload_is_nothing_or_code_and_reason() {
+        assert_eq!(parse(b""), Ok(None));
+        assert_eq!(parse(b"\x03"), Err(WebSocketError::CloseLength));
+        assert_eq!(parse(b"\x03\xe8bye \xc3\xa9"), Ok(Some((1000, "bye \u{e9}"))));
+        assert_eq!(parse(b"\x03\xe8\xc3"), Err(WebSocketError::InvalidUtf8));
+    }
+
+    #[test]
+    fn reason_is_cut_between_characters() {
+        assert_eq!(cut("short"), "short");
+        assert_eq!(cut(&"a".repeat(123)).len(), 123);
+        assert_eq!(cut(&"a".repeat(124)).len(), 123);
+        assert_eq!(cut(&format!("a{}", "\u{e9}".repeat(70))).len(), 123);
+        assert_eq!(cut(&"\u{e9}".repeat(70)).len(), 122);
+        assert_eq!(cut(&"\u{1f600}".repeat(40)).len(), 120);
+    }
+}

@@ -135,3 +135,79 @@ fn header(opcode: Opcode, is_final: bool, is_masked: bool, payload_bytes: usize)
     }
     (header, length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_have_the_shortest_header() {
+        for (length, header) in [(0, 2), (125, 2), (126, 4), (65535, 4), (65536, 10)] {
+            assert_eq!(header_length(length), header);
+            let mut out = Vec::new();
+            frame(&mut out, Opcode::Binary, &vec![7; length]);
+            assert_eq!(out.len(), header + length);
+            assert_eq!(out[0], 0x82);
+        }
+        let mut out = b"before".to_vec();
+        frame(&mut out, Opcode::Text, b"hi");
+        assert_eq!(out, b"before\x81\x02hi");
+    }
+
+    #[test]
+    fn payload_lands_rightly_whatever_length_was_guessed() {
+        for length in [0, 1, 125, 126, 65535, 65536] {
+            let payload: Vec<u8> = (0..length).map(|index| index as u8).collect();
+            let (mut plain, mut masked) = (b"before".to_vec(), b"before".to_vec());
+            frame(&mut plain, Opcode::Text, &payload);
+            masked_frame(&mut masked, Opcode::Text, [1, 2, 3, 4], &payload);
+            for hint in [0, 125, 126, 65535, 65536] {
+                let mut out = b"before".to_vec();
+                frame_with(&mut out, Opcode::Text, hint, |out| out.extend_from_slice(&payload));
+                assert!(out == plain, "{hint} for {length}");
+                let mut out = b"before".to_vec();
+                let write = |out: &mut Vec<u8>| out.extend_from_slice(&payload);
+                masked_frame_with(&mut out, Opcode::Text, [1, 2, 3, 4], hint, write);
+                assert!(out == masked, "masked, {hint} for {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn masked_frame_is_what_the_rfc_shows() {
+        // RFC 6455 section 5.7.
+        let mut out = Vec::new();
+        masked_frame(&mut out, Opcode::Text, [0x37, 0xfa, 0x21, 0x3d], b"Hello");
+        assert_eq!(out, [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+    }
+
+    #[test]
+    fn fragments_carry_no_fin_until_the_last() {
+        let mut out = Vec::new();
+        fragment(&mut out, Opcode::Text, false, b"Hel");
+        fragment(&mut out, Opcode::Continuation, true, b"lo");
+        assert_eq!(out, [0x01, 0x03, 0x48, 0x65, 0x6c, 0x80, 0x02, 0x6c, 0x6f]);
+    }
+
+    #[test]
+    fn close_holds_code_and_cut_reason() {
+        let mut out = Vec::new();
+        close(&mut out, 4001, "bye");
+        assert_eq!(out, b"\x88\x05\x0f\xa1bye");
+        out.clear();
+        close(&mut out, 1000, &"\u{e9}".repeat(100));
+        assert_eq!((out.len(), out[1]), (2 + 2 + 122, 124));
+        out.clear();
+        masked_close(&mut out, [0; 4], 1000, "");
+        assert_eq!(out, b"\x88\x82\0\0\0\0\x03\xe8");
+    }
+
+    #[test]
+    fn close_with_a_code_that_must_not_be_sent_is_empty() {
+        for code in [0, 999, 1005, 1006, 1015, 2999, 5000] {
+            let mut out = Vec::new();
+            close(&mut out, code, "reason");
+            assert_eq!(out, [0x88, 0], "{code}");
+        }
+    }
+}

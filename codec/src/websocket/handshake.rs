@@ -1,7 +1,7 @@
 //! The upgrade from HTTP (RFC 6455 section 4), both sides. Offered extensions and subprotocols are never accepted
 //! unless the caller names a subprotocol.
 
-use crate::http::headers::HeaderStorage;
+use crate::http::headers::{HeaderStorage, Value};
 use crate::http::{HEAD_BYTES_MAX, HttpError, request, response};
 use std::fmt;
 use tungstenite::handshake::derive_accept_key;
@@ -90,7 +90,7 @@ pub fn accept(head: &request::Head<'_>) -> Result<Accept, HandshakeError> {
         return Err(HandshakeError::Body);
     }
     let mut found = Found::default();
-    for (name, value) in head.headers.iter() {
+    for (name, value) in head.headers.fields() {
         found.header(name, value)?;
     }
     found.judge()
@@ -107,14 +107,16 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    fn header(&mut self, name: &str, value: &'a str) -> Result<(), HandshakeError> {
+    fn header(&mut self, name: &str, value: Value<'a>) -> Result<(), HandshakeError> {
         match name.len() {
             4 => self.host |= name.eq_ignore_ascii_case("host"),
-            7 if name.eq_ignore_ascii_case("upgrade") => self.upgrade |= has_token(value, "websocket"),
-            10 if name.eq_ignore_ascii_case("connection") => self.connection |= has_token(value, "upgrade"),
-            17 if name.eq_ignore_ascii_case("sec-websocket-key") => once(&mut self.key, value, HandshakeError::Key)?,
+            7 if name.eq_ignore_ascii_case("upgrade") => self.upgrade |= has_token(value.text(), "websocket"),
+            10 if name.eq_ignore_ascii_case("connection") => self.connection |= has_token(value.text(), "upgrade"),
+            17 if name.eq_ignore_ascii_case("sec-websocket-key") => {
+                once(&mut self.key, value.text(), HandshakeError::Key)?;
+            }
             21 if name.eq_ignore_ascii_case("sec-websocket-version") => {
-                once(&mut self.version, value, HandshakeError::Version)?;
+                once(&mut self.version, value.text(), HandshakeError::Version)?;
             }
             _ => {}
         }
@@ -271,3 +273,6 @@ fn key_text(key: [u8; 16]) -> [u8; 24] {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -135,3 +135,69 @@ fn length(short: u8, after: &[u8]) -> Result<Option<(u64, usize)>, WebSocketErro
         _ => Ok(Some((u64::from(short), 0))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use WebSocketError as E;
+
+    fn client_frame(bytes: &[u8]) -> Result<Option<Header>, WebSocketError> {
+        Header::parse(bytes, Role::Server)
+    }
+
+    #[test]
+    fn header_is_read_field_by_field() {
+        let header = client_frame(b"\x02\xfe\x01\x00abcdrest").expect("good").expect("whole");
+        assert_eq!((header.is_final, header.opcode, header.payload_bytes), (false, Opcode::Binary, 256));
+        assert_eq!((header.key, header.bytes), (*b"abcd", 8));
+        let header = Header::parse(b"\x81\x7f\0\0\0\0\0\x01\0\0", Role::Client).expect("good").expect("whole");
+        assert_eq!((header.is_final, header.opcode, header.payload_bytes), (true, Opcode::Text, 65536));
+        assert_eq!((header.key, header.bytes), ([0; 4], 10));
+    }
+
+    #[test]
+    fn incomplete_header_waits_for_its_last_byte() {
+        for whole in [&b"\x81\x80abcd"[..], b"\x81\xfe\x00\x7eabcd", b"\x81\xff\0\0\0\0\0\x01\0\0abcd"] {
+            for cut in 0..whole.len() {
+                assert!(matches!(client_frame(&whole[..cut]), Ok(None)), "{cut} of {whole:?}");
+            }
+            assert_eq!(client_frame(whole).expect("good").expect("whole").bytes, whole.len());
+        }
+    }
+
+    #[test]
+    fn reserved_bits_and_opcodes_are_refused_at_the_first_byte() {
+        for bits in [0x10, 0x20, 0x40, 0x70] {
+            assert_eq!(client_frame(&[0x81 | bits]).err(), Some(E::ReservedBits));
+        }
+        for opcode in [3, 4, 5, 6, 7, 0xb, 0xc, 0xd, 0xe, 0xf] {
+            assert_eq!(client_frame(&[0x80 | opcode]).err(), Some(E::UnknownOpcode));
+            assert_eq!(client_frame(&[opcode]).err(), Some(E::UnknownOpcode));
+        }
+    }
+
+    #[test]
+    fn control_frames_are_short_and_whole() {
+        for opcode in [8, 9, 0xa] {
+            assert_eq!(client_frame(&[opcode]).err(), Some(E::FragmentedControl));
+            assert!(matches!(client_frame(&[0x80 | opcode, 0x80 | 125]), Ok(None)));
+            assert_eq!(client_frame(&[0x80 | opcode, 0x80 | 126]).err(), Some(E::OversizeControl));
+            assert_eq!(client_frame(&[0x80 | opcode, 0x80 | 127]).err(), Some(E::OversizeControl));
+        }
+    }
+
+    #[test]
+    fn mask_is_demanded_of_clients_and_forbidden_to_servers() {
+        assert_eq!(Header::parse(b"\x81\x00", Role::Server).err(), Some(E::Unmasked));
+        assert_eq!(Header::parse(b"\x81\x80", Role::Client).err(), Some(E::Masked));
+    }
+
+    #[test]
+    fn lengths_are_minimal_and_below_two_to_the_63() {
+        assert_eq!(client_frame(b"\x82\xfe\x00\x7d").err(), Some(E::NonMinimalLength));
+        assert_eq!(client_frame(b"\x82\xfe\x00\x00").err(), Some(E::NonMinimalLength));
+        assert_eq!(client_frame(b"\x82\xff\0\0\0\0\0\0\xff\xff").err(), Some(E::NonMinimalLength));
+        assert_eq!(client_frame(b"\x82\xff\x80\0\0\0\0\0\0\0").err(), Some(E::LengthTooLarge));
+        assert!(matches!(client_frame(b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff"), Ok(None)));
+    }
+}

@@ -19,3 +19,33 @@ pub(super) const fn rotate(key: [u8; 4], offset: usize) -> [u8; 4] {
     let at = offset % 4;
     [key[at], key[(at + 1) % 4], key[(at + 2) % 4], key[(at + 3) % 4]]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_meets_its_byte_of_the_key() {
+        let key = [0x11, 0x82, 0xf3, 0x04];
+        for length in 0..70 {
+            let plain: Vec<u8> = (0..length).map(|index| index as u8).collect();
+            let mut masked = plain.clone();
+            unmask(&mut masked, key);
+            let expected: Vec<u8> = plain.iter().enumerate().map(|(index, byte)| byte ^ key[index % 4]).collect();
+            assert_eq!(masked, expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn pieces_are_masked_as_the_whole() {
+        let key = [1, 2, 3, 4];
+        let mut whole = [7; 40];
+        unmask(&mut whole, key);
+        for cut in 0..40 {
+            let mut pieces = [7; 40];
+            unmask(&mut pieces[..cut], key);
+            unmask(&mut pieces[cut..], rotate(key, cut));
+            assert_eq!(pieces, whole, "{cut}");
+        }
+    }
+}
