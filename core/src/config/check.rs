@@ -1,0 +1,278 @@
+//! Judges settings as a whole: what single flags cannot see. It touches no socket, CPU or ring; what only the kernel
+//! knows is asked by the start-up checks.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Settings, duration, size};
+
+/// One rule that settings break. `Display` says which flags to change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// There is no address to listen on.
+    ListenEmpty,
+    /// The same address is listed twice.
+    ListenTwice(String),
+    /// The time-out does not leave room for one ping.
+    PingTimeout { interval: Duration, timeout: Duration },
+    /// The mark lies above the maximum.
+    OutboxMark { mark: usize, most: usize },
+    /// Two messages do not fit into an outbox.
+    OutboxMessage { message: usize, most: usize },
+    /// Not a power of two.
+    PowerOfTwo { flag: &'static str, value: u64 },
+    /// The buffers of one shard are larger than is sane.
+    ReceiveBytes(u64),
+    /// A time-out is shorter than the tick that would notice it.
+    Tick { tick: Duration, flag: &'static str, timeout: Duration },
+    /// More shards than a set of peers can hold, or none.
+    Shards(usize),
+    /// An empty list of CPUs.
+    CpusEmpty,
+    /// The name is empty, too long, or has odd characters.
+    AppName,
+    /// A limit of zero, which no flag lets through but a program can set.
+    Zero(&'static str),
+}
+
+/// Every rule that `settings` break; none is good news.
+pub(crate) fn violations(settings: &Settings) -> Vec<Violation> {
+    let mut found = Vec::new();
+    listen(settings, &mut found);
+    placement(settings, &mut found);
+    limits(settings, &mut found);
+    ticks(settings, &mut found);
+    ring(settings, &mut found);
+    found
+}
+
+fn listen(settings: &Settings, found: &mut Vec<Violation>) {
+    if settings.listen.is_empty() {
+        found.push(Violation::ListenEmpty);
+    }
+    for (index, address) in settings.listen.iter().enumerate() {
+        // Port 0 twice is two different ports.
+        if address.port() != 0 && settings.listen[..index].contains(address) {
+            found.push(Violation::ListenTwice(address.to_string()));
+        }
+    }
+}
+
+fn placement(settings: &Settings, found: &mut Vec<Violation>) {
+    if let Some(shards) = settings.shards
+        && !(1..=SHARDS_MAX).contains(&shards)
+    {
+        found.push(Violation::Shards(shards));
+    }
+    if settings.cpus.as_ref().is_some_and(Vec::is_empty) {
+        found.push(Violation::CpusEmpty);
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if !(1..=64).contains(&settings.app_name.len()) || !settings.app_name.bytes().all(plain) {
+        found.push(Violation::AppName);
+    }
+}
+
+fn limits(settings: &Settings, found: &mut Vec<Violation>) {
+    let limits = &settings.limits;
+    if limits.ping_timeout <= limits.ping_interval {
+        found.push(Violation::PingTimeout { interval: limits.ping_interval, timeout: limits.ping_timeout });
+    }
+    if limits.outbox_high_water_mark > limits.outbox_bytes_max {
+        found.push(Violation::OutboxMark { mark: limits.outbox_high_water_mark, most: limits.outbox_bytes_max });
+    }
+    // One message being sent and the next one behind it must not make a slow consumer of a client that reads.
+    if limits.outbox_bytes_max < limits.websocket.message_bytes_max.saturating_mul(2) {
+        let message = limits.websocket.message_bytes_max;
+        found.push(Violation::OutboxMessage { message, most: limits.outbox_bytes_max });
+    }
+    for (flag, value) in [
+        ("--backlog", settings.backlog as usize),
+        ("--lane-capacity", settings.lane_capacity),
+        ("--max-connections", limits.connections_max),
+        ("--max-head", limits.head_bytes_max),
+        ("--max-message", limits.websocket.message_bytes_max),
+        ("--max-fragments", limits.websocket.fragments_max as usize),
+        ("--max-subscriptions", limits.subscriptions_per_connection_max),
+        ("--max-channels", limits.channels_max),
+        ("--max-calls", limits.calls_per_connection_max),
+        ("--max-batch", limits.socketcluster.batch_messages_max),
+        ("--max-depth", limits.socketcluster.json.depth_max),
+        ("--max-channel-name", limits.socketcluster.names.channel_name_bytes_max),
+        ("--max-action-name", limits.socketcluster.names.action_name_bytes_max),
+        ("--max-call-id", limits.socketcluster.call_id_bytes_max),
+        ("--lane-high-water-mark", limits.lane_high_water_mark),
+        ("--outbox-high-water-mark", limits.outbox_high_water_mark),
+        ("--drain-batch", limits.drain_connections_per_turn),
+    ] {
+        if value == 0 {
+            found.push(Violation::Zero(flag));
+        }
+    }
+}
+
+fn ticks(settings: &Settings, found: &mut Vec<Violation>) {
+    let tick = settings.tick;
+    if tick.is_zero() {
+        found.push(Violation::Zero("--tick"));
+    }
+    let limits = &settings.limits;
+    for (flag, timeout) in [
+        ("--ping-interval", limits.ping_interval),
+        ("--handshake-timeout", limits.handshake_timeout),
+        ("--call-timeout", limits.call_timeout),
+        ("--send-timeout", limits.send_timeout),
+        ("--close-timeout", limits.close_timeout),
+        ("--idle-timeout", limits.idle_timeout),
+    ] {
+        if timeout < tick {
+            found.push(Violation::Tick { tick, flag, timeout });
+        }
+    }
+}
+
+fn ring(settings: &Settings, found: &mut Vec<Violation>) {
+    let ring = &settings.ring;
+    for (flag, value) in
+        [("--ring-entries", u64::from(ring.entries)), ("--receive-buffers", u64::from(ring.receive_buffers))]
+    {
+        if !value.is_power_of_two() {
+            found.push(Violation::PowerOfTwo { flag, value });
+        }
+    }
+    let bytes = u64::from(ring.receive_buffers) * u64::from(ring.receive_buffer_bytes);
+    if bytes == 0 {
+        found.push(Violation::Zero("--receive-buffer-bytes"));
+    } else if bytes > RECEIVE_BYTES_MAX {
+        found.push(Violation::ReceiveBytes(bytes));
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size_of = |bytes: &usize| size::format(*bytes as u64);
+        match self {
+            Self::ListenEmpty => write!(formatter, "there is no address to listen on: give --listen or --port"),
+            Self::ListenTwice(address) => write!(formatter, "--listen {address} is given twice"),
+            Self::PingTimeout { interval, timeout } => write!(
+                formatter,
+                "--ping-timeout ({}) must be longer than --ping-interval ({}), or every client is cut off",
+                duration::format(*timeout),
+                duration::format(*interval)
+            ),
+            Self::OutboxMark { mark, most } => write!(
+                formatter,
+                "--outbox-high-water-mark ({}) must not be above --outbox-bytes-max ({})",
+                size_of(mark),
+                size_of(most)
+            ),
+            Self::OutboxMessage { message, most } => write!(
+                formatter,
+                "--outbox-bytes-max ({}) must be at least twice --max-message ({}): raise it to {} or more",
+                size_of(most),
+                size_of(message),
+                size_of(&message.saturating_mul(2))
+            ),
+            Self::PowerOfTwo { flag, value } => {
+                let above = value.checked_next_power_of_two().unwrap_or(*value).max(2);
+                write!(formatter, "{flag} ({value}) must be a power of two, such as {above}")
+            }
+            Self::ReceiveBytes(bytes) => write!(
+                formatter,
+                "--receive-buffers times --receive-buffer-bytes is {} per shard: at most {}",
+                size::format(*bytes),
+                size::format(RECEIVE_BYTES_MAX)
+            ),
+            Self::Tick { tick, flag, timeout } => write!(
+                formatter,
+                "{flag} ({}) must not be shorter than --tick ({}), which is how finely time is kept",
+                duration::format(*timeout),
+                duration::format(*tick)
+            ),
+            Self::Shards(shards) => write!(formatter, "--shards ({shards}) must be between 1 and {SHARDS_MAX}"),
+            Self::CpusEmpty => write!(formatter, "--cpus names no CPU"),
+            Self::AppName => write!(formatter, "--app-name must be 1 to 64 letters, digits, '.', '_' or '-'"),
+            Self::Zero(flag) => write!(formatter, "{flag} must not be zero"),
+        }
+    }
+}
+
+/// The width of the set in which a shard keeps the peers that want a channel (two 64-bit words).
+pub(super) const SHARDS_MAX: usize = 128;
+
+/// 1 GiB: 32,768 buffers of 32 KiB, the largest count at the default size.
+const RECEIVE_BYTES_MAX: u64 = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broken(change: impl FnOnce(&mut Settings)) -> Vec<Violation> {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        violations(&settings)
+    }
+
+    #[test]
+    fn the_defaults_break_no_rule() {
+        assert_eq!(violations(&Settings::default()), []);
+    }
+
+    #[test]
+    fn a_ping_time_out_must_exceed_the_interval() {
+        let found = broken(|settings| settings.limits.ping_timeout = settings.limits.ping_interval);
+        assert!(matches!(found[..], [Violation::PingTimeout { .. }]), "{found:?}");
+        let text = found[0].to_string();
+        assert!(text.contains("--ping-timeout (8s)") && text.contains("--ping-interval (8s)"), "{text}");
+    }
+
+    #[test]
+    fn an_outbox_must_hold_two_messages_and_its_own_mark() {
+        let found = broken(|settings| settings.limits.websocket.message_bytes_max = 1 << 20);
+        assert!(matches!(found[..], [Violation::OutboxMessage { .. }]), "{found:?}");
+        assert!(found[0].to_string().contains("raise it to 2MiB"), "{}", found[0]);
+        let found = broken(|settings| settings.limits.outbox_high_water_mark = 2 << 20);
+        assert!(matches!(found[..], [Violation::OutboxMark { .. }]), "{found:?}");
+    }
+
+    #[test]
+    fn ring_sizes_are_powers_of_two_and_bounded() {
+        let found = broken(|settings| settings.ring.receive_buffers = 100);
+        assert_eq!(found, [Violation::PowerOfTwo { flag: "--receive-buffers", value: 100 }]);
+        assert!(found[0].to_string().ends_with("such as 128"), "{}", found[0]);
+        let found = broken(|settings| settings.ring.entries = 0);
+        assert_eq!(found, [Violation::PowerOfTwo { flag: "--ring-entries", value: 0 }]);
+        let found = broken(|settings| {
+            settings.ring.receive_buffers = 32_768;
+            settings.ring.receive_buffer_bytes = 64 << 10;
+        });
+        assert_eq!(found, [Violation::ReceiveBytes(2 << 30)]);
+    }
+
+    #[test]
+    fn every_other_rule_is_kept_too() {
+        assert_eq!(broken(|settings| settings.listen.clear()), [Violation::ListenEmpty]);
+        assert_eq!(
+            broken(|settings| settings.listen.push(settings.listen[0])),
+            [Violation::ListenTwice("0.0.0.0:8000".to_owned())]
+        );
+        assert_eq!(broken(|settings| settings.shards = Some(129)), [Violation::Shards(129)]);
+        assert_eq!(broken(|settings| settings.shards = Some(0)), [Violation::Shards(0)]);
+        assert_eq!(broken(|settings| settings.cpus = Some(Vec::new())), [Violation::CpusEmpty]);
+        assert_eq!(broken(|settings| settings.app_name = "a\nb".to_owned()), [Violation::AppName]);
+        assert_eq!(broken(|settings| settings.tick = Duration::ZERO), [Violation::Zero("--tick")]);
+        assert_eq!(broken(|settings| settings.limits.channels_max = 0), [Violation::Zero("--max-channels")]);
+        let found = broken(|settings| settings.limits.close_timeout = Duration::from_millis(10));
+        assert!(matches!(found[..], [Violation::Tick { flag: "--close-timeout", .. }]), "{found:?}");
+    }
+
+    #[test]
+    fn all_broken_rules_are_reported_at_once() {
+        let found = broken(|settings| {
+            settings.limits.ping_timeout = Duration::from_secs(1);
+            settings.ring.receive_buffers = 3;
+            settings.app_name = String::new();
+        });
+        assert_eq!(found.len(), 3, "{found:?}");
+    }
+}

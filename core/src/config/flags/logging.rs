@@ -1,0 +1,57 @@
+//! What the server says about itself.
+
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+use crate::config::{LogFormat, LogLevel};
+
+/// The group "Logging".
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Logging")]
+pub(super) struct LogFlags {
+    /// The least severe level that is logged, to standard error
+    ///
+    /// Also as a number: 0 off, 1 error, 2 warn, 3 info, 4 debug; trace only by name. Raise it to debug to see what one
+    /// client does; trace costs throughput.
+    #[arg(long, value_name = "LEVEL", env = "SOCKETSHARD_LOG_LEVEL", default_value = "info", value_parser = levels())]
+    pub(super) log_level: LogLevel,
+
+    /// The shape of a log line
+    ///
+    /// text is for people, with colours on a terminal unless NO_COLOR is set; json writes one object per line. Choose json
+    /// where a program reads the log.
+    #[arg(long, value_name = "FORMAT", env = "SOCKETSHARD_LOG_FORMAT", default_value = "text", value_parser = formats())]
+    pub(super) log_format: LogFormat,
+
+    /// What the application calls itself in the log
+    ///
+    /// 1 to 64 letters, digits, '.', '_' or '-'. Change it where several servers log to one place.
+    #[arg(long, value_name = "NAME", env = "SOCKETSHARD_APP_NAME", default_value = "socketshard")]
+    pub(super) app_name: String,
+}
+
+fn levels() -> impl TypedValueParser<Value = LogLevel> {
+    let names = LEVELS.iter().map(|(name, number, _)| {
+        let value = PossibleValue::new(*name);
+        if number.is_empty() { value } else { value.alias(*number) }
+    });
+    PossibleValuesParser::new(names).map(|text| {
+        let level = LEVELS.iter().find(|(name, number, _)| text == *name || text == *number);
+        level.expect("clap takes only the values of this table").2
+    })
+}
+
+fn formats() -> impl TypedValueParser<Value = LogFormat> {
+    PossibleValuesParser::new(["text", "json"])
+        .map(|name| if name == "json" { LogFormat::Json } else { LogFormat::Text })
+}
+
+/// Name, number (SocketStream's 0 to 4) and level.
+const LEVELS: &[(&str, &str, LogLevel)] = &[
+    ("off", "0", LogLevel::Off),
+    ("error", "1", LogLevel::Error),
+    ("warn", "2", LogLevel::Warn),
+    ("info", "3", LogLevel::Info),
+    ("debug", "4", LogLevel::Debug),
+    ("trace", "", LogLevel::Trace),
+];

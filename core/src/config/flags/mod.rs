@@ -1,0 +1,14 @@
+//! The server's flags, one group of `--help` per file. They describe and parse; what they mean together is `set`'s and
+//! `check`'s business.
+
+mod backpressure;
+mod limits;
+mod listen;
+mod logging;
+mod placement;
+mod ring;
+mod set;
+mod stopping;
+mod timeouts;
+
+pub(crate) use set::Flags;

@@ -1,0 +1,134 @@
+//! All flags together, and the settings they make.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
+use codec::json::JsonLimits;
+use codec::name::NameLimits;
+use codec::{socketcluster, websocket};
+use shard::Limits;
+
+use super::backpressure::{ConsumerFlags, LaneFlags};
+use super::limits::LimitFlags;
+use super::listen::ListenFlags;
+use super::logging::LogFlags;
+use super::placement::PlacementFlags;
+use super::ring::RingFlags;
+use super::stopping::StopFlags;
+use super::timeouts::TimeoutFlags;
+use crate::config::{LogSettings, RingSettings, Settings};
+
+/// Every flag of the server, in the order in which `--help` shows the groups.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Flags {
+    #[command(flatten)]
+    listen: ListenFlags,
+    #[command(flatten)]
+    placement: PlacementFlags,
+    #[command(flatten)]
+    limits: LimitFlags,
+    #[command(flatten)]
+    timeouts: TimeoutFlags,
+    #[command(flatten)]
+    consumers: ConsumerFlags,
+    #[command(flatten)]
+    lanes: LaneFlags,
+    #[command(flatten)]
+    ring: RingFlags,
+    #[command(flatten)]
+    stop: StopFlags,
+    #[command(flatten)]
+    log: LogFlags,
+}
+
+/// Two flags of the command line that exclude each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FlagConflict(&'static str, &'static str);
+
+impl Flags {
+    /// The settings these flags ask for. `matches` tells where each value came from: what is nearer wins.
+    pub(crate) fn settings(&self, matches: &ArgMatches) -> Result<Settings, FlagConflict> {
+        Ok(Settings {
+            listen: self.listen(matches)?,
+            shards: self.placement.shards.0,
+            cpus: self.placement.cpus.clone().map(|list| list.0),
+            pin: !self.placement.no_pin,
+            backlog: self.listen.backlog,
+            limits: self.limits(),
+            ring: RingSettings {
+                entries: self.ring.ring_entries,
+                receive_buffers: self.ring.receive_buffers,
+                receive_buffer_bytes: self.ring.receive_buffer_bytes,
+            },
+            lane_capacity: self.lanes.lane_capacity,
+            tick: self.placement.tick,
+            drain: self.stop.drain,
+            app_name: self.log.app_name.clone(),
+            log: LogSettings { level: self.log.log_level, format: self.log.log_format },
+        })
+    }
+
+    /// `--listen` stands in the place of `--host` and `--port`, unless those were given nearer: a `--port` on the command
+    /// line is stronger than a `SOCKETSHARD_LISTEN` in the environment.
+    fn listen(&self, matches: &ArgMatches) -> Result<Vec<SocketAddr>, FlagConflict> {
+        let flags = &self.listen;
+        let source = |id| matches.value_source(id).unwrap_or(ValueSource::DefaultValue);
+        let listen = source("listen");
+        for (id, flag) in [("port", "--port"), ("host", "--host")] {
+            if listen == ValueSource::CommandLine && source(id) == ValueSource::CommandLine {
+                return Err(FlagConflict("--listen", flag));
+            }
+        }
+        let nearest = source("port").max(source("host"));
+        if listen == ValueSource::DefaultValue || listen < nearest {
+            return Ok(vec![SocketAddr::new(flags.host, flags.port)]);
+        }
+        Ok(flags.listen.clone())
+    }
+
+    /// No `..` in here: a limit without a flag does not compile.
+    fn limits(&self) -> Limits {
+        Limits {
+            connections_max: self.limits.max_connections,
+            head_bytes_max: self.limits.max_head,
+            websocket: websocket::Limits {
+                message_bytes_max: self.limits.max_message,
+                fragments_max: self.limits.max_fragments,
+            },
+            socketcluster: socketcluster::Limits {
+                json: JsonLimits { depth_max: self.limits.max_depth },
+                names: NameLimits {
+                    channel_name_bytes_max: self.limits.max_channel_name,
+                    action_name_bytes_max: self.limits.max_action_name,
+                },
+                batch_messages_max: self.limits.max_batch,
+                call_id_bytes_max: self.limits.max_call_id,
+            },
+            subscriptions_per_connection_max: self.limits.max_subscriptions,
+            channels_max: self.limits.max_channels,
+            calls_per_connection_max: self.limits.max_calls,
+            call_timeout: self.timeouts.call_timeout,
+            outbox_high_water_mark: self.consumers.outbox_high_water_mark,
+            outbox_bytes_max: self.consumers.outbox_bytes_max,
+            slow_consumer: self.consumers.slow_consumer,
+            send_timeout: self.timeouts.send_timeout,
+            handshake_timeout: self.timeouts.handshake_timeout,
+            ping_interval: self.timeouts.ping_interval,
+            ping_timeout: self.timeouts.ping_timeout,
+            close_timeout: self.timeouts.close_timeout,
+            idle_timeout: self.timeouts.idle_timeout,
+            lane_high_water_mark: self.lanes.lane_high_water_mark,
+            drain_connections_per_turn: self.stop.drain_batch,
+        }
+    }
+}
+
+impl fmt::Display for FlagConflict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "the argument '{}' cannot be used with '{}'", self.0, self.1)
+    }
+}
+
+impl std::error::Error for FlagConflict {}

@@ -1,0 +1,121 @@
+//! Settings written out as flags, one row each, so that `check` can show what a server would run with. Every value reads
+//! back through its flag.
+
+use std::net::SocketAddr;
+
+use codec::json::JsonLimits;
+use codec::name::NameLimits;
+use codec::{socketcluster, websocket};
+use shard::{Limits, SlowConsumer};
+
+use super::{LogFormat, LogLevel, LogSettings, RingSettings, Settings, count, cpus, duration, size};
+
+/// The name of each flag (without its dashes) and the value these settings give it. No `..` in here: a setting without
+/// a row does not compile.
+pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
+    let Settings { listen, shards, cpus, pin, backlog, limits, ring, lane_capacity, tick, drain, app_name, log } =
+        settings;
+    let RingSettings { entries, receive_buffers, receive_buffer_bytes } = ring;
+    let LogSettings { level, format } = log;
+    let addresses = listen.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
+    let mut rows = vec![
+        ("listen", addresses),
+        ("backlog", backlog.to_string()),
+        ("shards", shards.map_or_else(|| "auto".to_owned(), |shards| shards.to_string())),
+        ("cpus", cpus.as_deref().map_or_else(|| "all allowed".to_owned(), cpus::format)),
+        ("no-pin", (!pin).to_string()),
+        ("tick", duration::format(*tick)),
+    ];
+    limit_rows(limits, &mut rows);
+    rows.extend([
+        ("lane-capacity", lane_capacity.to_string()),
+        ("ring-entries", entries.to_string()),
+        ("receive-buffers", receive_buffers.to_string()),
+        ("receive-buffer-bytes", size::format(u64::from(*receive_buffer_bytes))),
+        ("drain", duration::format(*drain)),
+        ("log-level", level_name(*level).to_owned()),
+        ("log-format", format_name(*format).to_owned()),
+        ("app-name", app_name.clone()),
+    ]);
+    rows
+}
+
+fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
+    let Limits {
+        connections_max,
+        head_bytes_max,
+        websocket: websocket::Limits { message_bytes_max, fragments_max },
+        socketcluster:
+            socketcluster::Limits {
+                json: JsonLimits { depth_max },
+                names: NameLimits { channel_name_bytes_max, action_name_bytes_max },
+                batch_messages_max,
+                call_id_bytes_max,
+            },
+        subscriptions_per_connection_max,
+        channels_max,
+        calls_per_connection_max,
+        call_timeout,
+        outbox_high_water_mark,
+        outbox_bytes_max,
+        slow_consumer,
+        send_timeout,
+        handshake_timeout,
+        ping_interval,
+        ping_timeout,
+        close_timeout,
+        idle_timeout,
+        lane_high_water_mark,
+        drain_connections_per_turn,
+    } = limits;
+    let count = |value: &usize| count::format(*value as u64);
+    let size = |value: &usize| size::format(*value as u64);
+    let policy = match slow_consumer {
+        SlowConsumer::Close => "close",
+        SlowConsumer::Drop => "drop",
+    };
+    rows.extend([
+        ("max-connections", count(connections_max)),
+        ("max-message", size(message_bytes_max)),
+        ("max-fragments", count::format(u64::from(*fragments_max))),
+        ("max-head", size(head_bytes_max)),
+        ("max-subscriptions", count(subscriptions_per_connection_max)),
+        ("max-channels", count(channels_max)),
+        ("max-calls", count(calls_per_connection_max)),
+        ("max-batch", count(batch_messages_max)),
+        ("max-depth", count(depth_max)),
+        ("max-channel-name", size(channel_name_bytes_max)),
+        ("max-action-name", size(action_name_bytes_max)),
+        ("max-call-id", size(call_id_bytes_max)),
+        ("ping-interval", duration::format(*ping_interval)),
+        ("ping-timeout", duration::format(*ping_timeout)),
+        ("handshake-timeout", duration::format(*handshake_timeout)),
+        ("call-timeout", duration::format(*call_timeout)),
+        ("send-timeout", duration::format(*send_timeout)),
+        ("close-timeout", duration::format(*close_timeout)),
+        ("idle-timeout", duration::format(*idle_timeout)),
+        ("slow-consumer", policy.to_owned()),
+        ("outbox-high-water-mark", size(outbox_high_water_mark)),
+        ("outbox-bytes-max", size(outbox_bytes_max)),
+        ("lane-high-water-mark", size(lane_high_water_mark)),
+        ("drain-batch", count(drain_connections_per_turn)),
+    ]);
+}
+
+fn level_name(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Off => "off",
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    }
+}
+
+fn format_name(format: LogFormat) -> &'static str {
+    match format {
+        LogFormat::Text => "text",
+        LogFormat::Json => "json",
+    }
+}
