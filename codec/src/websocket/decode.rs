@@ -248,3 +248,6 @@ fn read(opcode: Opcode, payload: &[u8]) -> Result<Message<'_>, WebSocketError> {
         Opcode::Close => close::parse(payload).map(Message::Close),
     }
 }
+
+#[cfg(test)]
+mod tests;
