@@ -4,6 +4,17 @@
 //! copy of it on each CPU. This crate is the outer wall: sockets, executors, the application's API, the command line.
 //! What the bytes mean is `codec`'s business and what follows from them is `shard`'s; neither is repeated here.
 
+mod app;
 mod config;
 
+pub use app::{
+    Answer, App, AppLimits, Args, Call, Channel, Channels, Disconnected, Error, FromCall, Handler, IntoReply,
+    IntoVerdict, Message, Occasion, Page, Peer, PeerId, RawArgs, RawSender, RawSocket, Result, Site, Spawner, State,
+    spawn,
+};
 pub use config::{Limits, LogFormat, LogLevel, LogSettings, RingSettings, Settings, SlowConsumer, WebSocketLimits};
+
+/// The shard's clock, for actions and tasks to wait by.
+pub mod time {
+    pub use crate::app::{Elapsed, Sleep, sleep, timeout};
+}

@@ -1,0 +1,208 @@
+//! The application: its actions, hooks, routes and state, as its author lists them. One is made for each shard, on that
+//! shard's thread, so nothing in it is ever shared. It checks what it is told at once: a name that cannot work stops the
+//! start, with a message, and not a call months later.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use codec::name::NameLimits;
+
+use super::call::{Occasion, Site};
+use super::endpoint::{Action, Endpoint};
+use super::handler::Handler;
+use super::hooks::{Hooks, Pattern, name};
+use super::limits::AppLimits;
+use super::page::Page;
+use super::raw::{Message, RawRoute, RawSocket};
+use super::reply::{IntoReply, IntoVerdict};
+use super::state::States;
+
+/// An application. [`Server::run`](crate::Server::run) takes a function that makes one.
+#[must_use]
+#[derive(Default)]
+pub struct App {
+    pub(super) actions: HashMap<Rc<str>, Box<dyn Action>, foldhash::fast::RandomState>,
+    pub(super) connect: Hooks,
+    pub(super) disconnect: Hooks,
+    pub(super) subscribe: Hooks,
+    pub(super) publish: Hooks,
+    pub(super) start: Hooks,
+    pub(super) raw: Vec<RawRoute>,
+    pub(super) pages: HashMap<Box<str>, Page, foldhash::fast::RandomState>,
+    pub(super) states: States,
+    pub(super) limits: AppLimits,
+}
+
+impl App {
+    /// An application that can do nothing yet: clients may connect, subscribe and publish.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an action: clients call it by this name. Dots make groups for people (`chat.say`); a name is one string to
+    /// the server, and `toString` or `__proto__` are names like all others.
+    ///
+    /// # Panics
+    /// When the name is taken, empty, longer than 255 bytes, has a control character or an empty part between dots, or
+    /// begins with `#`, which is the protocol's.
+    pub fn action<Marker, Via, H>(mut self, name: &str, handler: H) -> Self
+    where
+        Marker: 'static,
+        Via: 'static,
+        H: Handler<Marker>,
+        H::Output: IntoReply<Via>,
+    {
+        if let Err(reason) = check_action(name) {
+            panic!("action {name:?}: {reason}");
+        }
+        let previous = self.actions.insert(name.into(), Box::new(Endpoint::<H, Marker, Via>::new(handler)));
+        assert!(previous.is_none(), "action {name:?} is there twice");
+        self
+    }
+
+    /// Adds a value that actions and hooks extract as [`State`](super::State). Each shard has its own.
+    ///
+    /// # Panics
+    /// When there is one of this type already.
+    pub fn state<T: 'static>(self, value: T) -> Self {
+        assert!(self.states.insert(value), "state of type {} is there twice", std::any::type_name::<T>());
+        self
+    }
+
+    /// Asks this hook about every connection, after its handshake and before its answer. An error refuses it, with the
+    /// close code that the error carries.
+    pub fn on_connect<Marker: 'static, H>(mut self, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        self.connect.push(Pattern::all(), Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
+        self
+    }
+
+    /// Tells this hook of every connection that was let in and is gone.
+    pub fn on_disconnect<Marker: 'static, H>(mut self, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        self.disconnect.push(Pattern::all(), Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
+        self
+    }
+
+    /// Asks this hook about subscriptions to the channels that match: one by its name, `chat.*` for all that begin so,
+    /// `*` for all. All hooks that match must allow.
+    ///
+    /// # Panics
+    /// When the pattern cannot be meant.
+    pub fn on_subscribe<Marker: 'static, H>(mut self, pattern: &str, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        let pattern = parse_pattern(pattern);
+        self.subscribe.push(pattern, Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
+        self
+    }
+
+    /// Asks this hook about publications by clients to the channels that match, as [`App::on_subscribe`] does.
+    ///
+    /// # Panics
+    /// When the pattern cannot be meant.
+    pub fn on_publish<Marker: 'static, H>(mut self, pattern: &str, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        let pattern = parse_pattern(pattern);
+        self.publish.push(pattern, Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
+        self
+    }
+
+    /// Runs this on every shard when it starts: where background work begins. An error or a panic is logged.
+    pub fn on_start<Marker: 'static, H>(mut self, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        self.start.push(Pattern::all(), Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
+        self
+    }
+
+    /// Adds a raw WebSocket route: its messages go to the handler as they are.
+    ///
+    /// # Panics
+    /// When the path does not begin with `/` or is taken.
+    pub fn websocket<R: IntoVerdict>(
+        mut self,
+        path: &str,
+        handler: impl Fn(&mut RawSocket<'_, '_>, Message<'_>) -> R + 'static,
+    ) -> Self {
+        self.check_path(path);
+        assert!(self.raw.iter().all(|route| *route.path != *path), "WebSocket route {path:?} is there twice");
+        self.raw.push(RawRoute::new(path, handler));
+        self
+    }
+
+    /// Serves these bytes at this path.
+    ///
+    /// # Panics
+    /// When the path does not begin with `/` or is taken.
+    pub fn page(self, path: &str, content_type: &str, body: &'static [u8]) -> Self {
+        self.serve(path, Page::new(content_type, body))
+    }
+
+    /// Serves a page with headers of its own at this path.
+    ///
+    /// # Panics
+    /// When the path does not begin with `/` or is taken.
+    pub fn serve(mut self, path: &str, page: Page) -> Self {
+        self.check_path(path);
+        assert!(self.pages.insert(path.into(), page).is_none(), "page {path:?} is there twice");
+        self
+    }
+
+    /// Sets the bounds of what the application may have under way on one shard.
+    pub const fn limits(mut self, limits: AppLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Whether every extractor of every action and hook can work.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let site = |occasion| Site { occasion, states: &self.states };
+        for (action, endpoint) in &self.actions {
+            endpoint.check(&site(Occasion::Action)).map_err(|reason| format!("action {action:?} {reason}"))?;
+        }
+        let hooks = [
+            (Occasion::Connect, &self.connect),
+            (Occasion::Disconnect, &self.disconnect),
+            (Occasion::Subscribe, &self.subscribe),
+            (Occasion::Publish, &self.publish),
+            (Occasion::Start, &self.start),
+        ];
+        for (occasion, hooks) in hooks {
+            for hook in hooks.iter() {
+                hook.check(&site(occasion)).map_err(|reason| format!("the {} hook {reason}", name(occasion)))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_path(&self, path: &str) {
+        let is_clean =
+            path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#');
+        assert!(is_clean, "path {path:?} does not begin with / or has what no request path has");
+    }
+}
+
+/// What an action may be called, beyond what the protocol allows.
+fn check_action(name: &str) -> Result<(), String> {
+    NameLimits::default().check_action(name).map_err(|error| error.to_string())?;
+    if name.starts_with('#') {
+        return Err("names that begin with # are the protocol's own".to_owned());
+    }
+    if name.split('.').any(str::is_empty) {
+        return Err("name has an empty part between dots".to_owned());
+    }
+    Ok(())
+}
+
+fn parse_pattern(pattern: &str) -> Pattern {
+    Pattern::parse(pattern).unwrap_or_else(|reason| panic!("channel pattern {pattern:?}: {reason}"))
+}

@@ -1,0 +1,102 @@
+//! The fence around the application's code: a panic inside ends what was being done, and nothing else. It never hides
+//! one: whoever puts up the fence gets the text and the place and must log them. The process's panic hook keeps quiet
+//! about fenced panics only, so that each makes one log line and not a second report on stderr.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
+
+/// What a panic said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Panic {
+    /// Its message, with the place where the hook saw it.
+    pub(crate) text: String,
+}
+
+/// Runs the application's code. State that it shares with the rest of its shard is its own to keep consistent; ours is
+/// never borrowed across this call.
+pub(crate) fn fence<R>(work: impl FnOnce() -> R) -> Result<R, Panic> {
+    DEPTH.set(DEPTH.get() + 1);
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    DEPTH.set(DEPTH.get() - 1);
+    outcome.map_err(|payload| {
+        let seen = CAUGHT.with_borrow_mut(Option::take);
+        Panic { text: seen.unwrap_or_else(|| message(&*payload).to_owned()) }
+    })
+}
+
+/// Makes the process's panic hook leave fenced panics to their fence. Only the first call does anything.
+pub(crate) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let previous = take_hook();
+        set_hook(Box::new(move |info| {
+            if !keep(info) {
+                previous(info);
+            }
+        }));
+    });
+}
+
+/// Keeps the text of a fenced panic. A second one before the first is caught comes from a destructor while unwinding:
+/// the process is about to abort, and must say why.
+fn keep(info: &PanicHookInfo<'_>) -> bool {
+    if DEPTH.try_with(std::cell::Cell::get).unwrap_or(0) == 0 {
+        return false;
+    }
+    let place = info.location().map(|at| format!(" ({}:{})", at.file(), at.line())).unwrap_or_default();
+    let text = format!("{}{place}", message(info.payload()));
+    CAUGHT
+        .try_with(|caught| match caught.try_borrow_mut() {
+            Ok(mut caught) if caught.is_none() => {
+                *caught = Some(text);
+                true
+            }
+            _ => false,
+        })
+        .unwrap_or(false)
+}
+
+/// The text of a panic's payload, which is one of two types for everything that the macros make.
+fn message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&'static str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a text")
+}
+
+thread_local! {
+    static DEPTH: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    static CAUGHT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fenced_panic_gives_its_text_and_its_place() {
+        install();
+        let panic = fence(|| -> u32 { panic!("no {}", "luck") }).expect_err("it panicked");
+        assert!(panic.text.starts_with("no luck ("), "{}", panic.text);
+        assert!(panic.text.contains("fence.rs:"), "{}", panic.text);
+        assert_eq!(fence(|| 7), Ok(7));
+    }
+
+    #[test]
+    fn a_payload_that_no_macro_made_is_still_a_panic() {
+        let panic = fence(|| std::panic::resume_unwind(Box::new(7_u8))).expect_err("it panicked");
+        assert_eq!(panic.text, "a panic without a text");
+    }
+
+    #[test]
+    fn fences_nest_and_each_panic_reaches_the_nearest() {
+        install();
+        let outer = fence(|| {
+            let inner = fence(|| panic!("inner")).expect_err("it panicked");
+            assert!(inner.text.starts_with("inner"), "{}", inner.text);
+            panic!("outer");
+        });
+        let outer: Panic = outer.map(|()| ()).expect_err("it panicked");
+        assert!(outer.text.starts_with("outer"), "{}", outer.text);
+    }
+}

@@ -1,0 +1,235 @@
+//! The application as its shard's host: every call goes in through here, fenced, with the shard's things at hand. It
+//! never blocks and never does I/O; what is pending is kept by the tasks and answered by commands.
+
+use std::rc::Rc;
+use std::task::Waker;
+
+use codec::http::request::Head;
+use codec::message::RawJson;
+use shard::{
+    Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, ShardId, Ticket, Time,
+    Verdict,
+};
+
+use super::application::App;
+use super::call::{Call, Occasion};
+use super::error::{Error, Result};
+use super::fence::{self, fence};
+use super::handler::Step;
+use super::hooks::{Hooks, fenced, name, verdict};
+use super::local::{Counters, Local};
+use super::page::plain;
+use super::tasks::{LocalFuture, Tasks, Work, action_panicked};
+
+/// One shard's application and its pending work.
+pub(crate) struct ShardHost {
+    app: App,
+    local: Rc<Local>,
+    tasks: Tasks,
+}
+
+impl ShardHost {
+    /// The application on this shard; its start hooks run.
+    ///
+    /// # Panics
+    /// When an action or hook takes something that is not there.
+    pub(crate) fn new(mut app: App, shard: ShardId) -> Self {
+        fence::install();
+        if let Err(reason) = app.check() {
+            panic!("{reason}");
+        }
+        let local = Local::new(shard, std::mem::take(&mut app.states), &app.limits);
+        let mut host = Self { app, tasks: Tasks::new(Rc::clone(&local)), local };
+        host.start();
+        host
+    }
+
+    /// Runs every woken task of the application: pending actions, hooks and spawned work. `waker` must ring this shard's
+    /// doorbell from any thread. What they ask for comes out of [`Host::poll_command`].
+    pub(crate) fn run_tasks(&mut self, now: Time, waker: &Waker) {
+        let _entered = self.local.enter();
+        self.tasks.run(now, waker);
+    }
+
+    /// When `run_tasks` must be called again at the latest: the earliest end of a sleep, or a moment that is over already
+    /// when work was added since the last run. Without it the doorbell tells.
+    pub(crate) fn next_wake(&self) -> Option<Time> {
+        if self.tasks.has_new() { Some(self.local.now()) } else { self.local.timers.next() }
+    }
+
+    /// Panics of the application, commands refused, tasks refused: since the start.
+    pub(crate) fn counters(&self) -> [(&'static str, u64); 3] {
+        [
+            ("panics", self.local.counters.panics.get()),
+            ("commands_refused", self.local.commands.refused()),
+            ("tasks_refused", self.local.counters.tasks_refused.get()),
+        ]
+    }
+
+    fn start(&self) {
+        let _entered = self.local.enter();
+        self.tell(&self.app.start, &self.call(Occasion::Start, None, "", None));
+    }
+
+    const fn call<'a>(
+        &'a self,
+        occasion: Occasion,
+        peer: Option<Peer>,
+        subject: &'a str,
+        data: Option<RawJson<'a>>,
+    ) -> Call<'a> {
+        Call { local: &self.local, occasion, peer, subject, data, disconnect: None }
+    }
+
+    /// Tells hooks of something that is so, whatever they say to it.
+    fn tell(&self, hooks: &Hooks, call: &Call<'_>) {
+        let hook = name(call.occasion);
+        for endpoint in hooks.iter() {
+            match fenced(call, || endpoint.call(call)) {
+                Step::Done(Ok(())) => {}
+                Step::Done(Err(error)) => tracing::warn!(hook, %error, "hook failed"),
+                Step::Later(pending) => {
+                    let work: LocalFuture<()> = Box::pin(async move {
+                        if let Err(error) = pending.await {
+                            tracing::warn!(hook, %error, "hook failed");
+                        }
+                    });
+                    if self.local.spawn(Work::Background { name: hook, work }).is_err() {
+                        tracing::warn!(hook, "hook dropped: too many pending tasks");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Makes a task of what is pending.
+    fn adopt(&mut self, outcome: Result<Option<Work>>) -> Verdict {
+        match outcome {
+            Ok(None) => Verdict::Allow,
+            Ok(Some(work)) => match self.local.admit() {
+                Ok(()) => {
+                    self.tasks.push(work);
+                    Verdict::Pending
+                }
+                Err(error) => {
+                    discard(work);
+                    verdict(Err(error))
+                }
+            },
+            Err(error) => verdict(Err(error)),
+        }
+    }
+}
+
+/// Drops work that was never counted in; its destructors are the application's.
+fn discard(work: Work) {
+    if let Err(panic) = fence(|| drop(work)) {
+        tracing::error!(panic = panic.text, "refused work panicked");
+    }
+}
+
+impl Host for ShardHost {
+    fn route(&mut self, path: &str) -> Option<Route> {
+        if matches!(path, "/socketcluster/" | "/socketcluster") {
+            return Some(Route::SocketCluster);
+        }
+        let index = self.app.raw.iter().position(|route| *route.path == *path)?;
+        Some(Route::Raw(u16::try_from(index).expect("an application has fewer than 65,536 routes")))
+    }
+
+    fn request(&mut self, _peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
+        if let Some(page) = self.app.pages.get(head.path) {
+            page.respond(head, keep_alive, response);
+        } else if self.route(head.path).is_some() {
+            let headers = [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
+            plain(response, 426, &headers, "this is a WebSocket\n", head, keep_alive);
+        } else {
+            plain(response, 404, &[], "not found\n", head, keep_alive);
+        }
+    }
+
+    fn connect(&mut self, ticket: Ticket, peer: Peer, _route: Route) -> Verdict {
+        if self.app.connect.is_empty() {
+            return Verdict::Allow;
+        }
+        let _entered = self.local.enter();
+        let outcome = self.app.connect.ask(ticket, &self.call(Occasion::Connect, Some(peer), "", None));
+        self.adopt(outcome)
+    }
+
+    fn disconnect(&mut self, peer: Peer, disconnect: &Disconnect) {
+        if self.app.disconnect.is_empty() {
+            return;
+        }
+        let _entered = self.local.enter();
+        let call = Call { disconnect: Some(disconnect), ..self.call(Occasion::Disconnect, Some(peer), "", None) };
+        self.tell(&self.app.disconnect, &call);
+    }
+
+    fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {
+        let Some((name, action)) = self.app.actions.get_key_value(invocation.action) else { return Invoked::Unknown };
+        let _entered = self.local.enter();
+        let call = self.call(Occasion::Action, Some(invocation.peer), name, invocation.data);
+        let pending = fence(|| action.call(&call, reply)).unwrap_or_else(|panic| {
+            Counters::count(&self.local.counters.panics);
+            action_panicked(name, &panic, reply);
+            None
+        });
+        let Some(answer) = pending else { return Invoked::Ready };
+        let work = Work::Call { ticket: invocation.ticket, action: Rc::clone(name), answer };
+        if self.local.admit().is_err() {
+            discard(work);
+            Error::busy().write(reply.set_error());
+            return Invoked::Ready;
+        }
+        self.tasks.push(work);
+        Invoked::Pending
+    }
+
+    fn subscribe(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
+        if self.app.subscribe.is_empty() {
+            return Verdict::Allow;
+        }
+        let _entered = self.local.enter();
+        let outcome = self.app.subscribe.ask(ticket, &self.call(Occasion::Subscribe, Some(peer), channel, data));
+        self.adopt(outcome)
+    }
+
+    fn publish(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
+        if self.app.publish.is_empty() {
+            return Verdict::Allow;
+        }
+        let _entered = self.local.enter();
+        let outcome = self.app.publish.ask(ticket, &self.call(Occasion::Publish, Some(peer), channel, data));
+        self.adopt(outcome)
+    }
+
+    fn message(&mut self, peer: Peer, route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
+        let _entered = self.local.enter();
+        if let Some(route) = self.app.raw.get(usize::from(route)) {
+            route.call(&self.local, peer, message, replies);
+        }
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        self.local.commands.pop()
+    }
+
+    fn congested(&mut self, congested: bool) {
+        self.local.set_congested(congested);
+    }
+
+    fn cancel(&mut self, ticket: Ticket) {
+        let _entered = self.local.enter();
+        self.tasks.cancel(ticket);
+    }
+}
+
+/// Pending work and state may hold peers, which hold the shard's things, which hold them: they are let go by hand.
+impl Drop for ShardHost {
+    fn drop(&mut self) {
+        let _entered = self.local.enter();
+        self.tasks.clear();
+        self.local.states.clear();
+    }
+}

@@ -1,0 +1,44 @@
+//! What an application's author touches: [`App`], the extractors that actions and hooks take, what they return, and the
+//! clock they sleep by. Below that, how one shard runs an application: in place where it can, as tasks where it must,
+//! each call behind a fence. Nothing in here knows sockets, glommio or another shard.
+
+mod application;
+mod args;
+mod bell;
+mod call;
+mod channels;
+mod commands;
+mod disconnected;
+mod endpoint;
+mod error;
+mod fence;
+mod handler;
+mod hooks;
+mod host;
+mod limits;
+mod local;
+mod page;
+mod peer;
+mod raw;
+mod reply;
+mod spawn;
+mod state;
+mod tasks;
+mod timer;
+
+pub use application::App;
+pub use args::{Args, RawArgs};
+pub use call::{Call, FromCall, Occasion, Site};
+pub use channels::{Channel, Channels};
+pub use disconnected::Disconnected;
+pub use error::{Error, Result};
+pub use handler::Handler;
+pub(crate) use host::ShardHost;
+pub use limits::AppLimits;
+pub use page::Page;
+pub use peer::{Peer, PeerId};
+pub use raw::{Message, RawSender, RawSocket};
+pub use reply::{Answer, IntoReply, IntoVerdict};
+pub use spawn::{Spawner, spawn};
+pub use state::State;
+pub use timer::{Elapsed, Sleep, sleep, timeout};

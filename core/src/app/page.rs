@@ -1,0 +1,77 @@
+//! Static pages: bytes known at start-up, served with validators. It never reads a file and never looks at a path beyond
+//! finding it in a table, so there is nothing to escape from.
+
+use codec::http::request::Head;
+use codec::http::response;
+
+/// One static resource.
+#[derive(Clone, Debug)]
+pub struct Page {
+    headers: Vec<(String, String)>,
+    etag: String,
+    body: &'static [u8],
+}
+
+impl Page {
+    /// A page of that content type. Browsers keep it and ask each time whether it is still the same, which it is as long
+    /// as its bytes are: the answer is then a 304 without a body.
+    #[must_use]
+    pub fn new(content_type: &str, body: &'static [u8]) -> Self {
+        let etag = format!("\"{:016x}\"", fingerprint(body));
+        let headers = [
+            ("Content-Type", content_type),
+            ("ETag", &etag),
+            ("Cache-Control", "no-cache"),
+            ("X-Content-Type-Options", "nosniff"),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Self { headers, etag, body }
+    }
+
+    /// Sets a header, in place of one of that name.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Answers a request for it.
+    pub(crate) fn respond(&self, head: &Head<'_>, keep_alive: bool, out: &mut Vec<u8>) {
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        match head.method {
+            "GET" | "HEAD" if self.is_known(head) => response::write(out, 304, &headers, b"", keep_alive),
+            "GET" => response::write(out, 200, &headers, self.body, keep_alive),
+            "HEAD" => response::write_head(out, 200, &headers, self.body.len(), keep_alive),
+            _ => plain(out, 405, &[("Allow", "GET, HEAD")], "method not allowed\n", head, keep_alive),
+        }
+    }
+
+    /// Whether the client has it: RFC 9110 section 13.1.2, where a list, weak validators and `*` are all allowed.
+    fn is_known(&self, head: &Head<'_>) -> bool {
+        head.tokens("if-none-match").any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == self.etag)
+    }
+}
+
+/// Answers with a line of text.
+pub(crate) fn plain(
+    out: &mut Vec<u8>,
+    status: u16,
+    extra: &[(&str, &str)],
+    text: &str,
+    head: &Head<'_>,
+    keep_alive: bool,
+) {
+    let mut headers = vec![("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")];
+    headers.extend_from_slice(extra);
+    if head.method == "HEAD" {
+        response::write_head(out, status, &headers, text.len(), keep_alive);
+    } else {
+        response::write(out, status, &headers, text.as_bytes(), keep_alive);
+    }
+}
+
+/// FNV-1a: not against forgery, only to tell versions of our own bytes apart, the same in every process.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}

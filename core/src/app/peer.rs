@@ -1,0 +1,121 @@
+//! The connection that a call came from, and what can be done to it. It is a handle: it may be kept, cloned and used
+//! from later tasks of the same shard, and does nothing any more when the connection is gone.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use codec::name::NameLimits;
+use codec::websocket::close::is_sendable;
+use serde::Serialize;
+use shard::{Command, ConnectionId, Disconnect, ShardId};
+
+use super::call::{Call, FromCall, Occasion, Site};
+use super::error::{Error, Result};
+use super::local::Local;
+
+/// Extracts the caller's connection.
+#[derive(Clone)]
+pub struct Peer {
+    peer: shard::Peer,
+    local: Rc<Local>,
+}
+
+/// What tells connections apart, within the whole server and for its whole life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId {
+    shard: ShardId,
+    connection: ConnectionId,
+}
+
+impl Peer {
+    pub(crate) fn new(peer: shard::Peer, local: &Rc<Local>) -> Self {
+        Self { peer, local: Rc::clone(local) }
+    }
+
+    /// Ends the connection with a close code and a reason, of which the wire carries 123 bytes. SocketCluster clients
+    /// reconnect at once after 4000 and 4001, within some 10 to 20 seconds after most others, and not at all after 1000
+    /// and from 4500 on.
+    ///
+    /// # Errors
+    /// When the shard's command queue is full, or the code is none that may be sent.
+    pub fn disconnect(&self, code: u16, reason: impl Into<Cow<'static, str>>) -> Result {
+        if !is_sendable(code) {
+            return Err(Error::internal(format_args!("{code} is no close code that may be sent")));
+        }
+        let disconnect = Disconnect { code, reason: reason.into() };
+        self.local.commands.push(Command::Disconnect { connection: self.peer.connection, disconnect })
+    }
+
+    /// Sends this connection an event, which a SocketCluster client sees as a transmitted event of that name.
+    ///
+    /// # Errors
+    /// When the shard's command queue is full, when the name is empty or reserved (it begins with `#`), or when the
+    /// data cannot be JSON.
+    pub fn emit(&self, event: &str, data: impl Serialize) -> Result {
+        if let Err(error) = NameLimits::default().check_action(event) {
+            return Err(Error::internal(format_args!("event {error}")));
+        }
+        if event.starts_with('#') {
+            return Err(Error::internal("events that begin with # are the protocol's own"));
+        }
+        let data = Some(to_json(&data)?);
+        self.local.commands.push(Command::Emit { connection: self.peer.connection, event: event.into(), data })
+    }
+
+    /// Which connection this is.
+    #[must_use]
+    pub fn id(&self) -> PeerId {
+        PeerId { shard: self.local.shard, connection: self.peer.connection }
+    }
+
+    /// Where it comes from.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.peer.address
+    }
+
+    /// The number of the shard that holds it, from zero.
+    #[must_use]
+    pub fn shard(&self) -> usize {
+        self.local.shard.index()
+    }
+
+    pub(crate) const fn connection(&self) -> ConnectionId {
+        self.peer.connection
+    }
+}
+
+impl FromCall for Peer {
+    fn from_call(call: &Call<'_>) -> Result<Self> {
+        let peer = call.peer.ok_or_else(|| Error::internal("there is no peer here"))?;
+        Ok(Self::new(peer, call.local()))
+    }
+
+    fn check(site: &Site<'_>) -> std::result::Result<(), String> {
+        let occasions =
+            [Occasion::Action, Occasion::Connect, Occasion::Disconnect, Occasion::Subscribe, Occasion::Publish];
+        site.expect("Peer", &occasions)
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Peer").field("id", &self.id()).field("address", &self.address()).finish()
+    }
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}-{}-{}", self.shard.0, self.connection.slot, self.connection.generation)
+    }
+}
+
+/// Serialises what is to travel.
+pub(crate) fn to_json(data: &impl Serialize) -> Result<Box<str>> {
+    match serde_json::to_string(data) {
+        Ok(json) => Ok(json.into_boxed_str()),
+        Err(error) => Err(Error::internal(format_args!("not JSON: {error}"))),
+    }
+}

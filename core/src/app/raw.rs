@@ -1,0 +1,131 @@
+//! Raw WebSocket routes: an application's own protocol on whole messages. Handlers are synchronous and answer in place,
+//! so that an echo is a copy into the turn's arena and nothing else; what comes later goes by a [`RawSender`].
+
+use std::borrow::Cow;
+use std::fmt;
+use std::rc::Rc;
+
+use shard::{Command, RawMessage, RawReplies};
+
+use super::error::Result;
+use super::fence::fence;
+use super::local::{Counters, Local};
+use super::peer::Peer;
+use super::reply::IntoVerdict;
+
+pub use shard::RawMessage as Message;
+
+/// The connection that a raw message came from, for the length of the handler's call.
+#[derive(Debug)]
+pub struct RawSocket<'a, 'r> {
+    peer: shard::Peer,
+    local: &'a Rc<Local>,
+    replies: &'a mut RawReplies<'r>,
+}
+
+impl RawSocket<'_, '_> {
+    /// Sends a message back.
+    pub fn send(&mut self, message: Message<'_>) {
+        self.replies.send(message);
+    }
+
+    /// Ends the connection; see [`Peer::disconnect`].
+    ///
+    /// # Errors
+    /// As [`Peer::disconnect`].
+    pub fn disconnect(&self, code: u16, reason: impl Into<Cow<'static, str>>) -> Result {
+        self.peer().disconnect(code, reason)
+    }
+
+    /// A handle to the connection that outlives the call.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        Peer::new(self.peer, self.local)
+    }
+
+    /// A way to send to the connection that outlives the call.
+    #[must_use]
+    pub fn sender(&self) -> RawSender {
+        RawSender { peer: self.peer(), local: Rc::clone(self.local) }
+    }
+}
+
+/// Sends messages to one raw connection from anywhere on its shard; does nothing any more when that is gone.
+#[derive(Clone)]
+pub struct RawSender {
+    peer: Peer,
+    local: Rc<Local>,
+}
+
+impl RawSender {
+    /// Queues one message.
+    ///
+    /// # Errors
+    /// When the shard's command queue is full.
+    pub fn send(&self, message: Message<'_>) -> Result {
+        let payload = match message {
+            RawMessage::Text(text) => Ok(text.into()),
+            RawMessage::Binary(bytes) => Err(bytes.into()),
+        };
+        self.local.commands.push(Command::Send { connection: self.peer.connection(), payload })
+    }
+
+    /// The connection.
+    #[must_use]
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+}
+
+impl fmt::Debug for RawSender {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("RawSender").field(&self.peer).finish()
+    }
+}
+
+/// One route's handler, its return type forgotten.
+pub(crate) type RawHandler = Box<dyn Fn(&mut RawSocket<'_, '_>, Message<'_>) -> Result>;
+
+/// A raw route.
+pub(crate) struct RawRoute {
+    pub(crate) path: Box<str>,
+    pub(crate) handler: RawHandler,
+}
+
+impl RawRoute {
+    /// A route with a handler of whatever return type.
+    pub(crate) fn new<R: IntoVerdict>(
+        path: &str,
+        handler: impl Fn(&mut RawSocket<'_, '_>, Message<'_>) -> R + 'static,
+    ) -> Self {
+        Self { path: path.into(), handler: Box::new(move |socket, message| handler(socket, message).into_verdict()) }
+    }
+
+    /// Gives the handler a message. An error ends the connection with the error's close code, or with 1008 where it has
+    /// none; a panic with 1011.
+    pub(crate) fn call(
+        &self,
+        local: &Rc<Local>,
+        peer: shard::Peer,
+        message: Message<'_>,
+        replies: &mut RawReplies<'_>,
+    ) {
+        let outcome = fence(|| (self.handler)(&mut RawSocket { peer, local, replies }, message));
+        let (code, reason) = match outcome {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => (error.code().unwrap_or(POLICY), Cow::Owned(error.message().to_owned())),
+            Err(panic) => {
+                Counters::count(&local.counters.panics);
+                tracing::error!(path = &*self.path, panic = panic.text, "raw route panicked");
+                (INTERNAL, Cow::Borrowed("internal error"))
+            }
+        };
+        let disconnect = shard::Disconnect { code, reason };
+        local.commands.push_answer(Command::Disconnect { connection: peer.connection, disconnect });
+    }
+}
+
+/// RFC 6455 section 7.4.1: the message violates the application's policy.
+const POLICY: u16 = 1008;
+/// The same: an unexpected condition on our side.
+const INTERNAL: u16 = 1011;
