@@ -1,1 +1,11 @@
-//! In progress.
+//! Bad input against the real server on two shards. Whatever a client does, it harms itself alone: afterwards others
+//! are served on both shards, descriptors are back, and memory has not grown beyond a stated bound.
+
+mod calls;
+mod churn;
+mod frames;
+mod guard;
+mod names;
+mod packets;
+mod readers;
+mod requests;

@@ -123,6 +123,22 @@ impl Member {
         }
     }
 
+    /// A publication that came while something else was waited for.
+    pub fn kept_publication(&mut self) -> Option<(String, Value)> {
+        self.publications.pop_front()
+    }
+
+    /// Waits until that many heartbeats have come, answering each.
+    ///
+    /// # Panics
+    /// When something else comes.
+    pub fn hear_heartbeats(&mut self, count: usize) {
+        for _ in 0..count {
+            assert_eq!(self.socket.receive(), Received::Text(String::new()), "the heartbeat of this dialect");
+            self.socket.send_text("");
+        }
+    }
+
     /// The next packet, whatever it is; heartbeats are answered and passed over.
     ///
     /// # Panics
@@ -140,6 +156,12 @@ impl Member {
                 other => panic!("expected a packet, received {other:?}"),
             }
         }
+    }
+
+    /// The WebSocket below, for good.
+    #[must_use]
+    pub fn into_socket(self) -> WebSocket {
+        self.socket
     }
 
     /// The WebSocket below.

@@ -1,0 +1,42 @@
+//! What every test of this target checks before and after its abuse.
+
+use harness::member::Member;
+use harness::server::Server;
+use harness::wait::PATIENCE;
+use harness::websocket::{Received, WebSocket};
+use serde_json::json;
+
+/// What memory may grow by where the abuse leaves nothing behind: 2 shards of 4 MiB receive buffers that had not been
+/// touched before, and as much again of the allocator's slack.
+pub(crate) const SLACK_BYTES: u64 = 16 << 20;
+
+/// Starts a server, lets `abuse` at it, and sees that it has done no harm.
+pub(crate) fn survives(flags: &[&str], growth_bytes_max: u64, abuse: impl FnOnce(&Server)) {
+    let server = Server::start(flags);
+    assert_served(&server);
+    let descriptors = server.descriptors();
+    let resident = server.resident_bytes();
+    abuse(&server);
+    assert_served(&server);
+    server.wait_for_descriptors(descriptors, PATIENCE);
+    let growth = server.resident_bytes().saturating_sub(resident);
+    assert!(growth <= growth_bytes_max, "memory grew by {growth} bytes, more than {growth_bytes_max}");
+}
+
+/// Healthy clients on both shards are served: calls, a publication from either to the other, the raw echo.
+pub(crate) fn assert_served(server: &Server) {
+    let (mut near, mut far) = Member::pair(server.address());
+    for (subscriber, publisher) in [(1, 0), (0, 1)] {
+        let members = [&mut near, &mut far];
+        members[subscriber].subscribe("healthy");
+        assert_eq!(members[publisher].call("app.square", &json!(25)), Ok(json!(625)));
+        members[publisher].publish("healthy", &json!({ "to": subscriber }));
+        assert_eq!(members[subscriber].publication(), ("healthy".to_owned(), json!({ "to": subscriber })));
+        members[subscriber].unsubscribe("healthy");
+    }
+    let mut echo = WebSocket::connect(server.address(), "/echo");
+    // 100 KB: several receive buffers.
+    let payload = vec![0xA5; 100_000];
+    echo.send_binary(&payload);
+    assert!(echo.receive() == Received::Binary(payload), "a healthy client gets its own bytes back");
+}
