@@ -4,7 +4,7 @@
 mod scan;
 mod string;
 
-pub(crate) use scan::Position;
-pub use scan::{Document, JsonError, JsonLimits, Kind, Members, Scanner, Value};
+pub(crate) use scan::ElementCursor;
+pub use scan::{Document, Elements, JsonError, JsonLimits, Kind, Members, Scanner, Value};
 pub(crate) use string::write_escaped;
 pub use string::{unescape, write_string};

@@ -167,10 +167,9 @@ impl<'a> Document<'a> {
         Value { document: self, start: Position { node: 0, structural: 0 }, after: self.end() }
     }
 
-    /// The element of the outermost array that lies at this position.
-    pub(crate) fn element(&self, start: Position, remaining: usize) -> Value<'_, 'a> {
-        let after = self.after(start, self.end(), remaining);
-        Value { document: self, start, after }
+    /// Goes on through the elements of the outermost array from a place that was noted before.
+    pub(crate) fn elements_from(&self, cursor: ElementCursor) -> Elements<'_, 'a> {
+        Elements { document: self, parent_after: self.end(), cursor }
     }
 
     fn end(&self) -> Position {
@@ -225,7 +224,7 @@ fn own_structurals(nodes: &[Node<'_>]) -> usize {
 
 /// The same place on the tape and among the structurals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
+struct Position {
     node: u32,
     structural: u32,
 }
@@ -300,25 +299,27 @@ impl<'d, 'a> Value<'d, 'a> {
             Node::Object { len, .. } => len,
             _ => 0,
         };
-        Members { document: self.document, next: self.first_element(), parent_after: self.after, remaining }
+        Members { document: self.document, next: self.first_inside(), parent_after: self.after, remaining }
     }
 
-    /// How many elements an array has; 0 for another kind.
+    /// The elements of an array in order; none for another kind.
     #[must_use]
-    pub fn element_count(self) -> usize {
-        match self.node() {
+    pub fn elements(self) -> Elements<'d, 'a> {
+        let remaining = match self.node() {
             Node::Array { len, .. } => len,
             _ => 0,
-        }
+        };
+        let cursor = ElementCursor { next: self.first_inside(), remaining };
+        Elements { document: self.document, parent_after: self.after, cursor }
     }
 
-    /// Where the first element of an array that has one lies.
-    pub(crate) const fn first_element(self) -> Position {
+    /// Where the first thing in a container that has one lies.
+    const fn first_inside(self) -> Position {
         Position { node: self.start.node + 1, structural: self.start.structural + 1 }
     }
 
-    /// Where the next element of the same array lies, if there is one.
-    pub(crate) const fn next_element(self) -> Position {
+    /// Where the next thing in the same container lies, if there is one.
+    const fn next_sibling(self) -> Position {
         Position { node: self.after.node, structural: self.after.structural + 1 }
     }
 
@@ -349,10 +350,51 @@ impl<'d, 'a> Iterator for Members<'d, 'a> {
         let start = Position { node: self.next.node + 1, structural: self.next.structural + 2 };
         let after = self.document.after(start, self.parent_after, 2 * self.remaining);
         let value = Value { document: self.document, start, after };
-        self.next = value.next_element();
+        self.next = value.next_sibling();
         Some((key, value))
     }
 }
+
+/// Iterates over an array's elements.
+#[derive(Clone, Debug)]
+pub struct Elements<'d, 'a> {
+    document: &'d Document<'a>,
+    parent_after: Position,
+    cursor: ElementCursor,
+}
+
+/// Where an iteration over elements stands, for those who keep it beside the document.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ElementCursor {
+    next: Position,
+    remaining: usize,
+}
+
+impl Elements<'_, '_> {
+    pub(crate) const fn cursor(&self) -> ElementCursor {
+        self.cursor
+    }
+}
+
+impl<'d, 'a> Iterator for Elements<'d, 'a> {
+    type Item = Value<'d, 'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.cursor.remaining = self.cursor.remaining.checked_sub(1)?;
+        let start = self.cursor.next;
+        // Each element that follows has a comma.
+        let after = self.document.after(start, self.parent_after, self.cursor.remaining);
+        let value = Value { document: self.document, start, after };
+        self.cursor.next = value.next_sibling();
+        Some(value)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.cursor.remaining, Some(self.cursor.remaining))
+    }
+}
+
+impl ExactSizeIterator for Elements<'_, '_> {}
 
 #[cfg(test)]
 mod tests {
@@ -362,17 +404,8 @@ mod tests {
         Scanner::new(JsonLimits::default()).scan(text).is_ok()
     }
 
-    fn elements<'a>(document: &Document<'a>) -> Vec<&'a str> {
-        let mut remaining = document.root().element_count();
-        let mut next = document.root().first_element();
-        let mut spans = Vec::new();
-        while let Some(rest) = remaining.checked_sub(1) {
-            remaining = rest;
-            let value = document.element(next, remaining);
-            next = value.next_element();
-            spans.push(value.raw().as_str());
-        }
-        spans
+    fn elements<'a>(value: Value<'_, 'a>) -> Vec<&'a str> {
+        value.elements().map(|value| value.raw().as_str()).collect()
     }
 
     fn members<'a>(value: Value<'_, 'a>) -> Vec<(&'a str, &'a str)> {
@@ -396,7 +429,7 @@ mod tests {
         let mut scanner = Scanner::new(JsonLimits::default());
         let document = scanner.scan(r#"[[],{},[[]],{"a":{}},"",0,[1,[2,[3]],{"k":[{}]}], true ]"#).expect("valid");
         let expected = ["[]", "{}", "[[]]", r#"{"a":{}}"#, r#""""#, "0", r#"[1,[2,[3]],{"k":[{}]}]"#, "true"];
-        assert_eq!(elements(&document), expected);
+        assert_eq!(elements(document.root()), expected);
     }
 
     #[test]
@@ -424,7 +457,7 @@ mod tests {
             assert_eq!(root.kind(), kind, "{text}");
             assert_eq!(root.raw().as_str(), text);
             assert_eq!(root.members().count(), 0);
-            assert_eq!(root.element_count(), 0);
+            assert_eq!(root.elements().count(), 0);
         }
         for (text, number) in [("0", Some(0)), ("65536", Some(65_536)), ("-1", None), ("1.0", None), ("1e3", None)] {
             assert_eq!(scanner.scan(text).expect("valid").root().as_u64(), number, "{text}");
@@ -674,7 +707,7 @@ mod tests {
                 Kind::Array => {
                     let expected: Vec<&RawValue> = serde_json::from_str(text).expect("valid");
                     let expected: Vec<_> = expected.into_iter().map(RawValue::get).collect();
-                    let seen = elements(&document);
+                    let seen = elements(document.root());
                     assert_eq!(seen, expected, "{text}");
                     inner.extend(seen.into_iter().map(str::to_owned));
                 }

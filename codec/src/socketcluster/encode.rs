@@ -180,7 +180,7 @@ pub fn disconnect(out: &mut Vec<u8>, code: u16, reason: Option<&str>) {
     out.extend_from_slice(b"}}");
 }
 
-/// The text of a call id that we chose ourselves, for comparing it with what came back.
+/// Appends a number in decimal: a call id of our own, as it will come back.
 pub fn write_decimal(out: &mut Vec<u8>, number: u64) {
     let mut digits = [0; 20];
     let mut start = digits.len();
@@ -206,5 +206,74 @@ fn write_field(out: &mut Vec<u8>, name: &[u8], value: Option<RawJson<'_>>) {
     if let Some(value) = value {
         out.extend_from_slice(name);
         out.extend_from_slice(value.as_str().as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).expect("JSON is text")
+    }
+
+    fn raw(text: &str) -> RawJson<'_> {
+        RawJson::from_validated(text)
+    }
+
+    #[test]
+    fn an_answer_keeps_the_type_of_the_call_id_and_the_absence_of_data() {
+        assert_eq!(written(|out| reply(out, CallId::new(raw("3")), None)), r#"{"rid":3}"#);
+        assert_eq!(written(|out| reply(out, CallId::new(raw("\"3\"")), None)), r#"{"rid":"3"}"#);
+        assert_eq!(written(|out| reply(out, CallId::new(raw("0")), Some(RawJson::NULL))), r#"{"rid":0,"data":null}"#);
+    }
+
+    #[test]
+    fn a_publication_forwards_its_payload_untouched() {
+        let payload = "{ \"a\" :\n1e2 }";
+        let text = written(|out| publication(out, "news", Some(raw(payload))));
+        assert_eq!(text, format!(r##"{{"event":"#publish","data":{{"channel":"news","data":{payload}}}}}"##));
+        let text = written(|out| publication(out, "a\"b\n", None));
+        assert_eq!(text, r##"{"event":"#publish","data":{"channel":"a\"b\n"}}"##);
+    }
+
+    #[test]
+    fn the_length_hint_is_exact_for_plain_names() {
+        for (channel, data) in [("news", None), ("", Some(raw("25"))), ("Grüße", Some(raw("[1, 2]")))] {
+            let length = written(|out| publication(out, channel, data)).len();
+            assert_eq!(publication_length_hint(channel, data), length);
+        }
+        assert!(publication_length_hint("\"", None) < written(|out| publication(out, "\"", None)).len());
+    }
+
+    #[test]
+    fn a_refused_handshake_has_its_code_whatever_the_error_is() {
+        let refusal = |error| written(|out| handshake_refusal(out, CallId::new(raw("1")), raw(error), 4501));
+        let expected = |error: &str| format!(r#"{{"rid":1,"error":{error},"data":{{"code":4501}}}}"#);
+        assert_eq!(
+            refusal(r#"{"message":"no","name":"Denied"}"#),
+            expected(r#"{"message":"no","name":"Denied","statusCode":4501}"#)
+        );
+        assert_eq!(refusal("{ }"), expected(r#"{"statusCode":4501}"#));
+        assert_eq!(refusal("{\"a\":{} \n}"), expected(r#"{"a":{},"statusCode":4501}"#));
+        assert_eq!(refusal("\"no\""), expected(r#"{"message":"no","name":"Error","statusCode":4501}"#));
+    }
+
+    #[test]
+    fn errors_carry_what_the_application_adds() {
+        let text =
+            written(|out| error_object(out, "MyError", "a\nb", &[("extra", raw("{\"a\":1}")), ("code", raw("42"))]));
+        assert_eq!(text, r#"{"message":"a\nb","name":"MyError","extra":{"a":1},"code":42}"#);
+        let answer = written(|out| reply_error_with_data(out, CallId::new(raw("7")), raw("\"x\""), Some(raw("1"))));
+        assert_eq!(answer, r#"{"rid":7,"error":"x","data":1}"#);
+    }
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        for number in [0, 9, 10, 99, 100, 1_234_567_890, u64::from(u32::MAX), u64::MAX] {
+            assert_eq!(written(|out| write_decimal(out, number)), number.to_string());
+        }
     }
 }

@@ -2,15 +2,15 @@
 //! protocol has no use for counts as absent.
 
 use super::DecodeError;
-use crate::json::{Document, Kind, Position, Scanner, Value};
+use crate::json::{Document, ElementCursor, Kind, Scanner, Value};
 use crate::message::{CallId, RawJson};
 
 /// The packets of one message: the elements of an array, or the one value that is no array.
 #[derive(Debug)]
 pub(super) struct Packets<'a> {
     document: Document<'a>,
-    /// The next element; absent where the message is no array.
-    next: Option<Position>,
+    /// How far the array has been read; absent where the message is none.
+    cursor: Option<ElementCursor>,
     remaining: usize,
 }
 
@@ -22,14 +22,15 @@ impl<'a> Packets<'a> {
     ) -> Result<Self, DecodeError> {
         let document = scanner.scan(text).map_err(DecodeError::Json)?;
         let root = document.root();
-        let (next, remaining) = match root.kind() {
-            Kind::Array => (Some(root.first_element()), root.element_count()),
+        let elements = root.elements();
+        let (cursor, remaining) = match root.kind() {
+            Kind::Array => (Some(elements.cursor()), elements.len()),
             _ => (None, 1),
         };
         if remaining > batch_messages_max {
             return Err(DecodeError::BatchTooLong { batch_messages_max });
         }
-        Ok(Self { document, next, remaining })
+        Ok(Self { document, cursor, remaining })
     }
 
     pub(super) const fn remaining(&self) -> usize {
@@ -39,14 +40,13 @@ impl<'a> Packets<'a> {
     /// Reads the next packet.
     pub(super) fn next<T>(&mut self, read: impl FnOnce(Value<'_, 'a>) -> T) -> Option<T> {
         self.remaining = self.remaining.checked_sub(1)?;
-        Some(match &mut self.next {
-            None => read(self.document.root()),
-            Some(next) => {
-                let value = self.document.element(*next, self.remaining);
-                *next = value.next_element();
-                read(value)
-            }
-        })
+        let Some(cursor) = &mut self.cursor else {
+            return Some(read(self.document.root()));
+        };
+        let mut elements = self.document.elements_from(*cursor);
+        let value = elements.next()?;
+        *cursor = elements.cursor();
+        Some(read(value))
     }
 }
 

@@ -171,3 +171,68 @@ fn reply<'a>(packet: &Packet<'_, 'a>) -> Option<ServerMessage<'a>> {
 fn text<'a>(packet: &Packet<'_, 'a>, name: &str) -> Option<Cow<'a, str>> {
     member(packet.data?, name)?.as_str().map(Cow::Borrowed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_messages(text: &str, expected: &[ServerMessage<'_>]) {
+        let mut decoder = Decoder::new(Limits::default());
+        let messages: Vec<_> = decoder.decode(text).expect("this text is JSON").collect();
+        assert_eq!(messages, expected, "{text}");
+    }
+
+    fn raw(text: &str) -> RawJson<'_> {
+        RawJson::from_validated(text)
+    }
+
+    #[test]
+    fn pings_of_every_dialect_are_known() {
+        assert_messages("", &[ServerMessage::Ping(Dialect::V2)]);
+        assert_messages("#1", &[ServerMessage::Ping(Dialect::V1)]);
+        assert_messages("1", &[ServerMessage::Ping(Dialect::V0)]);
+        assert_messages("2", &[ServerMessage::Unknown]);
+        assert!(Decoder::new(Limits::default()).decode("#2").is_err());
+    }
+
+    #[test]
+    fn an_error_may_come_with_data_and_an_answer_has_its_data_once() {
+        let call = CallId::new(raw("6"));
+        let failed = ServerMessage::Reply { call, outcome: Err(raw("\"x\"")), error_data: Some(raw("[1]")) };
+        assert_messages(r#"{"rid":6,"error":"x","data":[1]}"#, &[failed]);
+        let answered = ServerMessage::Reply { call, outcome: Ok(Some(raw("[1]"))), error_data: None };
+        assert_messages(r#"{"rid":6,"data":[1]}"#, &[answered]);
+    }
+
+    #[test]
+    fn arrays_are_decoded_in_order() {
+        let event = |name| ServerMessage::Event { name: Cow::Borrowed(name), data: None, call: None };
+        assert_messages(r#"[{"event":"a"},7,{"event":"b"}]"#, &[event("a"), ServerMessage::Unknown, event("b")]);
+    }
+
+    #[test]
+    fn a_protocol_event_without_its_subject_is_unknown() {
+        for event in ["#publish", "#kickOut", "#setAuthToken"] {
+            for data in ["", r#","data":null"#, r#","data":"c""#, r#","data":{"channel":5,"token":5}"#] {
+                assert_messages(&format!(r#"{{"event":"{event}"{data}}}"#), &[ServerMessage::Unknown]);
+            }
+        }
+        for text in [r#"{"event":""}"#, "{}", r#"{"rid":null}"#, r#"{"event":"a","cid":"1234567890"}"#] {
+            let mut decoder = Decoder::new(Limits { call_id_bytes_max: 10, ..Limits::default() });
+            let messages: Vec<_> = decoder.decode(text).expect("JSON").collect();
+            assert_eq!(messages, [ServerMessage::Unknown], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_disconnect_may_lack_code_and_reason() {
+        let disconnect = |code, reason| ServerMessage::Disconnect { code, reason };
+        assert_messages(r##"{"event":"#disconnect"}"##, &[disconnect(None, None)]);
+        assert_messages(r##"{"event":"#disconnect","data":{"code":99999}}"##, &[disconnect(None, None)]);
+        assert_messages(
+            r##"{"event":"#disconnect","data":{"code":4321,"data":"bye"}}"##,
+            &[disconnect(Some(4321), Some(Cow::Borrowed("bye")))],
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! Counts allocations: once its buffers have grown, a decoder handles ordinary messages without any, and the encoders
+//! have none beyond the growth of their output. A test binary of its own, because the counter is the process's allocator.
+#![allow(unsafe_code)] // a global allocator cannot be written without
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use socketshard_codec::message::{CallId, RawJson};
+use socketshard_codec::socketcluster::errors::WireError;
+use socketshard_codec::socketcluster::{Decoder, Limits, client, encode};
+
+struct Counting;
+
+thread_local! {
+    /// Per thread, so that the test harness's own threads do not count.
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches only a thread-local cell that needs no
+// allocation and no destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps `dealloc`'s contract, and every block came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller keeps `realloc`'s contract, and every block came from `System`.
+        unsafe { System.realloc(pointer, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of a second run: the first one lets buffers grow.
+fn allocations(mut run: impl FnMut()) -> usize {
+    run();
+    let before = ALLOCATIONS.with(Cell::get);
+    run();
+    ALLOCATIONS.with(Cell::get) - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(vec![1_u8]))), 1);
+}
+
+#[test]
+fn decoding_ordinary_messages_allocates_nothing() {
+    let large = format!(r##"{{"event":"#publish","data":{{"channel":"c","data":"{}"}}}}"##, "x".repeat(100_000));
+    let texts = [
+        "",
+        "#2",
+        r##"{"event":"#handshake","data":{"authToken":null},"cid":1}"##,
+        r#"{"event":"app.square","data":25,"cid":7}"#,
+        r##"{"event":"#publish","data":{"channel":"news","data":{"text":"hello","n":[1,2,{"x":null}]}},"cid":19}"##,
+        r##"{"cid": 1, "data": {"channel": "n\u00e9ws", "data": "\ud83d\ude00"}, "event": "\u0023publish"}"##,
+        r##"{"event":"#subscribe","data":{"channel":"news"},"cid":13}"##,
+        r##"{"event":"#unsubscribe","data":"news"}"##,
+        r#"{"rid":1,"data":{"answer":2}}"#,
+        r#"[{"event":"a","data":1},{"event":"b","data":[{}]}]"#,
+        large.as_str(),
+    ];
+    let mut decoder = Decoder::new(Limits::default());
+    let mut messages = 0;
+    let count = allocations(|| {
+        for text in texts {
+            messages += decoder.decode(text).expect("valid").count();
+        }
+    });
+    assert_eq!(messages, 2 * (texts.len() + 1));
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn refusing_messages_allocates_nothing() {
+    let texts = ["hello", "{\"a\":", "[[[[[[", "{\"event\":\"a\",\"data\":01}"];
+    let mut decoder = Decoder::new(Limits::default());
+    let count = allocations(|| texts.iter().for_each(|text| assert!(decoder.decode(text).is_err())));
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn decoding_what_servers_send_allocates_nothing() {
+    let texts = [
+        "",
+        r##"{"event":"#publish","data":{"channel":"news","data":{"sequence":1,"sent":123456}}}"##,
+        r#"{"rid":7,"data":625}"#,
+        r##"{"event":"#kickOut","data":{"channel":"c","message":"m"}}"##,
+    ];
+    let mut decoder = client::Decoder::new(Limits::default());
+    let mut messages = 0;
+    let count = allocations(|| {
+        for text in texts {
+            messages += decoder.decode(text).expect("valid").count();
+        }
+    });
+    assert_eq!((messages, count), (2 * texts.len(), 0));
+}
+
+#[test]
+fn encoding_into_a_buffer_with_room_allocates_nothing() {
+    let mut out = Vec::with_capacity(4_096);
+    let call = CallId::new(RawJson::from_validated("\"7\""));
+    let data = Some(RawJson::from_validated("{\"a\":1}"));
+    let count = allocations(|| {
+        out.clear();
+        encode::reply(&mut out, call, data);
+        encode::publication(&mut out, "a \"quoted\" channel", data);
+        encode::handshake_reply(&mut out, call, "id", 20_000, false, None);
+        encode::kick_out(&mut out, "c", "m");
+        encode::invoke(&mut out, "event", data, u64::MAX);
+        let error = WireError::SubscriptionLimit { channel: "c", connection: "id", subscriptions_max: 1_000 };
+        encode::reply_wire_error(&mut out, call, &error);
+        client::publish(&mut out, "c", data, Some(1));
+        client::handshake(&mut out, Some("token"), 1);
+    });
+    assert_eq!(count, 0);
+}
