@@ -1,5 +1,5 @@
-//! The codes the process ends with, for scripts and service managers to tell what to do. The server's own start-up errors
-//! choose among them; a test holds the list and the errors together.
+//! The codes the process ends with, for scripts and service managers to tell what to do. The server's own start-up
+//! errors choose among them; a test holds the list and the errors together.
 
 /// It did what it was asked to.
 pub(super) const OK: u8 = 0;

@@ -1,5 +1,5 @@
-//! From a command line to what is to be done: settings to start with, a text to print, or an error to end with. It reads
-//! the names of environment variables and does no other I/O, so that all of it can be tested as a function.
+//! From a command line to what is to be done: settings to start with, a text to print, or an error to end with. It
+//! reads the names of environment variables and does no other I/O, so that all of it can be tested as a function.
 
 use std::ffi::OsString;
 
@@ -125,4 +125,128 @@ fn explain(error: &clap::Error, line: &[OsString]) -> String {
 
 fn id(long: &str) -> Option<String> {
     long.strip_prefix("--").map(|name| name.replace('-', "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_with(line: &str, variables: &[&str]) -> Request {
+        read(line.split(' ').map(OsString::from), variables.iter().map(OsString::from))
+    }
+
+    fn refused(line: &str) -> (String, u8) {
+        match read_with(line, &[]) {
+            Request::Refuse(message, code) => (message, code),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    fn printed(line: &str) -> String {
+        match read_with(line, &[]) {
+            Request::Print(text) => text,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_flag_or_command_names_the_nearest_right_one() {
+        for (line, meant) in [
+            ("socketshard start --prot 1", "'--port'"),
+            ("socketshard --prot 1", "'--port'"),
+            ("socketshard start --ping-intervall 1s", "'--ping-interval'"),
+            ("socketshard start --max-con 1", "'--max-conn"),
+            ("socketshard strat", "'start'"),
+            ("socketshard start --slow-consumer clos", "'close'"),
+        ] {
+            let (message, code) = refused(line);
+            assert_eq!(code, exit::USAGE, "{line}");
+            assert!(message.contains(meant), "{line}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_names_the_flag_and_what_it_takes() {
+        for (line, words) in [
+            ("socketshard start --ping-interval 30", "the unit is missing"),
+            ("socketshard start --ping-interval 0s", "between 100ms and 1h"),
+            ("socketshard start --max-message 1M", "unknown unit 'M'"),
+            ("socketshard start -p 65536", "between 0 and 65535"),
+            ("socketshard start -w 0", "or auto"),
+            ("socketshard start --cpus 3-1", "runs backwards"),
+            ("socketshard start -l ::1", "in brackets"),
+        ] {
+            let (message, code) = refused(line);
+            assert_eq!(code, exit::USAGE, "{line}");
+            assert!(message.contains(words), "{line}: {message}");
+            assert!(!message.contains("environment"), "{line}: {message}");
+        }
+    }
+
+    #[test]
+    fn settings_that_do_not_fit_end_with_their_own_code() {
+        let (message, code) = refused("socketshard start --ping-timeout 5s --receive-buffers 100");
+        assert_eq!(code, exit::CONFIG);
+        assert!(message.starts_with("error: 2 settings do not fit"), "{message}");
+        assert_eq!(refused("socketshard check --ping-timeout 5s").1, exit::CONFIG);
+    }
+
+    #[test]
+    fn listen_and_port_exclude_each_other() {
+        let (message, code) = refused("socketshard start -l 127.0.0.1:1 -p 2");
+        assert_eq!(code, exit::USAGE);
+        assert!(message.contains("'--listen' cannot be used with '--port'"), "{message}");
+        assert_eq!(refused("socketshard start -l 127.0.0.1:1 --host ::1").1, exit::USAGE);
+    }
+
+    #[test]
+    fn a_misspelt_variable_stops_the_start() {
+        let request = read_with("socketshard start", &["SOCKETSHARD_PROT"]);
+        let Request::Refuse(message, exit::CONFIG) = request else { panic!("{request:?}") };
+        assert!(message.contains("SOCKETSHARD_PORT is"), "{message}");
+        assert!(matches!(read_with("socketshard start", &["SOCKETSHARD_BIN"]), Request::Start(_)));
+        assert!(matches!(read_with("socketshard version", &["SOCKETSHARD_PROT"]), Request::Print(_)));
+    }
+
+    #[test]
+    fn every_way_to_say_a_command_is_understood() {
+        for line in ["socketshard", "socketshard start", "socketshard serve", "socketshard run", "socketshard -p 9"] {
+            assert!(matches!(read_with(line, &[]), Request::Start(_)), "{line}");
+        }
+        for line in ["socketshard check -w 2", "socketshard -t -w 2", "socketshard start --check -w 2"] {
+            let text = printed(line);
+            assert!(text.ends_with("the settings are good\n"), "{text}");
+            let shards = text.lines().find(|line| line.starts_with("--shards ")).expect("a row for the shards");
+            assert!(shards.contains(" 2 ") && shards.ends_with("(command line)"), "{shards}");
+        }
+        assert_eq!(printed("socketshard version"), printed("socketshard -V"));
+        assert!(printed("socketshard --version").starts_with("socketshard 0."));
+    }
+
+    #[test]
+    fn the_help_is_grouped_and_ends_with_examples_and_exit_codes() {
+        let help = printed("socketshard start --help");
+        let mut rest = help.as_str();
+        for heading in [
+            "Listen:",
+            "Shards & CPU:",
+            "Limits:",
+            "Time-outs:",
+            "Slow consumers:",
+            "Between shards:",
+            "Socket ring:",
+            "Stopping:",
+            "Logging:",
+            "Examples:",
+            "Units:",
+            "Environment:",
+            "Exit codes:",
+        ] {
+            let at = rest.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("{heading} comes in its place"));
+            rest = &rest[at..];
+        }
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "the help fits into 100 columns");
+        let short = printed("socketshard start -h");
+        assert!(short.len() < help.len() / 2 && short.contains("--max-message"));
+    }
 }

@@ -44,8 +44,8 @@ impl Server {
         Self { request }
     }
 
-    /// Runs until a signal stops it. `factory` is called once on each shard, so what it makes may hold `Rc`s and cells and
-    /// needs no lock.
+    /// Runs until a signal stops it. `factory` is called once on each shard, so what it makes may hold `Rc`s and cells
+    /// and needs no lock.
     pub fn run<F>(self, factory: F) -> ExitCode
     where
         F: Fn() -> App + Send + Sync + Clone + 'static,

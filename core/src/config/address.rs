@@ -1,5 +1,5 @@
-//! Listening addresses as flags write them: `0.0.0.0:8000`, `[::1]:8000`, `localhost:8000`, `*:8000`, `:8000`. Names are not
-//! looked up: a server that waits for a name server before it listens fails in new ways.
+//! Listening addresses as flags write them: `0.0.0.0:8000`, `[::1]:8000`, `localhost:8000`, `*:8000`, `:8000`. Names
+//! are not looked up: a server that waits for a name server before it listens fails in new ways.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,5 +1,5 @@
-//! CPU lists as the kernel writes them: `0-7,9`. Whether this process may use those CPUs is not known here; the start-up
-//! checks ask the kernel.
+//! CPU lists as the kernel writes them: `0-7,9`. Whether this process may use those CPUs is not known here; the
+//! start-up checks ask the kernel.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Settings written out as flags, one row each, so that `check` can show what a server would run with. Every value reads
-//! back through its flag.
+//! Settings written out as flags, one row each, so that `check` can show what a server would run with. Every value
+//! reads back through its flag.
 
 use std::net::SocketAddr;
 

@@ -2,15 +2,15 @@
 
 mod address;
 mod check;
-mod count;
+pub(crate) mod count;
 mod cpus;
-mod duration;
+pub(crate) mod duration;
 mod environment;
 mod flags;
 mod listing;
 mod quantity;
 mod settings;
-mod size;
+pub(crate) mod size;
 
 pub(crate) use check::violations;
 pub use codec::websocket::Limits as WebSocketLimits;

@@ -1,5 +1,5 @@
-//! Sizes in bytes as flags write them: `4096`, `128KiB`, `1MB`. `K` and `M` alone are refused: they mean 1,000 to some and
-//! 1,024 to others, and a limit should mean one thing.
+//! Sizes in bytes as flags write them: `4096`, `128KiB`, `1MB`. `K` and `M` alone are refused: they mean 1,000 to some
+//! and 1,024 to others, and a limit should mean one thing.
 
 use std::ops::RangeInclusive;
 

@@ -120,8 +120,10 @@ fn escape(text: &str, output: &mut impl fmt::Write) -> fmt::Result {
 
 /// Control characters, Unicode's line ends, and the marks that turn the direction of what follows.
 fn is_harmful(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let is_line_end = matches!(character, '\u{2028}' | '\u{2029}');
+    let is_direction =
+        matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    character.is_control() || is_line_end || is_direction
 }
 
 /// Four times the longest name a client may send, so that no name is cut; a payload in a log line is.

@@ -15,20 +15,30 @@ pub(super) struct ConsumerFlags {
     /// close: it is disconnected with 1013 when --outbox-bytes-max is queued for it; it may reconnect and start afresh.
     /// drop: it loses new publications, which are counted, until it has caught up. Choose drop where only the latest
     /// message matters.
-    #[arg(long, value_name = "POLICY", env = "SOCKETSHARD_SLOW_CONSUMER", default_value = "close", value_parser = policies())]
+    #[arg(
+        long, value_name = "POLICY", env = "SOCKETSHARD_SLOW_CONSUMER", default_value = "close",
+        value_parser = policies(),
+    )]
     pub(super) slow_consumer: SlowConsumer,
 
     /// Bytes queued for a connection above which the server stops reading from it
     ///
     /// Range: 1KiB to 1GiB, at most --outbox-bytes-max. Raise it for clients that call much and read in bursts.
-    #[arg(long, value_name = "SIZE", env = "SOCKETSHARD_OUTBOX_HIGH_WATER_MARK", default_value = "256KiB", value_parser = size::within::<usize>((1 << 10)..=(1 << 30)))]
+    #[arg(
+        long, value_name = "SIZE", env = "SOCKETSHARD_OUTBOX_HIGH_WATER_MARK", default_value = "256KiB",
+        value_parser = size::within::<usize>((1 << 10)..=(1 << 30)),
+    )]
     pub(super) outbox_high_water_mark: usize,
 
     /// Bytes queued for a connection at which it counts as a slow consumer
     ///
-    /// Range: 2KiB to 1GiB, at least twice --max-message. Raise it for bursts of publications to clients on slow networks;
-    /// every connection may make the server hold this much.
-    #[arg(long, visible_alias = "out-buffer", value_name = "SIZE", env = "SOCKETSHARD_OUTBOX_BYTES_MAX", default_value = "1MiB", value_parser = size::within::<usize>((2 << 10)..=(1 << 30)))]
+    /// Range: 2KiB to 1GiB, at least twice --max-message. Raise it for bursts of publications to clients on slow
+    /// networks; every connection may make the server hold this much.
+    #[arg(
+        long, visible_alias = "out-buffer", value_name = "SIZE",
+        env = "SOCKETSHARD_OUTBOX_BYTES_MAX", default_value = "1MiB",
+        value_parser = size::within::<usize>((2 << 10)..=(1 << 30)),
+    )]
     pub(super) outbox_bytes_max: usize,
 }
 
@@ -38,16 +48,23 @@ pub(super) struct ConsumerFlags {
 pub(super) struct LaneFlags {
     /// Batches under way from one shard to another
     ///
-    /// Range: 1 to 65536, rounded up to a power of two. One batch carries everything a shard has for a peer in one pass, so
-    /// a small number is enough; more only adds memory.
-    #[arg(long, value_name = "COUNT", env = "SOCKETSHARD_LANE_CAPACITY", default_value = "64", value_parser = count::within::<usize>(1..=65_536))]
+    /// Range: 1 to 65536, rounded up to a power of two. One batch carries everything a shard has for a peer in one
+    /// pass, so a small number is enough; more only adds memory.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_LANE_CAPACITY", default_value = "64",
+        value_parser = count::within::<usize>(1..=65_536),
+    )]
     pub(super) lane_capacity: usize,
 
     /// Bytes queued for another shard above which its publishers are not read
     ///
     /// Range: 4KiB to 1GiB. Nothing is lost between shards: a publisher waits instead. Raise it for bursts of large
     /// publications.
-    #[arg(long, visible_alias = "lane-bytes-max", value_name = "SIZE", env = "SOCKETSHARD_LANE_HIGH_WATER_MARK", default_value = "8MiB", value_parser = size::within::<usize>((4 << 10)..=(1 << 30)))]
+    #[arg(
+        long, visible_alias = "lane-bytes-max", value_name = "SIZE",
+        env = "SOCKETSHARD_LANE_HIGH_WATER_MARK", default_value = "8MiB",
+        value_parser = size::within::<usize>((4 << 10)..=(1 << 30)),
+    )]
     pub(super) lane_high_water_mark: usize,
 }
 

@@ -18,9 +18,12 @@ pub(super) struct LogFlags {
 
     /// The shape of a log line
     ///
-    /// text is for people, with colours on a terminal unless NO_COLOR is set; json writes one object per line. Choose json
-    /// where a program reads the log.
-    #[arg(long, value_name = "FORMAT", env = "SOCKETSHARD_LOG_FORMAT", default_value = "text", value_parser = formats())]
+    /// text is for people, with colours on a terminal unless NO_COLOR is set; json writes one object per line. Choose
+    /// json where a program reads the log.
+    #[arg(
+        long, value_name = "FORMAT", env = "SOCKETSHARD_LOG_FORMAT", default_value = "text",
+        value_parser = formats(),
+    )]
     pub(super) log_format: LogFormat,
 
     /// What the application calls itself in the log

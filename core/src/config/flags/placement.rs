@@ -14,15 +14,19 @@ use crate::config::{QuantityError, count, duration};
 pub(super) struct PlacementFlags {
     /// Shards to run: a number, or auto for one per CPU
     ///
-    /// Range: 1 to 128, or auto. A shard is one thread with its own listener, connections and channels. Lower it to leave
-    /// CPUs to other programs; more shards than CPUs only costs.
-    #[arg(short = 'w', long, visible_alias = "workers", value_name = "N|auto", env = "SOCKETSHARD_SHARDS", default_value = "auto", value_parser = shard_count)]
+    /// Range: 1 to 128, or auto. A shard is one thread with its own listener, connections and channels. Lower it to
+    /// leave CPUs to other programs; more shards than CPUs only costs.
+    #[arg(
+        short = 'w', long, visible_alias = "workers", value_name = "N|auto",
+        env = "SOCKETSHARD_SHARDS", default_value = "auto",
+        value_parser = shard_count,
+    )]
     pub(super) shards: ShardCount,
 
     /// CPUs to run on, such as 0-7,9 [default: all this process may use]
     ///
-    /// Shards take them in this order. Change it to keep shards on one NUMA node, off hyper-thread siblings, or away from
-    /// the CPUs that serve the network card's interrupts.
+    /// Shards take them in this order. Change it to keep shards on one NUMA node, off hyper-thread siblings, or away
+    /// from the CPUs that serve the network card's interrupts.
     #[arg(long, value_name = "LIST", env = "SOCKETSHARD_CPUS", value_parser = cpus::parse)]
     pub(super) cpus: Option<CpuList>,
 
@@ -34,9 +38,12 @@ pub(super) struct PlacementFlags {
 
     /// Between two sweeps of deadlines and heartbeats
     ///
-    /// Range: 1ms to 1s. Time-outs are kept to within one tick. Lower it for finer ones, at the price of more wake-ups of
-    /// an idle server.
-    #[arg(long, value_name = "TIME", env = "SOCKETSHARD_TICK", default_value = "50ms", value_parser = duration::within(TICK_MIN..=TICK_MAX))]
+    /// Range: 1ms to 1s. Time-outs are kept to within one tick. Lower it for finer ones, at the price of more wake-ups
+    /// of an idle server.
+    #[arg(
+        long, value_name = "TIME", env = "SOCKETSHARD_TICK", default_value = "50ms",
+        value_parser = duration::within(TICK_MIN..=TICK_MAX),
+    )]
     pub(super) tick: Duration,
 }
 

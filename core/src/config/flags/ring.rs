@@ -12,20 +12,29 @@ pub(super) struct RingFlags {
     ///
     /// Range: 64 to 32768, a power of two; the completion queue has four times as many. Raise it when the metrics count
     /// overflows.
-    #[arg(long, value_name = "COUNT", env = "SOCKETSHARD_RING_ENTRIES", default_value = "4096", value_parser = count::within::<u32>(64..=32_768))]
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_RING_ENTRIES", default_value = "4096",
+        value_parser = count::within::<u32>(64..=32_768),
+    )]
     pub(super) ring_entries: u32,
 
     /// Receive buffers of a shard
     ///
-    /// Range: 2 to 32768, a power of two. They are shared: an idle connection holds none. Raise it when the metrics count
-    /// receives that found none free.
-    #[arg(long, value_name = "COUNT", env = "SOCKETSHARD_RECEIVE_BUFFERS", default_value = "128", value_parser = count::within::<u16>(2..=32_768))]
+    /// Range: 2 to 32768, a power of two. They are shared: an idle connection holds none. Raise it when the metrics
+    /// count receives that found none free.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_RECEIVE_BUFFERS", default_value = "128",
+        value_parser = count::within::<u16>(2..=32_768),
+    )]
     pub(super) receive_buffers: u16,
 
     /// Bytes of one receive buffer
     ///
     /// Range: 512 to 1MiB. Raise it when clients send mostly large messages; lower it to save memory (--receive-buffers
     /// times this, per shard).
-    #[arg(long, value_name = "SIZE", env = "SOCKETSHARD_RECEIVE_BUFFER_BYTES", default_value = "32KiB", value_parser = size::within::<u32>(512..=(1 << 20)))]
+    #[arg(
+        long, value_name = "SIZE", env = "SOCKETSHARD_RECEIVE_BUFFER_BYTES", default_value = "32KiB",
+        value_parser = size::within::<u32>(512..=(1 << 20)),
+    )]
     pub(super) receive_buffer_bytes: u32,
 }

@@ -70,8 +70,8 @@ impl Flags {
         })
     }
 
-    /// `--listen` stands in the place of `--host` and `--port`, unless those were given nearer: a `--port` on the command
-    /// line is stronger than a `SOCKETSHARD_LISTEN` in the environment.
+    /// `--listen` stands in the place of `--host` and `--port`, unless those were given nearer: a `--port` on the
+    /// command line is stronger than a `SOCKETSHARD_LISTEN` in the environment.
     fn listen(&self, matches: &ArgMatches) -> Result<Vec<SocketAddr>, FlagConflict> {
         let flags = &self.listen;
         let source = |id| matches.value_source(id).unwrap_or(ValueSource::DefaultValue);

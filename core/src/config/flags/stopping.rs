@@ -12,14 +12,20 @@ use crate::config::{count, duration};
 pub(super) struct StopFlags {
     /// From the signal to stop to the end at the latest
     ///
-    /// Range: 0s to 1h. Clients are told to reconnect elsewhere (1001) and given this long to read what is queued for them.
-    /// Keep it below the service manager's own stop time-out.
-    #[arg(long, value_name = "TIME", env = "SOCKETSHARD_DRAIN", default_value = "10s", value_parser = duration::within(Duration::ZERO..=Duration::from_secs(3600)))]
+    /// Range: 0s to 1h. Clients are told to reconnect elsewhere (1001) and given this long to read what is queued for
+    /// them. Keep it below the service manager's own stop time-out.
+    #[arg(
+        long, value_name = "TIME", env = "SOCKETSHARD_DRAIN", default_value = "10s",
+        value_parser = duration::within(Duration::ZERO..=Duration::from_secs(3600)),
+    )]
     pub(super) drain: Duration,
 
     /// Connections told to leave per pass while stopping
     ///
     /// Range: 1 to 1M. Lower it to spread the reconnects of a large crowd over more time.
-    #[arg(long, value_name = "COUNT", env = "SOCKETSHARD_DRAIN_BATCH", default_value = "1k", value_parser = count::within::<usize>(1..=1_000_000))]
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_DRAIN_BATCH", default_value = "1k",
+        value_parser = count::within::<usize>(1..=1_000_000),
+    )]
     pub(super) drain_batch: usize,
 }

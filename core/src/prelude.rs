@@ -1,0 +1,9 @@
+//! What an application's source begins with: `use socketshard::prelude::*;`. Names only; everything in it is documented
+//! where it lives.
+
+pub use std::process::ExitCode;
+
+pub use crate::app::{
+    App, Args, Channels, Error, IntoReply, Message, Peer, RawArgs, RawSocket, Result, Spawner, State, spawn,
+};
+pub use crate::cli::Server;
