@@ -1,1 +1,39 @@
-//! In progress.
+//! The demo page in a real browser: two tabs that different shards serve chat with each other, headless. Leaves
+//! screenshots under the build's target directory and prints where.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use harness::script::{Script, installed, local};
+use harness::server::{Server, target_directory};
+
+const STEPS: [&str; 8] =
+    ["open", "chat", "markupStaysText", "comesBack", "square", "narrow", "screenshots", "noComplaints"];
+
+/// A cold start of the browser on a loaded machine, and its steps, each of a few waits of at most 20 s.
+const LIMIT: Duration = Duration::from_secs(200);
+
+/// Where distributions put it; `tests/run` installs it if it is in none of them.
+const CHROMIUM: [&str; 4] =
+    ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/snap/bin/chromium"];
+
+#[test]
+fn two_tabs_on_different_shards_chat() {
+    installed("clients/node_modules/playwright-core/package.json");
+    let chromium = CHROMIUM.into_iter().map(PathBuf::from).find(|path| path.exists());
+    let chromium = chromium.expect("chromium is missing: tests/run installs it");
+    let directory = target_directory().join("screenshots");
+    fs::create_dir_all(&directory).expect("the target directory can be written");
+    let server = Server::start(&[]);
+    let mut command = Command::new("node");
+    command.arg(local("clients/browse.js")).arg(chromium).arg(server.address().port().to_string()).arg(&directory);
+    Script::start("chromium", command, &STEPS).expect_every_step(LIMIT, &server);
+    for name in ["chat-wide.png", "chat-narrow-dark.png"] {
+        let path = directory.join(name);
+        let bytes = fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).len();
+        assert!(bytes > 5_000, "{} holds a picture, not {bytes} bytes", path.display());
+        println!("screenshot: {}", path.display());
+    }
+}

@@ -2,13 +2,11 @@
 //! in `scenario.js` and `run.py`; this file starts a server, runs them, and compares what they report with what they
 //! were asked, so that no step can be left out unseen.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use harness::process::Process;
+use harness::script::{Script, installed, local};
 use harness::server::Server;
-use serde_json::Value;
 
 /// What every client goes through.
 const STEPS: [&str; 9] =
@@ -53,44 +51,25 @@ fn pypi_client_is_served() {
 /// All generations idle at once on one server for longer than the time-out that each was told, with no flag to help.
 #[test]
 fn every_client_outlives_the_default_time_outs() {
-    let server = Server::start(&[]);
-    let runs = Client::ALL.map(|client| (client, Process::start(client.command(&server, &["idleDefault"]))));
-    for (client, process) in runs {
-        expect_steps(client, process, &["idleDefault"], &server);
-    }
+    all_at_once(&["idleDefault"]);
 }
 
 /// Different generations meet in one channel: what one publishes, all others receive.
 #[test]
 fn clients_of_all_generations_share_a_channel() {
-    let server = Server::start(&[]);
-    let runs = Client::ALL.map(|client| (client, Process::start(client.command(&server, &["meet"]))));
-    for (client, process) in runs {
-        expect_steps(client, process, &["meet"], &server);
-    }
+    all_at_once(&["meet"]);
 }
 
 fn scenario(client: Client, further: &[&str]) {
     let server = Server::start(&QUICK_HEARTBEAT);
-    let steps = [&STEPS, further].concat();
-    let process = Process::start(client.command(&server, &steps));
-    expect_steps(client, process, &steps, &server);
+    client.start(&server, &[&STEPS, further].concat()).expect_every_step(SCENARIO_LIMIT, &server);
 }
 
-/// Waits for the script's end and checks that it reports exactly these steps, each as passed.
-fn expect_steps(client: Client, process: Process, steps: &[&str], server: &Server) {
-    let exit = process.wait(SCENARIO_LIMIT);
-    let mut passed = Vec::new();
-    for line in exit.stdout.lines() {
-        let report: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not a report: {line}\n{exit}"));
-        let step = report["step"].as_str().unwrap_or_else(|| panic!("a report names its step: {line}")).to_owned();
-        let error = report["error"].as_str().unwrap_or("no error was reported");
-        assert_eq!(report["ok"], true, "{client:?} fails at {step}:\n{error}\n{}\n{}", exit.stderr, server.stderr());
-        println!("{client:?} {step}: {} ms", report["ms"]);
-        passed.push(step);
+fn all_at_once(steps: &[&str]) {
+    let server = Server::start(&[]);
+    for script in Client::ALL.map(|client| client.start(&server, steps)) {
+        script.expect_every_step(SCENARIO_LIMIT, &server);
     }
-    assert_eq!(passed, steps, "{client:?} reports every step\n{exit}");
-    assert_eq!(exit.code(), 0, "{client:?}\n{exit}");
 }
 
 /// A client that lives outside of Rust.
@@ -105,7 +84,7 @@ enum Client {
 impl Client {
     const ALL: [Self; 6] = [Self::Npm(20), Self::Npm(16), Self::Npm(14), Self::Npm(5), Self::Npm(2), Self::PyPi];
 
-    fn command(self, server: &Server, steps: &[&str]) -> Command {
+    fn start(self, server: &Server, steps: &[&str]) -> Script {
         let port = server.address().port().to_string();
         let mut command = match self {
             Self::Npm(version) => {
@@ -121,17 +100,6 @@ impl Client {
             }
         };
         command.arg(port).args(steps);
-        command
+        Script::start(format!("{self:?}"), command, steps)
     }
-}
-
-fn local(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// A file that `tests/run` puts in place.
-fn installed(path: &str) -> PathBuf {
-    let path = local(path);
-    assert!(path.exists(), "{} is missing: tests/run installs it", path.display());
-    path
 }

@@ -4,6 +4,7 @@
 pub mod http;
 pub mod member;
 pub mod process;
+pub mod script;
 pub mod server;
 pub mod system;
 pub mod wait;

@@ -1,0 +1,150 @@
+// usage: node browse.js CHROMIUM PORT SCREENSHOT_DIRECTORY
+//
+// Opens the demo page in two tabs that different shards serve and lets them chat. Prints one JSON line for each step, as
+// run.js does, and leaves screenshots of both tabs.
+'use strict';
+
+const path = require('node:path');
+const { chromium } = require('playwright-core');
+const { assert } = require('./check');
+
+const WAIT_MS_MAX = 20_000;
+// Two shards take a tab with equal chance: 64 misses in a row are a bug, not bad luck.
+const SHARD_ATTEMPTS_MAX = 64;
+// Nothing of the browser's own may reach for the network, and a container has no sandbox to offer.
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--no-proxy-server',
+];
+
+class Visit {
+  constructor(browser, port, directory) {
+    this.browser = browser;
+    this.origin = `http://127.0.0.1:${port}`;
+    this.directory = directory;
+    this.complaints = [];
+  }
+
+  // A tab with a profile of its own, as a second person would have.
+  async tab() {
+    const context = await this.browser.newContext({ viewport: { width: 900, height: 700 } });
+    const page = await context.newPage();
+    page.setDefaultTimeout(WAIT_MS_MAX);
+    page.on('pageerror', (error) => this.complaints.push(`error: ${error.message}`));
+    page.on('console', (line) => { if (line.type() === 'error') this.complaints.push(`console: ${line.text()}`); });
+    page.on('dialog', (dialog) => { this.complaints.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
+    page.on('request', (request) => {
+      const url = request.url();
+      if (!url.startsWith(this.origin) && !url.startsWith('data:')) this.complaints.push(`foreign request: ${url}`);
+    });
+    await page.goto(this.origin);
+    await page.waitForFunction(() => /\d/.test(document.querySelector('#shard').textContent));
+    return { page, shard: (await page.textContent('#shard')).match(/\d+/)[0] };
+  }
+
+  async open() {
+    this.ann = await this.tab();
+    for (let attempt = 0; attempt < SHARD_ATTEMPTS_MAX; attempt += 1) {
+      this.bob = await this.tab();
+      if (this.bob.shard !== this.ann.shard) return;
+      await this.bob.page.context().close();
+    }
+    assert.fail(`${SHARD_ATTEMPTS_MAX} tabs in a row were all on shard ${this.ann.shard}`);
+  }
+
+  async say(tab, text) {
+    await tab.page.fill('#message', text);
+    await tab.page.click('#send');
+  }
+
+  // The text stands in the log of each tab exactly once.
+  async bothShow(text) {
+    for (const { page } of [this.ann, this.bob]) {
+      await page.waitForFunction((wanted) => document.querySelector('#log').textContent.includes(wanted), text);
+      const log = await page.textContent('#log');
+      assert.equal(log.split(text).length - 1, 1, `"${text}" is shown once`);
+    }
+  }
+
+  async chat() {
+    await this.ann.page.fill('#name', 'Ann');
+    await this.bob.page.fill('#name', 'Bob');
+    await this.say(this.ann, 'Hello from the other shard');
+    await this.bothShow('Hello from the other shard');
+    await this.say(this.bob, 'Hi Ann! Grüße 👋 日本語');
+    await this.bothShow('Hi Ann! Grüße 👋 日本語');
+    // Enter sends as well as the button does.
+    await this.ann.page.fill('#message', 'Which core are you on?');
+    await this.ann.page.press('#message', 'Enter');
+    await this.bothShow('Which core are you on?');
+    const log = await this.ann.page.textContent('#log');
+    assert.ok(log.includes('Bob'), 'who spoke is shown');
+  }
+
+  async markupStaysText() {
+    const markup = '<img src=x onerror="alert(1)"><b id="injected">bold</b>';
+    await this.say(this.bob, markup);
+    await this.bothShow(markup);
+    for (const { page } of [this.ann, this.bob]) {
+      assert.equal(await page.locator('#injected').count(), 0, 'a message is never markup');
+    }
+  }
+
+  // The server drops a tab; it comes back by itself and hears the others again.
+  async comesBack() {
+    const { page } = this.bob;
+    await page.click('#drop');
+    await page.waitForFunction(() => document.querySelector('#log').textContent.includes('back on shard'));
+    await page.waitForFunction(() => document.querySelector('#status').dataset.state === 'open');
+    await this.say(this.ann, 'Welcome back');
+    await this.bothShow('Welcome back');
+  }
+
+  async square() {
+    await this.ann.page.fill('#square', '25');
+    await this.ann.page.waitForFunction(() => document.querySelector('#square-result').textContent === '625');
+  }
+
+  async narrow() {
+    await this.bob.page.setViewportSize({ width: 360, height: 640 });
+    await this.bob.page.emulateMedia({ colorScheme: 'dark' });
+    const overflow = await this.bob.page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    assert.ok(overflow <= 0, `a narrow page overflows by ${overflow} px`);
+    assert.ok(await this.bob.page.isVisible('#send'), 'the button is within reach');
+  }
+
+  async screenshots() {
+    await this.ann.page.screenshot({ path: path.join(this.directory, 'chat-wide.png') });
+    await this.bob.page.screenshot({ path: path.join(this.directory, 'chat-narrow-dark.png') });
+  }
+
+  async noComplaints() {
+    assert.deepEqual(this.complaints, []);
+  }
+}
+
+async function main([executablePath, port, directory]) {
+  if (!directory) throw new Error('usage: node browse.js CHROMIUM PORT SCREENSHOT_DIRECTORY');
+  const browser = await chromium.launch({ executablePath, args: FLAGS, headless: true, timeout: 60_000 });
+  const visit = new Visit(browser, port, directory);
+  let code = 0;
+  for (const step of ['open', 'chat', 'markupStaysText', 'comesBack', 'square', 'narrow', 'screenshots', 'noComplaints']) {
+    const start = Date.now();
+    try {
+      await visit[step]();
+      console.log(JSON.stringify({ step, ok: true, ms: Date.now() - start }));
+    } catch (error) {
+      const seen = visit.complaints.join('\n');
+      console.log(JSON.stringify({ step, ok: false, error: `${error.stack}\n${seen}` }));
+      code = 1;
+      break;
+    }
+  }
+  await browser.close();
+  process.exit(code);
+}
+
+main(process.argv.slice(2)).catch((error) => {
+  console.error(error);
+  process.exit(2);
+});
