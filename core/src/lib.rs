@@ -6,6 +6,9 @@
 
 mod app;
 mod config;
+mod mesh;
+mod net;
+mod server;
 
 pub use app::{
     Answer, App, AppLimits, Args, Call, Channel, Channels, Disconnected, Error, FromCall, Handler, IntoReply,

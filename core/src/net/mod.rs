@@ -1,0 +1,19 @@
+//! The sockets of one shard, on one io_uring of its own: accept, receive into provided buffers, one send per dirty
+//! connection and pass. [`Sockets`] is the boundary: a driver on another mechanism replaces what is behind it.
+//!
+//! It never parses a byte, never decides what a connection may do, never blocks except in [`Sockets::enter`], and
+//! holds nothing for an idle connection but its descriptor and flags.
+
+mod doorbell;
+mod listener;
+mod operation;
+mod receive;
+mod ring;
+mod send;
+mod sockets;
+
+pub(crate) use doorbell::Doorbell;
+pub(crate) use listener::{ListenError, Listeners};
+pub(crate) use operation::Completion;
+pub(crate) use ring::Ring;
+pub(crate) use sockets::{Happened, SocketMetrics, Sockets};

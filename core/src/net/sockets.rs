@@ -1,0 +1,488 @@
+#![allow(unsafe_code)] // entries point to memory, and descriptors come out of completions as bare numbers
+//! The sockets of one shard: what the driver sees of the ring. It never knows what the bytes mean.
+//!
+//! Rules that keep it correct, each with a test:
+//! * a connection's completions carry its generation; what is stale is dropped, but its buffer always goes back;
+//! * a multishot operation may end with any completion; whether it goes on is looked at each time;
+//! * receives that found no buffer are armed again after the buffers of the pass went back, no more of them at a time
+//!   than there are buffers, the longest waiting first;
+//! * a close cancels a receive that is armed, because that would keep the socket open behind the closed descriptor.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use io_uring::opcode;
+use io_uring::squeue::{Entry, Flags};
+use io_uring::types::{Fd, TimeoutFlags, Timespec};
+use shard::{ConnectionId, Mode, Time};
+use socket2::SockRef;
+
+use super::operation::{Operation, of_connection, of_index};
+use super::receive::Buffers;
+use super::{Completion, Doorbell, Ring, send};
+use crate::config::RingSettings;
+
+/// The sockets. The ring stands before the buffers: it is closed before they are freed.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    ring: Ring,
+    buffers: Buffers,
+    listeners: Vec<Listener>,
+    sockets: Vec<Socket>,
+    starved: VecDeque<ConnectionId>,
+    doorbell: Arc<Doorbell>,
+    /// When the one-shot timer is set to fire.
+    alarm: Option<Time>,
+    timers: Box<Timers>,
+    metrics: SocketMetrics,
+}
+
+/// What a completion meant.
+#[derive(Debug)]
+pub(crate) enum Happened<'a> {
+    /// Nothing to do.
+    Nothing,
+    /// Somebody connected.
+    Accepted(OwnedFd, SocketAddr),
+    /// Bytes came; give the buffer back with [`Sockets::recycle`] when they are handled.
+    Received(ConnectionId, &'a mut [u8], u16),
+    /// The peer sends no more, or the connection broke.
+    Ended(ConnectionId),
+    /// A send of the turn's bytes went short or failed.
+    SendFailed(u32, Result<usize, ()>),
+    /// A send of a connection's own bytes is over.
+    Sent(ConnectionId, Result<usize, ()>),
+    /// It is time for the periodic work.
+    Tick,
+    /// The one-shot timer fired.
+    Alarm,
+}
+
+/// What happened to a shard's sockets since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SocketMetrics {
+    /// Receives that found no buffer: too few buffers cost a fifth more CPU and are seen nowhere else.
+    pub(crate) buffers_exhausted: u64,
+    /// Accepts that failed for lack of descriptors or memory.
+    pub(crate) accepts_failed: u64,
+    /// System calls of the ring.
+    pub(crate) enters: u64,
+    /// Times the submission queue overflowed in the middle of a pass.
+    pub(crate) submission_overflows: u64,
+    /// Times the completion queue overflowed.
+    pub(crate) completion_overflows: u64,
+}
+
+#[derive(Debug)]
+struct Listener {
+    socket: socket2::Socket,
+    /// Not before then: descriptors or memory ran out.
+    retry_at: Option<Time>,
+}
+
+/// Everything that is held for a connection here: twelve bytes.
+#[derive(Clone, Copy, Debug)]
+struct Socket {
+    descriptor: RawFd,
+    generation: u32,
+    flags: u8,
+}
+
+#[derive(Debug)]
+struct Timers {
+    tick: Timespec,
+    alarm: Timespec,
+}
+
+const _: () = assert!(size_of::<Socket>() <= 16, "a million idle connections cost 16 MB here at most");
+
+impl Sockets {
+    /// Builds the ring, on the thread that will use it, and starts listening to ticks and the doorbell.
+    pub(crate) fn new(settings: &RingSettings, doorbell: Arc<Doorbell>, tick: Duration) -> io::Result<Self> {
+        let ring = Ring::new(settings.entries)?;
+        let buffers = Buffers::new(&ring, settings.receive_buffers, settings.receive_buffer_bytes)?;
+        let timers = Box::new(Timers { tick: timespec(tick), alarm: Timespec::new() });
+        let mut sockets = Self {
+            ring,
+            buffers,
+            listeners: Vec::new(),
+            sockets: Vec::new(),
+            starved: VecDeque::new(),
+            doorbell,
+            alarm: None,
+            timers,
+            metrics: SocketMetrics::default(),
+        };
+        sockets.arm_tick()?;
+        sockets.arm_doorbell()?;
+        Ok(sockets)
+    }
+
+    /// Accepts on these listeners from the next [`Sockets::enter`] on.
+    pub(crate) fn listen(&mut self, listeners: Vec<socket2::Socket>) -> io::Result<()> {
+        self.listeners = listeners.into_iter().map(|socket| Listener { socket, retry_at: None }).collect();
+        (0..self.listeners.len()).try_for_each(|listener| self.arm_accept(listener))
+    }
+
+    /// Stops accepting and closes the listeners. What was accepted already may still be reported.
+    pub(crate) fn stop_listening(&mut self) -> io::Result<()> {
+        for listener in 0..self.listeners.len() {
+            let accept = of_index(Operation::Accept, index(listener));
+            self.push(&quiet(opcode::AsyncCancel::new(accept).build()))?;
+        }
+        self.listeners.clear();
+        Ok(())
+    }
+
+    /// Submits what was asked and, with `wait`, sleeps until something happens.
+    pub(crate) fn enter(&mut self, wait: bool) -> io::Result<()> {
+        self.ring.enter(wait && !self.has_work())
+    }
+
+    /// Moves what has happened into `completions`, to be passed to [`Sockets::interpret`] one by one.
+    pub(crate) fn drain(&mut self, completions: &mut Vec<Completion>) -> io::Result<()> {
+        self.ring.drain(completions)
+    }
+
+    /// What one completion means. Arms again what ended and should go on.
+    pub(crate) fn interpret(&mut self, completion: Completion, now: Time) -> io::Result<Happened<'_>> {
+        Ok(match completion.operation() {
+            Operation::Receive => return self.received(completion),
+            Operation::SendTurn => Happened::SendFailed(completion.index(), completion.sent()),
+            Operation::SendOwned => Happened::Sent(completion.connection(), completion.sent()),
+            Operation::Accept => return self.accepted(completion, now),
+            Operation::Tick => {
+                if !completion.more() {
+                    self.arm_tick()?;
+                }
+                self.retry_accepts(now)?;
+                Happened::Tick
+            }
+            Operation::Alarm => {
+                self.alarm = None;
+                Happened::Alarm
+            }
+            Operation::Doorbell => {
+                if !completion.more() {
+                    self.arm_doorbell()?;
+                }
+                Happened::Nothing
+            }
+            Operation::Cancel => {
+                // The receive was running at that moment and goes on: once more. If it has ended, it said so itself.
+                if let Some(socket) = self.socket_mut(completion.connection()) {
+                    socket.flags &= !CANCELLED;
+                    if socket.flags & PAUSED != 0 {
+                        self.pause(completion.connection())?;
+                    }
+                }
+                Happened::Nothing
+            }
+            Operation::Ignored => Happened::Nothing,
+        })
+    }
+
+    /// Gives a receive buffer back.
+    pub(crate) fn recycle(&mut self, buffer: u16) {
+        self.buffers.recycle(buffer);
+    }
+
+    /// After the last completion of a pass: the kernel gets its buffers back, then those that found none try again.
+    pub(crate) fn finish_completions(&mut self) -> io::Result<()> {
+        self.buffers.publish();
+        for _ in 0..self.buffers.count() {
+            let Some(connection) = self.starved.pop_front() else { break };
+            self.arm_receive(connection)?;
+        }
+        Ok(())
+    }
+
+    /// Takes over an accepted descriptor and starts to receive.
+    pub(crate) fn open(&mut self, connection: ConnectionId, descriptor: OwnedFd) -> io::Result<()> {
+        let slot = connection.slot as usize;
+        if self.sockets.len() <= slot {
+            self.sockets.resize(slot + 1, Socket { descriptor: CLOSED, generation: 0, flags: 0 });
+        }
+        let socket = &mut self.sockets[slot];
+        assert_eq!(socket.descriptor, CLOSED, "the shard reuses a slot only after its close");
+        *socket = Socket { descriptor: descriptor.into_raw_fd(), generation: connection.generation, flags: 0 };
+        self.arm_receive(connection)
+    }
+
+    /// Sends bytes of the turn's arena; see [`send`]. `false`: there is no such connection.
+    ///
+    /// # Safety
+    /// The bytes stay where they are until the next [`Sockets::enter`] is over, owned ones until their completion.
+    pub(crate) unsafe fn send(
+        &mut self,
+        connection: ConnectionId,
+        mode: Mode,
+        token: u32,
+        bytes: &[u8],
+    ) -> io::Result<bool> {
+        let Some(socket) = self.socket(connection) else { return Ok(false) };
+        let entry = match mode {
+            Mode::Turn => send::turn(socket.descriptor, bytes, token),
+            Mode::Owned => send::owned(socket.descriptor, bytes, connection),
+        };
+        self.push(&entry)?;
+        Ok(true)
+    }
+
+    /// Stops receiving. What the kernel took already is still reported.
+    pub(crate) fn pause(&mut self, connection: ConnectionId) -> io::Result<()> {
+        let Some(socket) = self.socket_mut(connection) else { return Ok(()) };
+        let cancels = socket.flags & (ARMED | CANCELLED) == ARMED;
+        socket.flags |= PAUSED;
+        if cancels {
+            socket.flags |= CANCELLED;
+            self.push(&cancel_receive(connection))?;
+        }
+        Ok(())
+    }
+
+    /// Receives again. A cancellation on its way is waited for.
+    pub(crate) fn resume(&mut self, connection: ConnectionId) -> io::Result<()> {
+        if let Some(socket) = self.socket_mut(connection) {
+            socket.flags &= !PAUSED;
+        }
+        self.arm_receive(connection)
+    }
+
+    /// Sends the end of our stream, at once: the shard says so when everything before it is sent. Not by the ring, which
+    /// has no other way than a thread of its own for it.
+    pub(crate) fn shutdown(&self, connection: ConnectionId) {
+        self.shut(connection, Shutdown::Write);
+    }
+
+    /// Breaks the connection off: sends and receives in flight end, and each is still reported.
+    pub(crate) fn abort(&mut self, connection: ConnectionId) -> io::Result<()> {
+        self.shut(connection, Shutdown::Both);
+        self.resume(connection)
+    }
+
+    /// Closes the descriptor; the slot is free from now on.
+    pub(crate) fn close(&mut self, connection: ConnectionId) -> io::Result<()> {
+        let Some(socket) = self.socket_mut(connection) else { return Ok(()) };
+        let closed = std::mem::replace(socket, Socket { descriptor: CLOSED, ..*socket });
+        if closed.flags & (ARMED | CANCELLED) == ARMED {
+            self.push(&cancel_receive(connection))?;
+        }
+        self.push(&quiet(opcode::Close::new(Fd(closed.descriptor)).build()))
+    }
+
+    /// Sets the one-shot timer for `at`, if it is not set for an earlier time. Fires at most once per setting, and may
+    /// fire early: whoever set it looks at the clock.
+    pub(crate) fn set_alarm(&mut self, now: Time, at: Time) -> io::Result<()> {
+        if self.alarm.is_some_and(|set| set <= at) {
+            return Ok(());
+        }
+        self.timers.alarm = timespec(at.since(now).max(Duration::from_micros(1)));
+        let timespec = &raw const self.timers.alarm;
+        let user_data = of_index(Operation::Alarm, 0);
+        let entry = match self.alarm.replace(at) {
+            None => opcode::Timeout::new(timespec).build().user_data(user_data),
+            // If it fires before the update gets there, its completion asks the driver to set it anew.
+            Some(_) => quiet(opcode::TimeoutUpdate::new(user_data, timespec).build()),
+        };
+        self.push(&entry)
+    }
+
+    /// Whether the next [`Sockets::enter`] must not sleep.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.starved.is_empty()
+    }
+
+    /// The counters.
+    pub(crate) fn metrics(&self) -> SocketMetrics {
+        let ring = self.ring.metrics();
+        SocketMetrics {
+            enters: ring.enters,
+            submission_overflows: ring.submission_overflows,
+            completion_overflows: ring.completion_overflows,
+            ..self.metrics
+        }
+    }
+
+    fn shut(&self, connection: ConnectionId, how: Shutdown) {
+        let Some(socket) = self.socket(connection) else { return };
+        // SAFETY: an open slot holds an open descriptor.
+        let descriptor = unsafe { BorrowedFd::borrow_raw(socket.descriptor) };
+        // It only fails when the peer has reset the connection, and then its receive ends too.
+        let _ = SockRef::from(&descriptor).shutdown(how);
+    }
+
+    fn received(&mut self, completion: Completion) -> io::Result<Happened<'_>> {
+        let connection = completion.connection();
+        let more = completion.more();
+        let Some(socket) = self.socket_mut(connection) else {
+            if let Some(buffer) = completion.buffer() {
+                self.buffers.recycle(buffer);
+            }
+            return Ok(Happened::Nothing);
+        };
+        if !more {
+            socket.flags &= !(ARMED | CANCELLED);
+        }
+        match (usize::try_from(completion.result), completion.buffer()) {
+            (Ok(length), Some(buffer)) if length > 0 => {
+                self.arm_receive(connection)?;
+                Ok(Happened::Received(connection, self.buffers.bytes(buffer, length), buffer))
+            }
+            (_, buffer) => {
+                if let Some(buffer) = buffer {
+                    self.buffers.recycle(buffer);
+                }
+                self.received_nothing(connection, -completion.result)
+            }
+        }
+    }
+
+    fn received_nothing(&mut self, connection: ConnectionId, error: i32) -> io::Result<Happened<'static>> {
+        match error {
+            libc::ENOBUFS => {
+                self.metrics.buffers_exhausted += 1;
+                self.starved.push_back(connection);
+            }
+            // Paused, and perhaps resumed meanwhile.
+            libc::ECANCELED | libc::EAGAIN | libc::EINTR => self.arm_receive(connection)?,
+            _ => {
+                if let Some(socket) = self.socket_mut(connection) {
+                    socket.flags |= ENDED;
+                }
+                return Ok(Happened::Ended(connection));
+            }
+        }
+        Ok(Happened::Nothing)
+    }
+
+    fn accepted(&mut self, completion: Completion, now: Time) -> io::Result<Happened<'static>> {
+        let listener = completion.index() as usize;
+        let mut happened = Happened::Nothing;
+        let mut exhausted = false;
+        if completion.result >= 0 {
+            // SAFETY: accept has just made this descriptor, and this completion is the only one to name it.
+            let descriptor = unsafe { OwnedFd::from_raw_fd(completion.result) };
+            // A peer that is gone already has no address; its descriptor is closed right here.
+            if let Some(address) = SockRef::from(&descriptor).peer_addr().ok().and_then(|address| address.as_socket()) {
+                happened = Happened::Accepted(descriptor, address);
+            }
+        } else {
+            exhausted =
+                !matches!(-completion.result, libc::ECONNABORTED | libc::EINTR | libc::EAGAIN | libc::ECANCELED);
+        }
+        if completion.more() || listener >= self.listeners.len() {
+            return Ok(happened);
+        }
+        if exhausted {
+            self.metrics.accepts_failed += 1;
+            if self.metrics.accepts_failed.is_power_of_two() {
+                let error = io::Error::from_raw_os_error(-completion.result);
+                tracing::warn!(%error, failures = self.metrics.accepts_failed, "cannot accept connections");
+            }
+            self.listeners[listener].retry_at = Some(now + ACCEPT_RETRY);
+        } else {
+            self.arm_accept(listener)?;
+        }
+        Ok(happened)
+    }
+
+    fn retry_accepts(&mut self, now: Time) -> io::Result<()> {
+        for listener in 0..self.listeners.len() {
+            if self.listeners[listener].retry_at.take_if(|at| *at <= now).is_some() {
+                self.arm_accept(listener)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Arms a receive, unless there is one, or none is wanted.
+    fn arm_receive(&mut self, connection: ConnectionId) -> io::Result<()> {
+        let Some(socket) = self.socket_mut(connection).filter(|socket| socket.flags & (ARMED | PAUSED | ENDED) == 0)
+        else {
+            return Ok(());
+        };
+        socket.flags |= ARMED;
+        let entry = opcode::RecvMulti::new(Fd(socket.descriptor), Buffers::GROUP).build();
+        self.push(&entry.user_data(of_connection(Operation::Receive, connection)))
+    }
+
+    fn arm_accept(&mut self, listener: usize) -> io::Result<()> {
+        // Blocking sockets on purpose: on a non-blocking one the ring would not wait for room or data.
+        let descriptor = Fd(self.listeners[listener].socket.as_raw_fd());
+        let entry = opcode::AcceptMulti::new(descriptor).flags(libc::SOCK_CLOEXEC).build();
+        self.push(&entry.user_data(of_index(Operation::Accept, index(listener))))
+    }
+
+    fn arm_tick(&mut self) -> io::Result<()> {
+        let entry = opcode::Timeout::new(&raw const self.timers.tick).flags(TimeoutFlags::MULTISHOT).build();
+        self.push(&entry.user_data(of_index(Operation::Tick, 0)))
+    }
+
+    fn arm_doorbell(&mut self) -> io::Result<()> {
+        let events = u32::try_from(libc::POLLIN).expect("a small positive constant");
+        let entry = opcode::PollAdd::new(Fd(self.doorbell.descriptor()), events).multi(true).build();
+        self.push(&entry.user_data(of_index(Operation::Doorbell, 0)))
+    }
+
+    fn push(&mut self, entry: &Entry) -> io::Result<()> {
+        // SAFETY: entries made in this file point to nothing, or to the boxed timers, which live as long as the ring;
+        // those of `send` are vouched for by its caller.
+        unsafe { self.ring.push(entry) }
+    }
+
+    fn socket(&self, connection: ConnectionId) -> Option<Socket> {
+        let socket = self.sockets.get(connection.slot as usize)?;
+        (socket.descriptor != CLOSED && socket.generation == connection.generation).then_some(*socket)
+    }
+
+    fn socket_mut(&mut self, connection: ConnectionId) -> Option<&mut Socket> {
+        let socket = self.sockets.get_mut(connection.slot as usize)?;
+        (socket.descriptor != CLOSED && socket.generation == connection.generation).then_some(socket)
+    }
+}
+
+impl Drop for Sockets {
+    /// Whatever is still open when a shard ends is closed with it.
+    fn drop(&mut self) {
+        for socket in self.sockets.iter().filter(|socket| socket.descriptor != CLOSED) {
+            // SAFETY: an open slot holds an open descriptor, and this is the end of it.
+            drop(unsafe { OwnedFd::from_raw_fd(socket.descriptor) });
+        }
+    }
+}
+
+fn cancel_receive(connection: ConnectionId) -> Entry {
+    let entry = opcode::AsyncCancel::new(of_connection(Operation::Receive, connection)).build();
+    entry.flags(Flags::SKIP_SUCCESS).user_data(of_connection(Operation::Cancel, connection))
+}
+
+/// An operation whose result nobody waits for.
+fn quiet(entry: Entry) -> Entry {
+    entry.flags(Flags::SKIP_SUCCESS).user_data(of_index(Operation::Ignored, 0))
+}
+
+fn index(listener: usize) -> u32 {
+    u32::try_from(listener).expect("listeners are counted by the flags that name them")
+}
+
+const fn timespec(duration: Duration) -> Timespec {
+    Timespec::new().sec(duration.as_secs()).nsec(duration.subsec_nanos())
+}
+
+/// A slot without a descriptor.
+const CLOSED: RawFd = -1;
+/// A receive is in the kernel.
+const ARMED: u8 = 1;
+/// No receive is wanted.
+const PAUSED: u8 = 1 << 1;
+/// The receive in the kernel was told to end.
+const CANCELLED: u8 = 1 << 2;
+/// The peer has ended; another receive would only say so again.
+const ENDED: u8 = 1 << 3;
+/// How long to wait for descriptors or memory: connections end meanwhile, and 20 tries a second cost nothing.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);

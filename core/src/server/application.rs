@@ -1,0 +1,19 @@
+//! What the loop asks of an application beyond the shard's own trait: to run its tasks. It never knows how they are kept.
+
+use std::task::Waker;
+
+use shard::{Host, Time};
+
+/// An application on one shard, as the loop sees it.
+pub(crate) trait Application: Host {
+    /// Runs every woken task. `waker` rings this shard's doorbell, from any thread.
+    fn run_tasks(&mut self, now: Time, waker: &Waker);
+
+    /// When `run_tasks` must be called again at the latest, rung or not. A time that is over: in the next pass.
+    fn next_wake(&self) -> Option<Time>;
+
+    /// Counters of its own for the report.
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,267 @@
+#![allow(unsafe_code)] // pointers to the turn's bytes are handed to the ring
+//! The loop of one shard: kernel, mesh and application in, one step of the state machine, mesh and kernel out; one
+//! system call per pass. It never decides anything about a connection.
+//!
+//! ```text
+//!   enter: submit, run what is ready, sleep if there is nothing to do ──┐
+//!   completions → mesh → tasks → settle                                 │ run to completion, no await
+//!   batches to peers → sends → socket events                            │
+//!   every tick: a visit to glommio's reactor ───────────────────────────┘
+//! ```
+
+use std::io;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use shard::{Batch, Event, Shard, ShardId, Time};
+
+use super::Application;
+use super::control::Orders;
+use super::report;
+use super::shutdown::Stop;
+use crate::config::Settings;
+use crate::mesh::Link;
+use crate::net::{Completion, Happened, Sockets};
+
+/// One shard's loop.
+pub(super) struct Driver<H> {
+    /// The ring stands before what it may point into: it is closed first.
+    sockets: Sockets,
+    shard: Shard,
+    host: H,
+    link: Link,
+    orders: Arc<Orders>,
+    waker: Waker,
+    began: Instant,
+    stop: Stop,
+    completions: Vec<Completion>,
+    /// The next pass must not sleep.
+    again: bool,
+    /// A peer's lane was left before it was empty.
+    mesh_left: bool,
+    reports: u32,
+    passes: u64,
+}
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// At once.
+    Next,
+    /// After a visit to the reactor.
+    Visit,
+    /// No more: everybody has left and heard that nothing follows.
+    Done,
+}
+
+impl<H: Application> Driver<H> {
+    /// A loop that has not begun. `began` is the shards' common epoch.
+    pub(super) fn new(
+        sockets: Sockets,
+        shard: Shard,
+        host: H,
+        link: Link,
+        orders: Arc<Orders>,
+        settings: &Settings,
+        began: Instant,
+    ) -> Self {
+        let waker = Waker::from(Arc::clone(link.doorbell()));
+        Self {
+            sockets,
+            shard,
+            host,
+            link,
+            reports: orders.reports(),
+            orders,
+            waker,
+            began,
+            stop: Stop::new(settings.drain),
+            completions: Vec::new(),
+            again: true,
+            mesh_left: false,
+            passes: 0,
+        }
+    }
+
+    /// One pass.
+    pub(super) fn pass(&mut self) -> io::Result<Pass> {
+        let sleeps = !self.again && !self.shard.has_work() && self.link.doorbell().sleep();
+        self.sockets.enter(sleeps)?;
+        let rung = self.link.doorbell().answer();
+        let now = self.now();
+        self.passes += 1;
+        self.again = false;
+        self.shard.begin_turn(now);
+        let ticked = self.handle_completions(now)?;
+        if rung || self.mesh_left {
+            self.handle_mesh(now);
+        }
+        if rung || ticked {
+            self.handle_orders(now)?;
+        }
+        self.run_tasks(now);
+        self.shard.settle(now, &mut self.host);
+        let flushed = self.post_batches();
+        self.transmit()?;
+        self.apply_events()?;
+        if self.stop.is_over(now, || flushed && self.shard.is_drained(), &mut self.link) {
+            return Ok(Pass::Done);
+        }
+        self.plan(now)?;
+        Ok(if ticked { Pass::Visit } else { Pass::Next })
+    }
+
+    /// Everything that the kernel has to say. Nothing is sent before the last of it: a send that failed may stand behind
+    /// a receive of the same connection.
+    fn handle_completions(&mut self, now: Time) -> io::Result<bool> {
+        let mut completions = std::mem::take(&mut self.completions);
+        self.sockets.drain(&mut completions)?;
+        let mut ticked = false;
+        for completion in completions.drain(..) {
+            match self.sockets.interpret(completion, now)? {
+                Happened::Received(connection, bytes, buffer) => {
+                    self.shard.handle_receive(now, connection, bytes, &mut self.host);
+                    self.sockets.recycle(buffer);
+                }
+                Happened::Accepted(descriptor, address) => {
+                    // A descriptor that the shard has no room for is closed here.
+                    if let Some(connection) = self.shard.handle_accept(now, address) {
+                        self.sockets.open(connection, descriptor)?;
+                    }
+                }
+                Happened::Ended(connection) => self.shard.handle_end(now, connection, &mut self.host),
+                Happened::SendFailed(token, sent) => self.shard.handle_send_failed(now, token, sent, &mut self.host),
+                Happened::Sent(connection, sent) => self.shard.handle_sent(now, connection, sent, &mut self.host),
+                Happened::Tick => ticked = true,
+                Happened::Alarm | Happened::Nothing => {}
+            }
+        }
+        self.completions = completions;
+        self.sockets.finish_completions()?;
+        if ticked {
+            self.shard.handle_tick(now, &mut self.host);
+        }
+        Ok(ticked)
+    }
+
+    fn handle_mesh(&mut self, now: Time) {
+        self.mesh_left = false;
+        for from in self.link.others() {
+            let mut batches = 0;
+            while let Some(batch) = self.link.receive(from) {
+                self.shard.handle_batch(now, from, &batch);
+                batches += 1;
+                if batches == BATCHES_PER_PASS {
+                    self.mesh_left = true;
+                    break;
+                }
+            }
+            if batches > 0 {
+                self.link.received(from);
+            }
+        }
+    }
+
+    fn handle_orders(&mut self, now: Time) -> io::Result<()> {
+        if self.orders.is_stopping() && self.stop.begin(now) {
+            self.sockets.stop_listening()?;
+            self.shard.handle_shutdown(now);
+        }
+        let reports = self.orders.reports();
+        if reports != self.reports {
+            self.reports = reports;
+            tracing::info!("{}", self.report());
+        }
+        Ok(())
+    }
+
+    fn run_tasks(&mut self, now: Time) {
+        self.host.run_tasks(now, &self.waker);
+        for _ in 0..COMMANDS_PER_PASS {
+            let Some(command) = self.host.poll_command() else { return };
+            self.shard.command(now, command, &mut self.host);
+        }
+        self.again = true;
+    }
+
+    /// Whether everything for every peer is on its way.
+    fn post_batches(&mut self) -> bool {
+        let mut flushed = true;
+        for to in self.link.others() {
+            flushed &= self.post_batches_to(to);
+        }
+        self.link.ring();
+        flushed
+    }
+
+    fn post_batches_to(&mut self, to: ShardId) -> bool {
+        while self.link.has_room(to) {
+            let Some(batch) = self.shard.poll_batch(to) else { return true };
+            if let Err(batch) = self.post(to, batch) {
+                self.shard.return_batch(to, batch);
+            }
+        }
+        // The peer rings when it has made room.
+        false
+    }
+
+    fn post(&mut self, to: ShardId, batch: Batch) -> Result<(), Batch> {
+        // After our FIN there is nobody left here for whom an answer would matter.
+        if self.stop.has_finished() { Ok(()) } else { self.link.send(to, batch) }
+    }
+
+    fn transmit(&mut self) -> io::Result<()> {
+        while let Some(transmit) = self.shard.poll_transmit() {
+            // SAFETY: the shard keeps the turn's bytes until the second turn from now, and the next pass enters before
+            // it begins the next one; a connection's own bytes it keeps until we report that send.
+            unsafe { self.sockets.send(transmit.connection, transmit.mode, transmit.token, transmit.bytes) }?;
+        }
+        Ok(())
+    }
+
+    fn apply_events(&mut self) -> io::Result<()> {
+        while let Some(event) = self.shard.poll_event() {
+            match event {
+                Event::PauseReceive(connection) => self.sockets.pause(connection)?,
+                Event::ResumeReceive(connection) => self.sockets.resume(connection)?,
+                Event::Shutdown(connection) => self.sockets.shutdown(connection),
+                Event::Abort(connection) => self.sockets.abort(connection)?,
+                Event::Close(connection) => self.sockets.close(connection)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Until when the next pass may sleep.
+    fn plan(&mut self, now: Time) -> io::Result<()> {
+        self.again |= self.mesh_left;
+        if let Some(at) = self.host.next_wake() {
+            if at <= now {
+                self.again = true;
+            } else {
+                self.sockets.set_alarm(now, at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The counters in one line.
+    pub(super) fn report(&self) -> String {
+        report::line(self.passes, &self.shard, self.sockets.metrics(), self.link.metrics(), &self.host.counters())
+    }
+
+    /// Whether connections were broken off because the time to stop was over.
+    pub(super) fn was_cut_short(&self) -> bool {
+        self.stop.was_cut_short()
+    }
+
+    fn now(&self) -> Time {
+        Time::from_micros(u64::try_from(self.began.elapsed().as_micros()).expect("584,000 years"))
+    }
+}
+
+/// Batches taken from one peer before the others have their turn: a full lane of the default size.
+const BATCHES_PER_PASS: u32 = 64;
+/// Commands taken from the application before the sockets have their turn: some milliseconds of publications.
+const COMMANDS_PER_PASS: u32 = 16_384;

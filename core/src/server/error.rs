@@ -1,0 +1,175 @@
+//! Why a server did not start or did not end well, each with the way out and an exit code of its own. It never holds a
+//! protocol's error.
+
+use std::fmt;
+use std::io;
+
+use crate::net::ListenError;
+
+/// Why a server did not start, or did not end well.
+#[derive(Debug)]
+pub(crate) enum StartError {
+    /// io_uring is forbidden here.
+    RingForbidden {
+        /// `kernel.io_uring_disabled`, if the kernel has it.
+        disabled: Option<u8>,
+    },
+    /// The kernel has no io_uring, or lacks a part of it that we need.
+    RingUnsupported {
+        /// Which part.
+        missing: &'static str,
+        /// The kernel's release.
+        kernel: String,
+    },
+    /// There is not enough lockable memory.
+    Memlock {
+        /// Bytes allowed.
+        allowed: u64,
+        /// Bytes needed.
+        needed: u64,
+    },
+    /// There are too few file descriptors even for an idle server.
+    Descriptors {
+        /// The hard limit.
+        allowed: u64,
+        /// What an idle server needs.
+        needed: u64,
+    },
+    /// A CPU was asked for that this process may not use.
+    CpuNotAllowed {
+        /// The CPU.
+        cpu: usize,
+        /// Those it may use.
+        allowed: Vec<usize>,
+    },
+    /// A number of shards that cannot be.
+    ShardCount {
+        /// How many were asked for.
+        shards: usize,
+    },
+    /// An address cannot be listened on.
+    Listen(ListenError),
+    /// A system call failed that has no story of its own.
+    System {
+        /// Which.
+        call: &'static str,
+        /// How.
+        error: io::Error,
+    },
+    /// A shard could not start.
+    Executor {
+        /// Which.
+        shard: usize,
+        /// What glommio or the ring said.
+        message: String,
+    },
+    /// A shard ended by itself, which is a bug or a broken kernel interface.
+    ShardFailed {
+        /// Which.
+        shard: usize,
+        /// Its last words.
+        message: String,
+    },
+}
+
+impl StartError {
+    /// The process's exit code: 1 what went wrong inside, 3 settings, from 10 what the machine does not give, 75 (as in
+    /// sysexits) what may work later.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::System { .. } | Self::Executor { .. } | Self::ShardFailed { .. } => 1,
+            Self::ShardCount { .. } => 3,
+            Self::RingForbidden { .. } | Self::RingUnsupported { .. } => 10,
+            Self::Memlock { .. } => 11,
+            Self::Descriptors { .. } => 12,
+            Self::CpuNotAllowed { .. } => 13,
+            Self::Listen(error) if error.error.kind() == io::ErrorKind::AddrInUse => 75,
+            Self::Listen(_) => 14,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RingForbidden { disabled: Some(value @ 1..) } => write!(
+                formatter,
+                "io_uring is switched off on this machine: kernel.io_uring_disabled is {value}; \
+                 set it to 0 with `sysctl -w kernel.io_uring_disabled=0`"
+            ),
+            Self::RingForbidden { .. } => formatter.write_str(
+                "io_uring is blocked for this process, most likely by a seccomp filter (container engines install one \
+                 by default); allow io_uring_setup, io_uring_enter and io_uring_register, \
+                 for Docker with --security-opt seccomp=PROFILE",
+            ),
+            Self::RingUnsupported { missing, kernel } => {
+                write!(formatter, "this kernel ({kernel}) lacks {missing}; Linux 6.4 or newer is needed")
+            }
+            Self::Memlock { allowed, needed } => write!(
+                formatter,
+                "only {allowed} bytes of memory may be locked, {needed} are needed; raise the limit with \
+                 `ulimit -l {}`, or LimitMEMLOCK= for a systemd service",
+                needed.div_ceil(1024)
+            ),
+            Self::Descriptors { allowed, needed } => write!(
+                formatter,
+                "only {allowed} files may be open, {needed} are needed before the first connection; raise the hard \
+                 limit with `ulimit -Hn`, or LimitNOFILE= for a systemd service"
+            ),
+            Self::CpuNotAllowed { cpu, allowed } => {
+                let allowed: Vec<_> = allowed.iter().map(usize::to_string).collect();
+                write!(formatter, "CPU {cpu} is not available to this process; it may use {}", allowed.join(","))
+            }
+            Self::ShardCount { shards } => {
+                write!(formatter, "{shards} shards cannot be: choose 1 to {}", shard::ShardId::COUNT_MAX)
+            }
+            Self::Listen(error) if error.error.kind() == io::ErrorKind::AddrInUse => {
+                write!(
+                    formatter,
+                    "{} is taken by another process; choose another with --port or --listen",
+                    error.address
+                )
+            }
+            Self::Listen(error) => error.fmt(formatter),
+            Self::System { call, error } => write!(formatter, "{call} failed: {error}"),
+            Self::Executor { shard, message } => write!(formatter, "shard {shard} could not start: {message}"),
+            Self::ShardFailed { shard, message } => write!(formatter, "shard {shard} failed: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listen(kind: io::ErrorKind) -> StartError {
+        let address = ([0, 0, 0, 0], 8000).into();
+        StartError::Listen(ListenError { address, error: kind.into() })
+    }
+
+    #[test]
+    fn every_kind_of_failure_has_an_exit_code_and_names_its_way_out() {
+        let errors = [
+            (StartError::RingForbidden { disabled: Some(2) }, 10, "kernel.io_uring_disabled is 2"),
+            (StartError::RingForbidden { disabled: Some(0) }, 10, "seccomp"),
+            (StartError::RingForbidden { disabled: None }, 10, "seccomp"),
+            (StartError::Memlock { allowed: 65_536, needed: 524_288 }, 11, "ulimit -l 512"),
+            (StartError::Descriptors { allowed: 16, needed: 64 }, 12, "LimitNOFILE"),
+            (StartError::CpuNotAllowed { cpu: 7, allowed: vec![0, 1] }, 13, "CPU 7 is not available"),
+            (StartError::ShardCount { shards: 0 }, 3, "1 to 128"),
+            (StartError::RingUnsupported { missing: "io_uring", kernel: "4.19".to_owned() }, 10, "4.19"),
+            (StartError::ShardFailed { shard: 1, message: "no".to_owned() }, 1, "shard 1"),
+            (StartError::System { call: "poll", error: io::ErrorKind::Other.into() }, 1, "poll"),
+            (StartError::Executor { shard: 1, message: "no".to_owned() }, 1, "shard 1"),
+            (listen(io::ErrorKind::AddrInUse), 75, "0.0.0.0:8000 is taken"),
+            (listen(io::ErrorKind::AddrNotAvailable), 14, "0.0.0.0:8000"),
+            (listen(io::ErrorKind::PermissionDenied), 14, "0.0.0.0:8000"),
+        ];
+        for (error, code, words) in errors {
+            assert_eq!(error.exit_code(), code, "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    }
+}

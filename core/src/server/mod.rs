@@ -1,0 +1,21 @@
+//! Running a server: checks, placement, one executor per shard, the loop in each, signals, stopping. It never parses a
+//! flag and never sees a message.
+
+mod application;
+mod checks;
+mod control;
+mod driver;
+mod error;
+mod executor;
+mod placement;
+mod reactor;
+mod report;
+mod run;
+mod shutdown;
+mod signals;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use application::Application;
+pub(crate) use error::StartError;
+pub(crate) use run::run;

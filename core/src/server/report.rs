@@ -1,0 +1,70 @@
+//! One shard's counters as one line of a log. It never resets them.
+
+use std::fmt::Write;
+
+use shard::Shard;
+
+use crate::mesh;
+use crate::net::SocketMetrics;
+
+/// `shard 0: connections=3 passes=7 …`; counters that are zero are left out.
+pub(super) fn line(
+    passes: u64,
+    shard: &Shard,
+    sockets: SocketMetrics,
+    mesh: mesh::Metrics,
+    application: &[(&'static str, u64)],
+) -> String {
+    let metrics = shard.metrics();
+    let mut line = format!("shard {}: connections={} channels={}", shard.id().0, shard.connections(), shard.channels());
+    let counters = [
+        ("passes", passes),
+        ("accepted", metrics.connections_accepted),
+        ("refused", metrics.connections_refused),
+        ("closed", metrics.connections_closed),
+        ("messages", metrics.messages_received),
+        ("messages_unknown", metrics.messages_unknown),
+        ("protocol_errors", metrics.protocol_errors),
+        ("requests", metrics.requests),
+        ("calls", metrics.calls),
+        ("calls_busy", metrics.calls_busy),
+        ("calls_timed_out", metrics.calls_timed_out),
+        ("publications", metrics.publications),
+        ("publications_from_peers", metrics.publications_from_peers),
+        ("deliveries", metrics.deliveries),
+        ("deliveries_dropped", metrics.deliveries_dropped),
+        ("slow_consumers", metrics.slow_consumers),
+        ("subscriptions_refused", metrics.subscriptions_refused),
+        ("timeouts", metrics.timeouts),
+        ("pauses", metrics.pauses),
+        ("sends_short", metrics.sends_short),
+        ("enters", sockets.enters),
+        ("buffers_exhausted", sockets.buffers_exhausted),
+        ("accepts_failed", sockets.accepts_failed),
+        ("submission_overflows", sockets.submission_overflows),
+        ("completion_overflows", sockets.completion_overflows),
+        ("batches_sent", mesh.batches_sent),
+        ("batches_received", mesh.batches_received),
+        ("lanes_full", mesh.lanes_full),
+    ];
+    for (name, count) in counters.iter().chain(application).filter(|(_, count)| *count > 0) {
+        write!(line, " {name}={count}").expect("writing to a string");
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use shard::{Config, Limits, ShardId, Time};
+
+    use super::*;
+
+    #[test]
+    fn a_report_names_what_has_happened_and_leaves_out_what_has_not() {
+        let config = Config { id: ShardId(1), shards: 2, limits: Limits::default(), seed: 1 };
+        let shard = Shard::new(config, Time::ZERO);
+        let sockets = SocketMetrics { buffers_exhausted: 4, ..SocketMetrics::default() };
+        let line = line(7, &shard, sockets, mesh::Metrics::default(), &[("panics", 2), ("none", 0)]);
+        assert_eq!(line, "shard 1: connections=0 channels=0 passes=7 buffers_exhausted=4 panics=2");
+    }
+}

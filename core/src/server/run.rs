@@ -1,0 +1,85 @@
+//! A server's life, on the main thread: check, place, start, say so, wait for signals, stop. It never touches a socket
+//! after start-up.
+//!
+//! The first TERM or INT stops gracefully: no new connections, everybody gets close code 1001, exit code 0. The second
+//! ends the process at once, with 128 plus its number as a shell would report it. USR1 logs the metrics, HUP does nothing.
+
+use std::io::Write;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use shard::Time;
+
+use super::executor::Executors;
+use super::placement::Placement;
+use super::signals::{self, Signal};
+use super::{Application, StartError, checks};
+use crate::app::{App, ShardHost};
+use crate::config::Settings;
+
+/// Runs a server until a signal stops it.
+pub(crate) fn run<F>(settings: &Settings, factory: F) -> Result<(), StartError>
+where
+    F: Fn() -> App + Send + Sync + Clone + 'static,
+{
+    let began = Instant::now();
+    let system = |call| move |error| StartError::System { call, error };
+    signals::block().map_err(system("pthread_sigmask"))?;
+    let placement = Placement::new(settings)?;
+    checks::machine(placement.cpus.len())?;
+    let application = move |shard| ShardHost::new(factory(), shard);
+    let executors = Executors::start(settings, &placement, application, signals::notify_ended)?;
+    announce(settings, &executors, &placement, began.elapsed());
+    loop {
+        match signals::wait().map_err(system("sigwait"))? {
+            Signal::Stop(_) => break,
+            Signal::Report => executors.control.report(),
+            Signal::Ended if executors.ended().is_some() => break,
+            Signal::Ended | Signal::Ignored => {}
+        }
+    }
+    executors.control.stop();
+    end_at_the_next_signal();
+    tracing::info!(app = settings.app_name, "stopping");
+    executors.join()?;
+    tracing::info!(app = settings.app_name, "stopped");
+    Ok(())
+}
+
+impl Application for ShardHost {
+    fn run_tasks(&mut self, now: Time, waker: &Waker) {
+        Self::run_tasks(self, now, waker);
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        Self::next_wake(self)
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        Self::counters(self).to_vec()
+    }
+}
+
+/// Says that every shard accepts: for scripts as the first line of the standard output, for people in the log.
+fn announce(settings: &Settings, executors: &Executors, placement: &Placement, took: Duration) {
+    let addresses: Vec<_> = executors.addresses.iter().map(ToString::to_string).collect();
+    let addresses = addresses.join(",");
+    let mut output = std::io::stdout().lock();
+    // A closed output is no reason to stop serving.
+    let _ = writeln!(output, "socketshard listening on {addresses} shards={}", placement.cpus.len())
+        .and_then(|()| output.flush());
+    let (app, placement, took) = (&settings.app_name, placement.describe(), took.as_millis());
+    tracing::info!(app, "listening on {addresses} with {placement} ({took} ms)");
+}
+
+/// Stopping may take as long as the peers take: whoever is in a hurry asks twice.
+fn end_at_the_next_signal() {
+    let wait = || loop {
+        if let Ok(Signal::Stop(signal)) = signals::wait() {
+            std::process::exit(128 + signal);
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("signals".to_owned()).spawn(wait) {
+        tracing::warn!(%error, "a second signal will not be heard");
+    }
+}
