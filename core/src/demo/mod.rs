@@ -1,0 +1,68 @@
+//! The application that the binary serves when nobody gives it another: a few actions that show and test what a server
+//! can do, a raw echo, and a page on which browser tabs chat. It uses the public API and nothing else, so that it is an
+//! example of one; it keeps nothing and trusts nobody.
+
+use std::time::Duration;
+
+use serde_json::Number;
+
+use crate::time::sleep;
+use crate::{App, Args, Error, Page, Peer, RawArgs, Result, spawn};
+
+/// The demo application.
+pub(crate) fn app() -> App {
+    let html = Page::new("text/html; charset=utf-8", include_bytes!("page.html"));
+    App::new()
+        .action("app.square", square)
+        .action("app.echo", echo)
+        .action("app.drop", drop_caller)
+        .action("app.shard", shard)
+        .websocket("/echo", |socket, message| socket.send(message))
+        .serve("/", html.header("Content-Security-Policy", CONTENT_POLICY).header("Referrer-Policy", "no-referrer"))
+        .page("/page.css", "text/css; charset=utf-8", include_bytes!("page.css"))
+        .page("/page.js", JAVASCRIPT, include_bytes!("page.js"))
+        .page("/socketshard.js", JAVASCRIPT, include_bytes!("../../client/socketshard.js"))
+        .page("/favicon.svg", "image/svg+xml", include_bytes!("favicon.svg"))
+        .serve("/healthz", Page::new("text/plain; charset=utf-8", b"ok").header("Cache-Control", "no-store"))
+}
+
+/// 25 is 625 and 2.5 is 6.25. Integers stay integers as long as 64 bits hold the square.
+async fn square(Args(number): Args<Number>) -> Result<Number> {
+    let unsigned = number.as_u64().and_then(|number| number.checked_mul(number)).map(Number::from);
+    let signed = || number.as_i64().and_then(|number| number.checked_mul(number)).map(Number::from);
+    let float = || number.as_f64().and_then(|number| Number::from_f64(number * number));
+    let square = unsigned.or_else(signed).or_else(float);
+    square.ok_or_else(|| Error::invalid_arguments("the square of this number is too large"))
+}
+
+/// The argument, byte for byte: absent stays absent and `null` stays `null`.
+async fn echo(argument: RawArgs) -> RawArgs {
+    argument
+}
+
+/// Disconnects the caller shortly after the answer, with a code after which clients come back at once.
+async fn drop_caller(peer: Peer) -> Result {
+    spawn(async move {
+        sleep(DROP_DELAY).await;
+        if let Err(error) = peer.disconnect(DROP_CODE, "asked for by app.drop") {
+            tracing::warn!(%error, ?peer, "app.drop did not disconnect");
+        }
+    })
+}
+
+/// The number of the shard that the caller is connected to.
+async fn shard(peer: Peer) -> usize {
+    peer.shard()
+}
+
+/// Long enough that the answer leaves in a pass of its own.
+const DROP_DELAY: Duration = Duration::from_millis(20);
+
+/// "Pong timed out": SocketCluster's clients of every version reconnect after it without waiting.
+const DROP_CODE: u16 = 4001;
+
+/// Scripts, styles and connections of our own only, and no page may frame this one.
+const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
