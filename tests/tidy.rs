@@ -1,0 +1,141 @@
+//! Holds the architecture's promises, which are chiefly absences, against the tree as it lies on disk: every finding
+//! names its file and line. The rules are in `tidy/`, each with a test that shows it fail.
+
+#[path = "tidy/rules.rs"]
+mod rules;
+#[path = "tidy/source.rs"]
+mod source;
+#[path = "tidy/tree.rs"]
+mod tree;
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use rules::Finding;
+use source::Source;
+
+/// The files that may hold `unsafe`: system calls and memory that the kernel writes to, nothing else.
+const UNSAFE_FILES: &[&str] = &[
+    "codec/tests/no_allocation.rs",
+    "core/src/net/doorbell.rs",
+    "core/src/net/receive.rs",
+    "core/src/net/ring.rs",
+    "core/src/net/sockets.rs",
+    "core/src/server/checks.rs",
+    "core/src/server/driver.rs",
+    "core/src/server/placement.rs",
+    "core/src/server/reactor.rs",
+    "core/src/server/signals.rs",
+    "loadgen/src/machine.rs",
+    "loadgen/src/net/bell.rs",
+    "loadgen/src/net/buffers.rs",
+    "loadgen/src/net/engine.rs",
+    "loadgen/src/net/ring.rs",
+    "loadgen/src/net/socket.rs",
+    "tests/src/system.rs",
+];
+
+static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    root.expect("the tests' crate lies in the tree").to_owned()
+});
+
+static FILES: LazyLock<Vec<PathBuf>> = LazyLock::new(|| tree::files(&ROOT, &ROOT));
+
+static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
+    let rust = FILES.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    let mut sources: Vec<_> = rust.filter_map(|path| Some(Source::new(path.to_str()?, &text(path)?))).collect();
+    let tests: Vec<_> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in &mut sources {
+        let stem = source.path.trim_end_matches(".rs");
+        let belongs = |module: &String| stem == module || stem.starts_with(&format!("{module}/"));
+        source.is_test = source.is_test || tests.iter().any(belongs);
+    }
+    sources
+});
+
+/// The file's text; `None` where it is not text or has gone meanwhile.
+fn text(path: &Path) -> Option<String> {
+    std::fs::read_to_string(ROOT.join(path)).ok()
+}
+
+fn hold(findings: impl Iterator<Item = Finding>) {
+    let findings: Vec<_> = findings.map(|finding| finding.to_string()).collect();
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}
+
+fn hold_everywhere(rule: fn(&Source) -> Vec<Finding>) {
+    assert!(SOURCES.len() > 60, "the tree is found ({} files)", SOURCES.len());
+    hold(SOURCES.iter().flat_map(rule));
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    hold_everywhere(rules::header);
+}
+
+#[test]
+fn no_file_is_too_long() {
+    hold_everywhere(rules::file_length);
+}
+
+#[test]
+fn no_function_is_too_long() {
+    hold_everywhere(rules::function_length);
+}
+
+#[test]
+fn nothing_that_ships_unwraps() {
+    hold_everywhere(rules::unwraps);
+}
+
+#[test]
+fn nothing_is_left_half_done() {
+    hold_everywhere(rules::leftovers);
+}
+
+#[test]
+fn shard_and_codec_know_no_world() {
+    hold_everywhere(rules::purity);
+}
+
+#[test]
+fn the_runtime_stays_in_its_rooms() {
+    hold_everywhere(rules::runtime_rooms);
+}
+
+#[test]
+fn the_demo_uses_the_public_api_only() {
+    hold_everywhere(rules::demo_is_public);
+}
+
+#[test]
+fn unsafe_stays_in_the_listed_files_and_gives_its_reasons() {
+    hold(SOURCES.iter().flat_map(|source| rules::unsafes(source, UNSAFE_FILES)));
+    let exists = |file: &&&str| SOURCES.iter().any(|source| source.path == **file);
+    let gone: Vec<_> = UNSAFE_FILES.iter().filter(|file| !exists(file)).collect();
+    assert!(gone.is_empty(), "listed for unsafe and gone: {gone:?}");
+}
+
+#[test]
+fn only_the_pinned_names_lie_at_the_top() {
+    let entries = std::fs::read_dir(&*ROOT).expect("the root can be read");
+    let names: Vec<_> = entries.map(|entry| entry.expect("an entry can be read").file_name()).collect();
+    hold(tree::top_level(names.iter().filter_map(|name| name.to_str())).into_iter());
+}
+
+#[test]
+fn no_arrow_points_up() {
+    let manifests = FILES.iter().filter(|path| path.ends_with("Cargo.toml") && path.components().count() > 1);
+    hold(manifests.flat_map(|path| tree::manifest(path.to_str().unwrap_or_default(), &text(path).unwrap_or_default())));
+}
+
+#[test]
+fn no_file_names_the_machine_it_was_written_on() {
+    let findings = |path: &PathBuf| {
+        let name = path.to_str()?;
+        let text = text(path)?;
+        Some([tree::machine_paths(name, &text), tree::registries(name, &text)].concat())
+    };
+    hold(FILES.iter().filter_map(findings).flatten());
+}
