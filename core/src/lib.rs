@@ -5,9 +5,13 @@
 //! What the bytes mean is `codec`'s business and what follows from them is `shard`'s; neither is repeated here.
 
 mod app;
+pub mod cli;
 mod config;
+mod demo;
 mod mesh;
 mod net;
+mod observe;
+pub mod prelude;
 mod server;
 
 pub use app::{
@@ -15,6 +19,7 @@ pub use app::{
     IntoVerdict, Message, Occasion, Page, Peer, PeerId, RawArgs, RawSender, RawSocket, Result, Site, Spawner, State,
     spawn,
 };
+pub use cli::Server;
 pub use config::{Limits, LogFormat, LogLevel, LogSettings, RingSettings, Settings, SlowConsumer, WebSocketLimits};
 
 /// The shard's clock, for actions and tasks to wait by.
