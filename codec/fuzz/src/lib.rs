@@ -2,4 +2,6 @@
 //! directions of WebSocket. Never draws randomness: the same input does the same.
 
 pub mod chop;
+pub mod json;
+pub mod socketcluster;
 pub mod websocket;
