@@ -11,6 +11,8 @@ mod receive;
 mod ring;
 mod send;
 mod sockets;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use doorbell::Doorbell;
 pub(crate) use listener::{ListenError, Listeners};

@@ -1,0 +1,66 @@
+//! An application for tests: `/echo` sends every message back as it came.
+
+use std::task::Waker;
+
+use codec::http::request::Head;
+use codec::message::RawJson;
+use shard::{
+    Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, Ticket, Time, Verdict,
+};
+
+use crate::server::Application;
+
+/// The application.
+#[derive(Debug, Default)]
+pub(super) struct Echo;
+
+impl Host for Echo {
+    fn route(&mut self, path: &str) -> Option<Route> {
+        match path {
+            "/echo" => Some(Route::Raw(0)),
+            _ => None,
+        }
+    }
+
+    fn request(&mut self, _: Peer, _: &Head<'_>, _: bool, response: &mut Vec<u8>) {
+        response.extend_from_slice(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+    }
+
+    fn connect(&mut self, _: Ticket, _: Peer, _: Route) -> Verdict {
+        Verdict::Allow
+    }
+
+    fn disconnect(&mut self, _: Peer, _: &Disconnect) {}
+
+    fn invoke(&mut self, _: Invocation<'_>, _: &mut Reply) -> Invoked {
+        Invoked::Unknown
+    }
+
+    fn subscribe(&mut self, _: Ticket, _: Peer, _: &str, _: Option<RawJson<'_>>) -> Verdict {
+        Verdict::Allow
+    }
+
+    fn publish(&mut self, _: Ticket, _: Peer, _: &str, _: Option<RawJson<'_>>) -> Verdict {
+        Verdict::Allow
+    }
+
+    fn message(&mut self, _: Peer, _: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
+        replies.send(message);
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        None
+    }
+
+    fn congested(&mut self, _: bool) {}
+
+    fn cancel(&mut self, _: Ticket) {}
+}
+
+impl Application for Echo {
+    fn run_tasks(&mut self, _: Time, _: &Waker) {}
+
+    fn next_wake(&self) -> Option<Time> {
+        None
+    }
+}

@@ -1,0 +1,12 @@
+//! The loop against the kernel: real sockets on the loopback, an application that echoes, and the situations in which
+//! loops like this one go wrong. Behaviour only: nothing here measures time, every wait ends with a condition or fails at
+//! its deadline.
+
+mod client;
+mod host;
+mod running;
+
+mod buffers;
+mod ending;
+mod pressure;
+mod stopping;
