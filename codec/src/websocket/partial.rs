@@ -141,3 +141,36 @@ fn append(buffer: &mut Vec<u8>, piece: &[u8], remaining: usize) {
     }
     buffer.extend_from_slice(piece);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_checked_once_however_it_dribbles() {
+        let text = "a\u{e9}\u{20ac}\u{1f600}".repeat(10);
+        let mut partial = Partial::default();
+        let header =
+            Header { is_final: false, opcode: Opcode::Text, payload_bytes: text.len() as u64, key: [0; 4], bytes: 6 };
+        partial.begin(&header);
+        for received in 1..=text.len() {
+            let mut byte = [text.as_bytes()[received - 1]];
+            partial.take_payload(&mut byte).expect("good text");
+            // Only the beginning of a character that is not whole yet is left to be checked again.
+            assert_eq!(partial.checked_bytes, text.floor_char_boundary(received), "{received}");
+        }
+    }
+
+    #[test]
+    fn room_is_never_more_than_twice_what_came_nor_more_than_will_come() {
+        let mut buffer = Vec::new();
+        for received in 0..10_000 {
+            append(&mut buffer, b"x", 10_000 - received);
+            assert!(buffer.capacity() <= (2 * buffer.len()).max(FIRST_BYTES));
+        }
+        assert_eq!(buffer.capacity(), 10_000);
+        let mut small = Vec::new();
+        append(&mut small, b"x", 7);
+        assert_eq!(small.capacity(), 7);
+    }
+}

@@ -274,6 +274,14 @@ fn hundred_headers_are_accepted_and_one_more_is_not() {
 }
 
 #[test]
+fn bytes_seen_by_an_earlier_call_are_not_looked_at_again() {
+    // A client that sends a byte at a time must cost linear time. These bytes would be refused if they were seen.
+    let bytes = b"\x01\n\r\x02\r\n\r\nX: y";
+    let mut storage = HeaderStorage::new();
+    assert!(matches!(parse_more(bytes, 8, &mut storage, HEAD_BYTES_MAX), Ok(None)));
+}
+
+#[test]
 fn long_run_of_spaces_is_accepted_even_a_byte_at_a_time() {
     let head = get(&format!("Sec-WebSocket-Protocol: a{}b\r\n", " ".repeat(15_000)));
     accepted(&head, |head| assert_eq!(head.tokens("sec-websocket-protocol").count(), 1));

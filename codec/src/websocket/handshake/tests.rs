@@ -150,6 +150,7 @@ fn answers_that_open_nothing_are_refused_with_the_reason() {
         ("Connection: Upgrade", "Connection: close", ResponseError::Connection),
         ("s3pP", "S3pP", ResponseError::AcceptKey),
         ("Sec-WebSocket-Accept", "X", ResponseError::AcceptKey),
+        ("\r\n\r\n", "\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n", ResponseError::AcceptKey),
         ("\r\n\r\n", "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n", ResponseError::Extensions),
         ("HTTP/1.1", "HTTP/3.1", ResponseError::Http(HttpError::Version)),
     ] {
