@@ -1,1 +1,136 @@
-//! In progress.
+//! The load generator against the server it spawns: every scenario runs for a moment and says what it measured, as
+//! JSON that adds up. That the figures are fast is nobody's claim here.
+
+use std::process::Command;
+use std::time::Duration;
+
+use harness::process::{Exit, Process};
+use harness::server::{self, Server};
+use serde_json::Value;
+
+/// A second of measuring, a start, a ramp and a drain, on a loaded machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs one scenario on a server of two shards, spawned and so ended by the generator.
+fn spawned(scenario: &str, flags: &[&str]) -> Exit {
+    let mut command = server::loadgen_command();
+    let path = server::command().get_program().to_string_lossy().into_owned();
+    command.arg(scenario).arg(format!("--spawn={path}")).args(["--duration", "1s", "--quiet", "--json", "-"]);
+    command.args(flags).args(["--", "--shards", "2"]);
+    Process::run(command, LIMIT)
+}
+
+/// Runs one scenario that must lose nothing, and returns its result.
+fn measure(scenario: &str, flags: &[&str]) -> Value {
+    let exit = spawned(scenario, &[&["--warmup", "100ms", "--thresholds", "loss==0,errors==0"][..], flags].concat());
+    assert_eq!(exit.code(), 0, "{exit}");
+    let result = json(&exit);
+    assert_eq!(result["scenario"], scenario, "{result}");
+    assert_eq!(result["counts"]["loss"], 0, "{result}");
+    assert_eq!(result["counts"]["duplicates"], 0, "{result}");
+    assert_eq!(result["counts"]["disorder"], 0, "{result}");
+    assert_eq!(result["settings"]["server_shards"], 2, "{result}");
+    for field in ["kernel", "cpu_model", "command_line"] {
+        assert!(!result["machine"][field].is_null(), "the machine's {field} is recorded: {result}");
+    }
+    assert!(exit.stderr.contains("loss"), "the table for people goes to standard error\n{exit}");
+    result
+}
+
+fn json(exit: &Exit) -> Value {
+    serde_json::from_str(&exit.stdout).unwrap_or_else(|error| panic!("standard output is JSON alone: {error}\n{exit}"))
+}
+
+fn count(result: &Value, name: &str) -> u64 {
+    result["counts"][name].as_u64().unwrap_or_else(|| panic!("counts.{name} is a number: {result}"))
+}
+
+/// The percentiles are there and in order.
+fn has_latencies(result: &Value) {
+    let corrected = &result["latency_ns"]["corrected"];
+    let values = ["min", "p50", "p90", "p99", "p99_9", "max"].map(|name| corrected[name].as_u64());
+    let values = Vec::from_iter(values.into_iter().flatten());
+    assert!(values.len() >= 5 && values[0] > 0 && values.is_sorted(), "latencies in order: {corrected}");
+}
+
+#[test]
+fn echo_is_measured() {
+    let result = measure("echo", &["-c", "20", "-R", "1k/s"]);
+    assert!(count(&result, "received") > 0 && count(&result, "sent") == count(&result, "received"), "{result}");
+    has_latencies(&result);
+    assert!(result["server"]["cpu_ns_per_message"].as_f64().is_some_and(|cost| cost > 0.0), "{result}");
+}
+
+#[test]
+fn calls_are_measured_open_and_closed() {
+    for flags in [["-c", "20", "-R", "1k/s"], ["-c", "20", "--closed-loop", "--pipeline=4"]] {
+        let result = measure("rpc", &flags);
+        assert!(count(&result, "received") > 0, "{result}");
+        has_latencies(&result);
+        assert_eq!(result["settings"]["mode"], if flags[2] == "-R" { "open" } else { "closed" });
+    }
+}
+
+#[test]
+fn every_delivery_of_a_fanout_is_accounted_for() {
+    let result = measure("fanout", &["--subscribers", "50", "--publishers", "4", "--channels", "2", "-R", "100/s"]);
+    assert!(count(&result, "expected_deliveries") > 0, "{result}");
+    assert_eq!(count(&result, "received"), count(&result, "expected_deliveries"), "{result}");
+    let shards = result["publishers_on_shard"].as_array().map(Vec::len);
+    assert_eq!(shards, Some(2), "publishers are spread over both shards: {result}");
+    has_latencies(&result);
+}
+
+#[test]
+fn idle_connections_are_held_and_weighed() {
+    let result = measure("idle", &["-c", "500", "--ramp", "5k/s"]);
+    assert_eq!(result["connections"]["open"], 500, "{result}");
+    assert!(result["memory"]["bytes_per_connection"].is_number(), "{result}");
+}
+
+#[test]
+fn handshakes_are_counted() {
+    let result = measure("connect", &["-R", "200/s"]);
+    assert!(count(&result, "received") > 0, "{result}");
+    has_latencies(&result);
+}
+
+#[test]
+fn a_threshold_that_does_not_hold_is_exit_code_4() {
+    let exit = spawned("rpc", &["-c", "2", "-R", "100/s", "--warmup", "0s", "--thresholds", "p50<1ns"]);
+    assert_eq!(exit.code(), 4, "{exit}");
+    let result = json(&exit);
+    assert_eq!(result["thresholds"][0]["passed"], false, "{result}");
+}
+
+#[test]
+fn a_running_server_is_measured_as_a_target() {
+    let server = Server::start(&[]);
+    let mut command = server::loadgen_command();
+    command.args(["rpc", "--target", &format!("ws://{}", server.address()), "-n", "500", "--json", "-", "--quiet"]);
+    command.args(["--server-pid", &server.pid().to_string(), "--thresholds", "loss==0"]);
+    let exit = Process::run(command, LIMIT);
+    assert_eq!(exit.code(), 0, "{exit}");
+    assert_eq!(count(&json(&exit), "received"), 500, "{exit}");
+    let descriptors = server.descriptors();
+    drop(harness::member::Member::connect(server.address()));
+    server.wait_for_descriptors(descriptors, harness::wait::PATIENCE);
+}
+
+#[test]
+fn what_cannot_be_measured_is_an_error() {
+    let run = |arguments: &[&str]| {
+        let mut command: Command = server::loadgen_command();
+        command.args(arguments);
+        Process::run(command, LIMIT)
+    };
+    assert_eq!(run(&["rpc", "--conections", "5"]).code(), 2);
+    assert_eq!(run(&["rpc", "--target", "ws://192.0.2.1:20080"]).code(), 2, "not loopback, and nobody allowed it");
+    // Nobody listens: a port that was free a moment ago.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let target = format!("ws://{}", listener.local_addr().expect("a bound socket has an address"));
+    drop(listener);
+    let exit = run(&["rpc", "--target", &target, "-d", "1s"]);
+    assert_eq!(exit.code(), 1, "{exit}");
+    assert!(exit.stderr.contains("refused"), "{exit}");
+}
