@@ -73,18 +73,22 @@ pub(crate) enum StartError {
 }
 
 impl StartError {
-    /// The process's exit code: 1 what went wrong inside, 3 settings, from 10 what the machine does not give, 75 (as in
-    /// sysexits) what may work later.
+    /// The process's exit code. 2 and 3 are the command line's and the settings'; the others follow sysexits where it
+    /// has a fitting one: 69 unavailable, 70 internal, 71 system, 75 try again, 77 no permission.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::System { .. } | Self::Executor { .. } | Self::ShardFailed { .. } => 1,
-            Self::ShardCount { .. } => 3,
-            Self::RingForbidden { .. } | Self::RingUnsupported { .. } => 10,
+            Self::RingForbidden { .. } => 10,
             Self::Memlock { .. } => 11,
             Self::Descriptors { .. } => 12,
-            Self::CpuNotAllowed { .. } => 13,
-            Self::Listen(error) if error.error.kind() == io::ErrorKind::AddrInUse => 75,
-            Self::Listen(_) => 14,
+            Self::CpuNotAllowed { .. } | Self::ShardCount { .. } => 13,
+            Self::RingUnsupported { .. } => 69,
+            Self::ShardFailed { .. } => 70,
+            Self::System { .. } | Self::Executor { .. } => 71,
+            Self::Listen(error) => match error.error.kind() {
+                io::ErrorKind::AddrInUse => 75,
+                io::ErrorKind::PermissionDenied => 77,
+                _ => 76,
+            },
         }
     }
 }
@@ -103,7 +107,10 @@ impl fmt::Display for StartError {
                  for Docker with --security-opt seccomp=PROFILE",
             ),
             Self::RingUnsupported { missing, kernel } => {
-                write!(formatter, "this kernel ({kernel}) lacks {missing}; Linux 6.4 or newer is needed")
+                write!(
+                    formatter,
+                    "this kernel ({kernel}) lacks {missing}: it is older than Linux 6.4, built without it, or a filter hides it"
+                )
             }
             Self::Memlock { allowed, needed } => write!(
                 formatter,
@@ -158,14 +165,14 @@ mod tests {
             (StartError::Memlock { allowed: 65_536, needed: 524_288 }, 11, "ulimit -l 512"),
             (StartError::Descriptors { allowed: 16, needed: 64 }, 12, "LimitNOFILE"),
             (StartError::CpuNotAllowed { cpu: 7, allowed: vec![0, 1] }, 13, "CPU 7 is not available"),
-            (StartError::ShardCount { shards: 0 }, 3, "1 to 128"),
-            (StartError::RingUnsupported { missing: "io_uring", kernel: "4.19".to_owned() }, 10, "4.19"),
-            (StartError::ShardFailed { shard: 1, message: "no".to_owned() }, 1, "shard 1"),
-            (StartError::System { call: "poll", error: io::ErrorKind::Other.into() }, 1, "poll"),
-            (StartError::Executor { shard: 1, message: "no".to_owned() }, 1, "shard 1"),
+            (StartError::ShardCount { shards: 0 }, 13, "1 to 128"),
+            (StartError::RingUnsupported { missing: "io_uring", kernel: "4.19".to_owned() }, 69, "4.19"),
+            (StartError::ShardFailed { shard: 1, message: "no".to_owned() }, 70, "shard 1"),
+            (StartError::System { call: "poll", error: io::ErrorKind::Other.into() }, 71, "poll"),
+            (StartError::Executor { shard: 1, message: "no".to_owned() }, 71, "shard 1"),
             (listen(io::ErrorKind::AddrInUse), 75, "0.0.0.0:8000 is taken"),
-            (listen(io::ErrorKind::AddrNotAvailable), 14, "0.0.0.0:8000"),
-            (listen(io::ErrorKind::PermissionDenied), 14, "0.0.0.0:8000"),
+            (listen(io::ErrorKind::AddrNotAvailable), 76, "0.0.0.0:8000"),
+            (listen(io::ErrorKind::PermissionDenied), 77, "0.0.0.0:8000"),
         ];
         for (error, code, words) in errors {
             assert_eq!(error.exit_code(), code, "{error}");

@@ -64,7 +64,7 @@ impl Client {
     }
 
     /// Expects a close frame with this code, answers it and expects the end.
-    pub(super) fn expect_close(&mut self, code: u16) {
+    pub(super) fn expect_close(mut self, code: u16) {
         let mut head = [0; 4];
         self.stream.read_exact(&mut head).expect("the server says good-bye");
         assert_eq!((head[0], u16::from_be_bytes([head[2], head[3]])), (0x88, code));

@@ -44,6 +44,7 @@ fn a_close_is_answered_and_followed_by_the_end() {
     let mut answer = Vec::new();
     std::io::Read::read_to_end(&mut client.stream, &mut answer).expect("an orderly end");
     assert_eq!(answer, [0x88, 2, 0x03, 0xe8]);
+    drop(client);
     let report = running.stop_one();
     assert_eq!(report.count("closed"), 1, "{report:?}");
 }

@@ -62,7 +62,7 @@ fn queues_that_are_too_short_for_a_pass_lose_nothing() {
         clients.iter_mut().enumerate().for_each(|(index, client)| client.expect(&payload(index + round, 300)));
     }
     running.begin_stop();
-    clients.iter_mut().for_each(|client| client.expect_close(1001));
+    clients.into_iter().for_each(|client| client.expect_close(1001));
     let report = running.stop_one();
     assert!(report.count("submission_overflows") > 0, "the test must overflow the queue: {report:?}");
     assert_eq!(report.count("closed"), 200, "{report:?}");

@@ -14,7 +14,7 @@ fn everybody_is_told_to_leave_and_every_shard_ends() {
     let mut clients: Vec<_> = (0..90).map(|_| Client::connect(running.address)).collect();
     clients.iter_mut().for_each(|client| client.echo(b"hello"));
     running.begin_stop();
-    clients.iter_mut().for_each(|client| client.expect_close(1001));
+    clients.into_iter().for_each(|client| client.expect_close(1001));
     let reports = running.stop();
     assert_eq!(reports.iter().map(|report| report.count("closed")).sum::<u64>(), 90, "{reports:?}");
     assert!(reports.iter().all(|report| report.count("connections") == 0), "{reports:?}");
