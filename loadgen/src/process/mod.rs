@@ -1,0 +1,8 @@
+//! What /proc tells about processes: CPU time by thread, memory, and the kernel's slab. Read-only; what cannot be read
+//! is `None`, never a guess.
+
+mod cpu;
+mod memory;
+
+pub(crate) use cpu::{CpuTime, Usage};
+pub(crate) use memory::{Memory, meminfo};

@@ -1,0 +1,148 @@
+//! The publications of `fanout`: a JSON string with the publisher's number, the sequence number, and both stamps in
+//! front, so that every delivery tells where it belongs and how old it is. A delivery with exactly the bytes expected
+//! is read without a parser; any other is parsed.
+
+use codec::message::RawJson;
+use codec::socketcluster::client::{ServerMessage, publish};
+
+use super::payload::{filler, read_decimal, read_hex, write_hex};
+use crate::client::Tongue;
+use crate::flight::Stamp;
+
+/// Digits of publisher and sequence number, then of the two stamps.
+const FIELDS: [usize; 4] = [8, 8, 16, 16];
+const FIELDS_BYTES: usize = 48;
+/// The shortest payload: the fields in quotes.
+pub(crate) const PAYLOAD_BYTES_MIN: usize = FIELDS_BYTES + 2;
+
+/// One delivery, read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) channel: usize,
+    pub(crate) publisher: usize,
+    pub(crate) sequence: u32,
+    pub(crate) stamp: Stamp,
+}
+
+/// Writes and reads publications.
+#[derive(Debug)]
+pub(crate) struct Publications {
+    /// Channel names are this and a number.
+    prefix: String,
+    /// What a delivery of the reference form begins with, up to the channel's number.
+    head: String,
+    filler: String,
+    scratch: String,
+}
+
+impl Publications {
+    /// Publications whose payload has that many bytes of JSON, on the channels `bench/0`, `bench/1`, …
+    pub(crate) fn new(bytes: usize, seed: u64) -> Self {
+        let prefix = "bench/".to_owned();
+        let head = format!("{{\"event\":\"#publish\",\"data\":{{\"channel\":\"{prefix}");
+        let filler = filler(bytes.saturating_sub(PAYLOAD_BYTES_MIN), seed);
+        Self { prefix, head, filler, scratch: String::new() }
+    }
+
+    /// The name of a channel.
+    pub(crate) fn channel(&self, number: usize) -> String {
+        format!("{}{number}", self.prefix)
+    }
+
+    /// Appends a publication as the call of that id.
+    pub(crate) fn write(&mut self, tongue: &mut Tongue, out: &mut Vec<u8>, delivery: &Delivery, call: u64) {
+        let mut scratch = std::mem::take(&mut self.scratch).into_bytes();
+        scratch.clear();
+        scratch.push(b'"');
+        let fields =
+            [delivery.publisher as u64, u64::from(delivery.sequence), delivery.stamp.intended, delivery.stamp.sent];
+        for (field, digits) in fields.into_iter().zip(FIELDS) {
+            write_hex(&mut scratch, field, u32::try_from(digits).expect("8 or 16"));
+        }
+        scratch.extend_from_slice(self.filler.as_bytes());
+        scratch.push(b'"');
+        self.scratch = String::from_utf8(scratch).expect("digits and letters are ASCII");
+        let channel = self.channel(delivery.channel);
+        // {"event":"#publish","data":{"channel":"","data":},"cid":}: 56 bytes around the texts and up to 20 digits.
+        let hint = channel.len() + self.scratch.len() + 76;
+        let data = RawJson::from_validated(&self.scratch);
+        tongue.say(out, hint, |out| publish(out, &channel, Some(data), Some(call)));
+    }
+
+    /// Reads a delivery: `None` when the text is none, an error when it is one that nobody here published.
+    pub(crate) fn read(&self, tongue: &mut Tongue, text: &str) -> Option<Result<Delivery, String>> {
+        if let Some(delivery) = self.read_expected(text) {
+            return Some(Ok(delivery));
+        }
+        for message in tongue.packets.decode(text).ok()? {
+            let ServerMessage::Publication { channel, data } = message else { continue };
+            let number = channel.strip_prefix(self.prefix.as_str()).and_then(|number| number.parse().ok());
+            let payload = data.and_then(|data| data.as_str().strip_prefix('"')?.strip_suffix('"'));
+            let delivery = number.zip(payload).and_then(|(channel, payload)| self.read_payload(channel, payload));
+            return Some(delivery.ok_or_else(|| "a delivery that nobody published".to_owned()));
+        }
+        None
+    }
+
+    fn read_expected(&self, text: &str) -> Option<Delivery> {
+        let rest = text.strip_prefix(self.head.as_str())?;
+        let (channel, digits) = read_decimal(rest.as_bytes())?;
+        let payload = rest[digits..].strip_prefix("\",\"data\":\"")?.strip_suffix("\"}}")?;
+        self.read_payload(usize::try_from(channel).ok()?, payload)
+    }
+
+    fn read_payload(&self, channel: usize, payload: &str) -> Option<Delivery> {
+        let (mut fields, filler) = payload.as_bytes().split_at_checked(FIELDS_BYTES)?;
+        if filler != self.filler.as_bytes() {
+            return None;
+        }
+        let mut numbers = [0; FIELDS.len()];
+        for (number, digits) in numbers.iter_mut().zip(FIELDS) {
+            let (field, rest) = fields.split_at(digits);
+            *number = read_hex(field)?;
+            fields = rest;
+        }
+        let [publisher, sequence, intended, sent] = numbers;
+        Some(Delivery {
+            channel,
+            publisher: usize::try_from(publisher).ok()?,
+            sequence: u32::try_from(sequence).ok()?,
+            stamp: Stamp { intended, sent },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Protocol;
+    use codec::websocket::{Decoder, Limits, Message, Role};
+
+    #[test]
+    fn a_publication_comes_back_as_it_was_sent_in_any_spelling() {
+        let mut tongue = Tongue::new(String::new(), String::new(), Protocol::SocketCluster, 1);
+        let mut publications = Publications::new(64, 1);
+        let stamp = Stamp { intended: 123_456_789, sent: 223_456_789 };
+        let sent = Delivery { channel: 12, publisher: 3, sequence: 77, stamp };
+        let mut out = Vec::new();
+        publications.write(&mut tongue, &mut out, &sent, 9);
+        let mut decoder = Decoder::new(Role::Server);
+        let mut messages = decoder.decode(&mut out, &Limits::default());
+        let Some(Ok(Message::Text(text))) = messages.next() else { panic!("one text message") };
+        assert!(text.ends_with(",\"cid\":9}"), "{text}");
+        let payload = &publications.scratch;
+        assert_eq!(payload.len(), 64);
+
+        let reference = format!(r##"{{"event":"#publish","data":{{"channel":"bench/12","data":{payload}}}}}"##);
+        assert_eq!(publications.read_expected(&reference), Some(sent));
+        let spaced = format!(r##"{{ "data": {{"data": {payload}, "channel": "bench/12"}}, "event": "#publish" }}"##);
+        assert_eq!(publications.read_expected(&spaced), None);
+        assert_eq!(publications.read(&mut tongue, &spaced), Some(Ok(sent)));
+
+        let foreign = r##"{"event":"#publish","data":{"channel":"other","data":1}}"##;
+        assert!(matches!(publications.read(&mut tongue, foreign), Some(Err(_))));
+        let changed = reference.replace("bench/12\",\"data\":\"0000", "bench/12\",\"data\":\"000g");
+        assert!(matches!(publications.read(&mut tongue, &changed), Some(Err(_))));
+        assert_eq!(publications.read(&mut tongue, r#"{"rid":3}"#), None);
+    }
+}

@@ -1,0 +1,256 @@
+//! What a command line means: defaults by scenario, cross-checks, bounds. Never opens anything.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::args::{Args, ScenarioName};
+use crate::client::Protocol;
+use crate::scenario::delivery::PAYLOAD_BYTES_MIN;
+use crate::scenario::echo::NUMBER_DIGITS;
+use crate::scenario::fanout::Cast;
+use crate::target::Address;
+use crate::threshold::{self, Threshold};
+use crate::units::{Network, parse_network};
+
+/// The most connections of a run: one machine's descriptors end long before.
+const CONNECTIONS_MAX: u64 = 4_000_000;
+/// The largest payload: what servers take by default is far less.
+const PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Streams whose sequence numbers are tracked, 16 bytes each: 1 GiB.
+const STREAMS_MAX: u64 = 64 * 1024 * 1024;
+
+/// Where the server is.
+#[derive(Clone, Debug)]
+pub(crate) enum Server {
+    /// Running already.
+    At(Address),
+    /// To be started: the program, if it is not the one beside ours, and its arguments.
+    Spawned(Option<PathBuf>, Vec<String>),
+}
+
+/// One run, fully decided except for what only the machine knows.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) scenario: ScenarioName,
+    pub(crate) server: Server,
+    pub(crate) protocol: Protocol,
+    pub(crate) path: String,
+    pub(crate) connections: u64,
+    /// Messages per second; none in a closed loop.
+    pub(crate) rate: Option<f64>,
+    pub(crate) window: u32,
+    pub(crate) warmup: Duration,
+    pub(crate) duration: Duration,
+    pub(crate) messages: Option<u64>,
+    pub(crate) source: Option<Network>,
+    pub(crate) cast: Cast,
+    pub(crate) thresholds: Vec<Threshold>,
+    pub(crate) args: Args,
+}
+
+/// Decides on a run.
+pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
+    let scenario = args
+        .scenario()
+        .ok_or("name a scenario: echo, rpc, fanout, idle or connect (socketshard-loadgen rpc --spawn)")?;
+    let server = match (&args.target, &args.spawn) {
+        (Some(target), _) => Server::At(Address::parse(target)?),
+        (None, Some(program)) => Server::Spawned(program.clone(), args.server_args.clone()),
+        (None, None) => return Err("name a target (--target ws://127.0.0.1:8000) or start our server (--spawn)".into()),
+    };
+    if matches!(server, Server::At(_)) && (!args.server_args.is_empty() || args.server_cpus.is_some()) {
+        return Err("--server-cpus and arguments after -- are for the server that --spawn starts".into());
+    }
+    let protocol = match scenario {
+        ScenarioName::Echo => Protocol::WebSocket,
+        ScenarioName::Connect if args.raw => Protocol::WebSocket,
+        _ => Protocol::SocketCluster,
+    };
+    let cast = cast(&args)?;
+    let connections = match scenario {
+        ScenarioName::Fanout if args.connections.is_some() => {
+            return Err("fanout takes --publishers and --subscribers instead of --connections".into());
+        }
+        ScenarioName::Fanout => args.publishers + args.subscribers,
+        ScenarioName::Idle => args.connections.unwrap_or(10_000),
+        ScenarioName::Connect => args.connections.unwrap_or(if args.keep_open { 1_000 } else { 32 }),
+        ScenarioName::Echo | ScenarioName::Rpc => args.connections.unwrap_or(200),
+    };
+    if !(1..=CONNECTIONS_MAX).contains(&connections) {
+        return Err(format!("--connections {connections} is not between 1 and {CONNECTIONS_MAX}"));
+    }
+    if args.size > PAYLOAD_BYTES_MAX {
+        return Err(format!("--size {} is above the maximum of {PAYLOAD_BYTES_MAX} bytes", args.size));
+    }
+    let size_min = match scenario {
+        ScenarioName::Echo => NUMBER_DIGITS as usize,
+        ScenarioName::Rpc => 2,
+        ScenarioName::Fanout => PAYLOAD_BYTES_MIN,
+        ScenarioName::Idle | ScenarioName::Connect => 0,
+    };
+    if args.size < size_min {
+        return Err(format!("--size {} is too small: {scenario:?} needs {size_min} bytes", args.size).to_lowercase());
+    }
+    if let Some(data) = &args.data {
+        serde_json::from_str::<serde::de::IgnoredAny>(data).map_err(|error| format!("--data is not JSON: {error}"))?;
+    }
+    let source = source(&args, &server)?;
+    let is_closed = args.closed_loop || scenario == ScenarioName::Idle;
+    let rate = (!is_closed).then(|| {
+        args.rate.unwrap_or(match scenario {
+            ScenarioName::Fanout => 100.0,
+            ScenarioName::Connect => 500.0,
+            _ => 10_000.0,
+        })
+    });
+    let duration = args.duration.unwrap_or(Duration::from_secs(if args.messages.is_some() { 600 } else { 10 }));
+    if duration.is_zero() || args.messages == Some(0) {
+        return Err("nothing to measure: --duration and -n must be above zero".into());
+    }
+    let is_cold = args.messages.is_some() || scenario == ScenarioName::Idle;
+    let warmup = args.warmup.unwrap_or(Duration::from_secs(u64::from(!is_cold)));
+    let thresholds = args.thresholds.as_deref().map_or(Ok(Vec::new()), threshold::parse)?;
+    Ok(Settings {
+        scenario,
+        protocol,
+        path: path(&args, &server, protocol)?,
+        server,
+        connections,
+        rate,
+        window: args.pipeline.unwrap_or(if is_closed { 1 } else { 64 }),
+        warmup,
+        duration,
+        messages: args.messages,
+        source,
+        cast,
+        thresholds,
+        args,
+    })
+}
+
+fn cast(args: &Args) -> Result<Cast, String> {
+    let (publishers, subscribers, channels) = (args.publishers, args.subscribers, args.channels);
+    for (flag, number) in [("--publishers", publishers), ("--subscribers", subscribers), ("--channels", channels)] {
+        if number == 0 || number > CONNECTIONS_MAX {
+            return Err(format!("{flag} {number} is not between 1 and {CONNECTIONS_MAX}"));
+        }
+    }
+    if !(1..=channels.min(1_000)).contains(&args.subs_per_conn) {
+        let problem = format!("--subs-per-conn {} is not between 1 and --channels", args.subs_per_conn);
+        return Err(format!("{problem}, and at most 1000"));
+    }
+    let streams = publishers.saturating_mul(subscribers).saturating_mul(args.subs_per_conn);
+    if streams.max(publishers.saturating_mul(channels)) > STREAMS_MAX {
+        return Err(format!(
+            "{publishers} publishers, {subscribers} subscribers and {channels} channels are more than {STREAMS_MAX} \
+             streams to keep track of"
+        ));
+    }
+    let size = |number: u64| usize::try_from(number).expect("bounded above");
+    Ok(Cast {
+        publishers: size(publishers),
+        subscribers: size(subscribers),
+        channels: size(channels),
+        subscriptions: size(args.subs_per_conn),
+        shards: args.server_shards.filter(|&shards| shards > 1 && publishers > 1),
+        payload_bytes: args.size,
+        seed: args.seed,
+    })
+}
+
+fn source(args: &Args, server: &Server) -> Result<Option<Network>, String> {
+    let target = match server {
+        Server::At(address) => address.socket,
+        Server::Spawned(..) => SocketAddr::from(([127, 0, 0, 1], 0)),
+    };
+    if !target.ip().is_loopback() && !args.allow_remote {
+        return Err(format!("{} is not loopback: add --allow-remote if that server is yours", target.ip()));
+    }
+    match args.source {
+        Some(source) if !source.is_loopback() && !args.allow_remote => {
+            Err("--source is not loopback: add --allow-remote if that is meant".into())
+        }
+        Some(_) if target.is_ipv6() => Err("--source is IPv4 and the target is not".into()),
+        Some(source) => Ok(Some(source)),
+        None => {
+            let is_plain_loopback = matches!(target.ip(), IpAddr::V4(address) if address.is_loopback());
+            Ok(is_plain_loopback.then(|| parse_network("127.1.0.0/16").expect("a constant network")))
+        }
+    }
+}
+
+fn path(args: &Args, server: &Server, protocol: Protocol) -> Result<String, String> {
+    let named = match server {
+        Server::At(address) => address.path.clone(),
+        Server::Spawned(..) => None,
+    };
+    let path = args.path.clone().or(named).unwrap_or_else(|| {
+        match protocol {
+            Protocol::WebSocket if args.raw => "/socketcluster/",
+            Protocol::WebSocket => "/echo",
+            Protocol::SocketCluster => "/socketcluster/",
+        }
+        .to_owned()
+    });
+    if !path.starts_with('/') || path.bytes().any(|byte| !byte.is_ascii_graphic()) {
+        return Err(format!("path '{path}' must begin with / and hold printable ASCII without spaces"));
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    fn decided(line: &str) -> Result<Settings, String> {
+        let args = Args::try_parse_from(std::iter::once("x").chain(line.split_whitespace())).expect(line);
+        decide(args)
+    }
+
+    #[test]
+    fn each_scenario_has_its_defaults() {
+        let echo = decided("echo --target ws://127.0.0.1:8000").expect("valid");
+        assert_eq!((echo.connections, echo.rate, echo.path.as_str()), (200, Some(10_000.0), "/echo"));
+        assert!(echo.source.is_some());
+        let rpc = decided("rpc --target ws://127.0.0.1:8000 --closed-loop").expect("valid");
+        assert_eq!((rpc.rate, rpc.window, rpc.path.as_str()), (None, 1, "/socketcluster/"));
+        let fanout = decided("fanout --spawn --subscribers 1k --publishers 3").expect("valid");
+        assert_eq!((fanout.connections, fanout.rate), (1_003, Some(100.0)));
+        let idle = decided("idle --spawn").expect("valid");
+        assert_eq!((idle.connections, idle.rate), (10_000, None));
+        let named = decided("rpc --target ws://127.0.0.1:8000/chat/").expect("valid");
+        assert_eq!(named.path, "/chat/");
+    }
+
+    #[test]
+    fn only_loopback_is_loaded_unless_that_is_asked_for() {
+        assert!(decided("rpc --target ws://192.0.2.1:80").expect_err("remote").contains("--allow-remote"));
+        assert!(decided("rpc --target ws://192.0.2.1:80 --allow-remote").is_ok());
+        assert!(decided("rpc --spawn --source 10.0.0.0/8").expect_err("remote").contains("--allow-remote"));
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        for (line, word) in [
+            ("--spawn", "scenario"),
+            ("rpc", "--target"),
+            ("fanout --spawn -c 5", "--subscribers"),
+            ("fanout --spawn -s 10", "50"),
+            ("fanout --spawn --subs-per-conn 2", "--channels"),
+            ("fanout --spawn --publishers 100k --subscribers 100k", "streams"),
+            ("rpc --spawn --data {", "JSON"),
+            ("rpc --spawn -c 0", "--connections"),
+            ("rpc --spawn -d 0s", "--duration"),
+            ("rpc --spawn --path x", "path"),
+            ("rpc --spawn --thresholds p99", "threshold"),
+            ("rpc --target http://127.0.0.1:1", "ws://"),
+            ("rpc --target ws://127.0.0.1:1 -- --x", "--spawn"),
+            ("rpc --target ws://127.0.0.1:1 --server-cpus 1", "--spawn"),
+        ] {
+            let problem = decided(line).expect_err(line);
+            assert!(problem.contains(word), "{line}: {problem}");
+        }
+    }
+}
