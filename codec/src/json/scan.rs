@@ -95,7 +95,6 @@ impl Scanner {
         {
             self.repaired.extend_from_slice(text.as_bytes());
             replace_lone_surrogates(&mut self.repaired);
-            tape = tape.reset();
             outcome = simd_json::fill_tape(&mut self.repaired, &mut self.buffers, &mut tape);
         }
         match outcome {

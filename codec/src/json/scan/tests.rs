@@ -18,7 +18,7 @@ fn members<'a>(value: Value<'_, 'a>) -> Vec<(&'a str, &'a str)> {
 fn spans_are_the_source_text_without_the_whitespace_around_it() {
     let mut scanner = Scanner::new(JsonLimits::default());
     let text =
-        " { \"a\" : [ 1 , { } , [ ] , \"]}\\\"\" ] ,\r\n\t\"b\":-1.50e+3 , \"c\":{\"d\":null}\n, \"e\" : \"\" } ";
+        " { \"a\" : [ 1 , { } , [ ] , \"]}\\\"\" ] ,\r\n\t\"b\":-1.50e+3\r, \"c\":{\"d\":null}\n, \"e\" : \"\" } ";
     let document = scanner.scan(text).expect("valid");
     let expected = [("a", r#"[ 1 , { } , [ ] , "]}\"" ]"#), ("b", "-1.50e+3"), ("c", r#"{"d":null}"#), ("e", r#""""#)];
     assert_eq!(members(document.root()), expected);
