@@ -5,9 +5,11 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use socketshard_codec::http::{self, HeaderStorage};
 use socketshard_codec::message::{CallId, RawJson};
 use socketshard_codec::socketcluster::errors::WireError;
 use socketshard_codec::socketcluster::{Decoder, Limits, client, encode};
+use socketshard_codec::websocket::{self, Opcode};
 
 struct Counting;
 
@@ -124,4 +126,58 @@ fn encoding_into_a_buffer_with_room_allocates_nothing() {
         client::handshake(&mut out, Some("token"), 1);
     });
     assert_eq!(count, 0);
+}
+
+#[test]
+fn decoding_whole_frames_allocates_nothing() {
+    let mut stream = Vec::new();
+    for length in [0, 100, 126, 70_000] {
+        websocket::encode::masked_frame(&mut stream, Opcode::Text, [1, 2, 3, 4], "x".repeat(length).as_bytes());
+        websocket::encode::masked_frame(&mut stream, Opcode::Ping, [1, 2, 3, 4], b"ping");
+    }
+    let mut input = stream.clone();
+    let mut frames = websocket::Decoder::new(websocket::Role::Server);
+    let mut seen = 0;
+    let count = allocations(|| {
+        input.copy_from_slice(&stream);
+        let mut messages = frames.decode(&mut input, &websocket::Limits::default());
+        while let Some(message) = messages.next() {
+            message.expect("good");
+            seen += 1;
+        }
+    });
+    assert_eq!((seen, count), (2 * 8, 0));
+}
+
+#[test]
+fn frame_in_two_pieces_costs_its_state_and_its_payload() {
+    let mut stream = Vec::new();
+    websocket::encode::masked_frame(&mut stream, Opcode::Binary, [1, 2, 3, 4], &[7; 200]);
+    let mut input = stream.clone();
+    let mut frames = websocket::Decoder::new(websocket::Role::Server);
+    let count = allocations(|| {
+        input.copy_from_slice(&stream);
+        let (first, second) = input.split_at_mut(50);
+        assert!(frames.decode(first, &websocket::Limits::default()).next().is_none());
+        assert!(frames.decode(second, &websocket::Limits::default()).next().is_some());
+    });
+    assert_eq!(count, 2);
+    assert!(frames.is_idle());
+}
+
+#[test]
+fn handshake_allocates_nothing_but_the_text_of_its_proof() {
+    let mut request = Vec::new();
+    websocket::handshake::write_request(&mut request, "localhost", "/", [7; 16], &[("Origin", "http://localhost")]);
+    let mut out = Vec::with_capacity(512);
+    let count = allocations(|| {
+        out.clear();
+        let mut storage = HeaderStorage::new();
+        let parsed = http::request::parse(&request, &mut storage, http::HEAD_BYTES_MAX);
+        let (head, _) = parsed.expect("good").expect("whole");
+        let accept = websocket::handshake::accept(&head).expect("good");
+        websocket::handshake::write_response(&mut out, &accept, None);
+    });
+    // tungstenite's `derive_accept_key` returns a string.
+    assert_eq!(count, 1);
 }
