@@ -20,9 +20,17 @@ pub use app::{
     spawn,
 };
 pub use cli::Server;
-pub use config::{Limits, LogFormat, LogLevel, LogSettings, RingSettings, Settings, SlowConsumer, WebSocketLimits};
+pub use config::{
+    ApplicationSettings, Limits, LogFormat, LogLevel, LogSettings, RingSettings, Settings, SlowConsumer,
+    WebSocketLimits,
+};
 
 /// The shard's clock, for actions and tasks to wait by.
 pub mod time {
     pub use crate::app::{Elapsed, Sleep, sleep, timeout};
 }
+
+/// The README, whose example has to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

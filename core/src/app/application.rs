@@ -30,7 +30,7 @@ pub struct App {
     pub(super) raw: Vec<RawRoute>,
     pub(super) pages: HashMap<Box<str>, Page, foldhash::fast::RandomState>,
     pub(super) states: States,
-    pub(super) limits: AppLimits,
+    pub(crate) limits: AppLimits,
 }
 
 impl App {

@@ -29,6 +29,8 @@ pub(super) const CODES: &[(u8, &str)] = &[
     (75, "the port is taken; try again later"),
     (76, "an address of --listen cannot be listened on"),
     (77, "this process may not listen on that port"),
+    (130, "ended at once by a second SIGINT"),
+    (143, "ended at once by a second SIGTERM"),
 ];
 
 /// The list as text, one code a line.
@@ -38,7 +40,30 @@ pub(super) fn text() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
+    use crate::server::StartError;
+
+    #[test]
+    fn every_start_up_error_ends_with_a_listed_code() {
+        let message = String::new;
+        let errors = [
+            StartError::RingForbidden { disabled: None },
+            StartError::RingUnsupported { missing: "a part", kernel: message() },
+            StartError::Memlock { allowed: 0, needed: 1 },
+            StartError::Descriptors { allowed: 0, needed: 1 },
+            StartError::CpuNotAllowed { cpu: 1, allowed: vec![0] },
+            StartError::ShardCount { shards: 0 },
+            StartError::System { call: "poll", error: io::ErrorKind::Other.into() },
+            StartError::Executor { shard: 0, message: message() },
+            StartError::ShardFailed { shard: 0, message: message() },
+        ];
+        for error in errors {
+            let code = error.exit_code();
+            assert!(code != OK && CODES.iter().any(|(listed, _)| *listed == code), "{code}: {error}");
+        }
+    }
 
     #[test]
     fn no_code_means_two_things() {

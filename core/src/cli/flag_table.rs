@@ -62,7 +62,11 @@ fn markdown() -> String {
         };
         let what = flag.get_help().expect("every flag has a help").to_string();
         let what = what.split(" [default").next().expect("a split has a first part").to_owned();
-        let default = if flag.get_id() == "cpus" { "all allowed".to_owned() } else { default };
+        let default = match heading {
+            "Application" => "the application's".to_owned(),
+            _ if flag.get_id() == "cpus" => "all allowed".to_owned(),
+            _ => default,
+        };
         writeln!(text, "| {short}`--{}`{aliases} | {default} | {range} | {what} |", long(&flag)).expect("text");
     }
     text
@@ -120,6 +124,10 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("outbox-bytes-max", "2MiB"),
     ("lane-capacity", "1"),
     ("lane-high-water-mark", "1MiB"),
+    ("max-tasks", "10"),
+    ("max-timers", "11"),
+    ("max-commands", "12"),
+    ("max-command-bytes", "8KiB"),
     ("ring-entries", "256"),
     ("receive-buffers", "2"),
     ("receive-buffer-bytes", "1KiB"),

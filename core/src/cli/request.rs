@@ -234,6 +234,7 @@ mod tests {
             "Time-outs:",
             "Slow consumers:",
             "Between shards:",
+            "Application:",
             "Socket ring:",
             "Stopping:",
             "Logging:",

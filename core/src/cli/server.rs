@@ -75,7 +75,13 @@ where
     F: Fn() -> App + Send + Sync + Clone + 'static,
 {
     log::start(&settings.log);
-    let Err(error) = server::run(settings, factory) else {
+    let overrides = settings.application;
+    let limited = move || {
+        let mut app = factory();
+        app.limits = overrides.over(app.limits);
+        app
+    };
+    let Err(error) = server::run(settings, limited) else {
         return exit::OK;
     };
     // A server that does not start says so even where logging is off.

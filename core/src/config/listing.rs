@@ -8,14 +8,30 @@ use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
 use shard::{Limits, SlowConsumer};
 
-use super::{LogFormat, LogLevel, LogSettings, RingSettings, Settings, count, cpus, duration, size};
+use super::{
+    ApplicationSettings, LogFormat, LogLevel, LogSettings, RingSettings, Settings, count, cpus, duration, size,
+};
 
 /// The name of each flag (without its dashes) and the value these settings give it. No `..` in here: a setting without
 /// a row does not compile.
 pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
-    let Settings { listen, shards, cpus, pin, backlog, limits, ring, lane_capacity, tick, drain, app_name, log } =
-        settings;
+    let Settings {
+        listen,
+        shards,
+        cpus,
+        pin,
+        backlog,
+        limits,
+        application,
+        ring,
+        lane_capacity,
+        tick,
+        drain,
+        app_name,
+        log,
+    } = settings;
     let RingSettings { entries, receive_buffers, receive_buffer_bytes } = ring;
+    let ApplicationSettings { commands_max, command_bytes_max, tasks_max, timers_max } = application;
     let LogSettings { level, format } = log;
     let addresses = listen.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
     let mut rows = vec![
@@ -27,8 +43,15 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("tick", duration::format(*tick)),
     ];
     limit_rows(limits, &mut rows);
+    let own = |value: &Option<usize>, format: fn(u64) -> String| {
+        value.map_or_else(|| "as the application has it".to_owned(), |value| format(value as u64))
+    };
     rows.extend([
         ("lane-capacity", lane_capacity.to_string()),
+        ("max-tasks", own(tasks_max, count::format)),
+        ("max-timers", own(timers_max, count::format)),
+        ("max-commands", own(commands_max, count::format)),
+        ("max-command-bytes", own(command_bytes_max, size::format)),
         ("ring-entries", entries.to_string()),
         ("receive-buffers", receive_buffers.to_string()),
         ("receive-buffer-bytes", size::format(u64::from(*receive_buffer_bytes))),

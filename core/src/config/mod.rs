@@ -18,5 +18,5 @@ pub(crate) use environment::mistaken_variables;
 pub(crate) use flags::Flags;
 pub(crate) use listing::rows;
 pub(crate) use quantity::QuantityError;
-pub use settings::{LogFormat, LogLevel, LogSettings, RingSettings, Settings};
+pub use settings::{ApplicationSettings, LogFormat, LogLevel, LogSettings, RingSettings, Settings};
 pub use shard::{Limits, SlowConsumer};

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use shard::Limits;
 
+use crate::app::AppLimits;
+
 /// Everything a server can be told before it starts. Each field has a flag; `Default` is the flags' defaults.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -21,6 +23,8 @@ pub struct Settings {
     pub backlog: u32,
     /// The limits of each shard.
     pub limits: Limits,
+    /// What replaces the limits that the application states itself.
+    pub application: ApplicationSettings,
     /// The size of each shard's io_uring and of its receive buffers.
     pub ring: RingSettings,
     /// Batches that may be under way from one shard to another before the sender keeps them.
@@ -33,6 +37,20 @@ pub struct Settings {
     pub app_name: String,
     /// What is logged and how.
     pub log: LogSettings,
+}
+
+/// The operator's word on the application's own limits ([`AppLimits`](crate::AppLimits)). `None`: as the application has
+/// them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ApplicationSettings {
+    /// In the place of `AppLimits::commands_max`.
+    pub commands_max: Option<usize>,
+    /// In the place of `AppLimits::command_bytes_max`.
+    pub command_bytes_max: Option<usize>,
+    /// In the place of `AppLimits::tasks_max`.
+    pub tasks_max: Option<usize>,
+    /// In the place of `AppLimits::timers_max`.
+    pub timers_max: Option<usize>,
 }
 
 /// The sizes of one shard's io_uring.
@@ -90,12 +108,27 @@ impl Default for Settings {
             pin: true,
             backlog: 4096,
             limits: Limits::default(),
+            application: ApplicationSettings::default(),
             ring: RingSettings::default(),
             lane_capacity: 64,
             tick: Duration::from_millis(50),
             drain: Duration::from_secs(10),
             app_name: "socketshard".to_owned(),
             log: LogSettings::default(),
+        }
+    }
+}
+
+impl ApplicationSettings {
+    /// The application's limits with these in their place. No `..` in here: a limit of the application without a
+    /// setting does not compile.
+    pub(crate) fn over(self, limits: AppLimits) -> AppLimits {
+        let AppLimits { commands_max, command_bytes_max, tasks_max, timers_max } = limits;
+        AppLimits {
+            commands_max: self.commands_max.unwrap_or(commands_max),
+            command_bytes_max: self.command_bytes_max.unwrap_or(command_bytes_max),
+            tasks_max: self.tasks_max.unwrap_or(tasks_max),
+            timers_max: self.timers_max.unwrap_or(timers_max),
         }
     }
 }

@@ -10,6 +10,7 @@ use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
 use shard::Limits;
 
+use super::application::ApplicationFlags;
 use super::backpressure::{ConsumerFlags, LaneFlags};
 use super::limits::LimitFlags;
 use super::listen::ListenFlags;
@@ -18,7 +19,7 @@ use super::placement::PlacementFlags;
 use super::ring::RingFlags;
 use super::stopping::StopFlags;
 use super::timeouts::TimeoutFlags;
-use crate::config::{LogSettings, RingSettings, Settings};
+use crate::config::{ApplicationSettings, LogSettings, RingSettings, Settings};
 
 /// Every flag of the server, in the order in which `--help` shows the groups.
 #[derive(Args, Clone, Debug)]
@@ -35,6 +36,8 @@ pub(crate) struct Flags {
     consumers: ConsumerFlags,
     #[command(flatten)]
     lanes: LaneFlags,
+    #[command(flatten)]
+    application: ApplicationFlags,
     #[command(flatten)]
     ring: RingFlags,
     #[command(flatten)]
@@ -57,6 +60,12 @@ impl Flags {
             pin: !self.placement.no_pin,
             backlog: self.listen.backlog,
             limits: self.limits(),
+            application: ApplicationSettings {
+                commands_max: self.application.max_commands,
+                command_bytes_max: self.application.max_command_bytes,
+                tasks_max: self.application.max_tasks,
+                timers_max: self.application.max_timers,
+            },
             ring: RingSettings {
                 entries: self.ring.ring_entries,
                 receive_buffers: self.ring.receive_buffers,

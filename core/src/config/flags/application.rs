@@ -1,0 +1,51 @@
+//! How much the application may have under way. It states its own limits in its code; these flags are the operator's
+//! last word on them.
+
+use clap::Args;
+
+use crate::config::{count, size};
+
+/// The group "Application".
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Application")]
+pub(super) struct ApplicationFlags {
+    /// Unfinished actions, hooks and spawned tasks of one shard
+    ///
+    /// Range: 1 to 16M; calls beyond are answered with a busy error. In the place of the application's own limit (100k
+    /// if it states none). Lower it to bound memory, raise it for very many slow actions.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_MAX_TASKS",
+        value_parser = count::within::<usize>(1..=16_000_000),
+    )]
+    pub(super) max_tasks: Option<usize>,
+
+    /// Sleeps under way on one shard
+    ///
+    /// Range: 1 to 16M; one more fails the task that asks for it. In the place of the application's own limit (1M if it
+    /// states none). Raise it together with --max-tasks.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_MAX_TIMERS",
+        value_parser = count::within::<usize>(1..=16_000_000),
+    )]
+    pub(super) max_timers: Option<usize>,
+
+    /// Publications and other commands the application may queue in one go
+    ///
+    /// Range: 1 to 16M; more are refused with a busy error. In the place of the application's own limit (65536 if it
+    /// states none). Raise it for actions that publish to very many channels at once.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_MAX_COMMANDS",
+        value_parser = count::within::<usize>(1..=16_000_000),
+    )]
+    pub(super) max_commands: Option<usize>,
+
+    /// Bytes of those commands
+    ///
+    /// Range: 4KiB to 16GiB; more are refused with a busy error. In the place of the application's own limit (64MiB if it
+    /// states none). Raise it together with --max-commands.
+    #[arg(
+        long, value_name = "SIZE", env = "SOCKETSHARD_MAX_COMMAND_BYTES",
+        value_parser = size::within::<usize>((4 << 10)..=(16 << 30)),
+    )]
+    pub(super) max_command_bytes: Option<usize>,
+}
