@@ -83,8 +83,8 @@ fn check(name: &str, name_bytes_max: usize) -> Result<(), NameError> {
     Ok(())
 }
 
-/// In UTF-8 the C0 controls and DEL are single bytes and the C1 controls are C2 80..C2 9F, so bytes are enough. Names are
-/// checked with every message, so it is done eight bytes at a time: one of ten bytes costs 50 instructions, not 145.
+/// In UTF-8 the C0 controls and DEL are single bytes and the C1 controls are C2 80..C2 9F, so bytes are enough. Names
+/// are checked with every message, so it is done eight bytes at a time: ten bytes cost 50 instructions instead of 145.
 fn has_control_character(name: &[u8]) -> bool {
     let mut suspects = 0;
     let (words, rest) = name.as_chunks::<8>();
@@ -101,7 +101,8 @@ fn has_control_character(name: &[u8]) -> bool {
 }
 
 /// Not zero if one of the eight bytes is below 20 or is 7F or C2. C2 also begins characters such as `¿`, so that this
-/// alone proves nothing. (The tests for a small and for a zero byte are Bit Twiddling Hacks': exact as to whether there is one.)
+/// alone proves nothing. (The tests for a small and for a zero byte are exact as to whether there is one; a borrow can
+/// only spoil the place.)
 const fn suspects_of(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH_BITS: u64 = 0x80 * ONES;

@@ -1,5 +1,5 @@
 //! Counts allocations: once its buffers have grown, a decoder handles ordinary messages without any, and the encoders
-//! have none beyond the growth of their output. A test binary of its own, because the counter is the process's allocator.
+//! have none beyond the growth of their output. A binary of its own, because the counter is the process's allocator.
 #![allow(unsafe_code)] // a global allocator cannot be written without
 
 use std::alloc::{GlobalAlloc, Layout, System};

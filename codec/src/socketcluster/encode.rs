@@ -169,7 +169,7 @@ pub fn remove_auth_token(out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"event\":\"#removeAuthToken\"}");
 }
 
-/// Says, in the dialects before version 2, why the connection is about to be closed: their close frames carry no reason.
+/// Says why the connection is about to be closed, for clients before version 2: their close frames carry no reason.
 pub fn disconnect(out: &mut Vec<u8>, code: u16, reason: Option<&str>) {
     out.extend_from_slice(b"{\"event\":\"#disconnect\",\"data\":{\"code\":");
     write_decimal(out, u64::from(code));
