@@ -198,7 +198,7 @@ where
     loop {
         match driver.pass().map_err(failed("its ring is broken"))? {
             Pass::Next => reactor.rest().await,
-            Pass::Visit => reactor.visit().await.map_err(failed("cannot reach its reactor"))?,
+            Pass::Visit => reactor.visit().await,
             Pass::Done => break,
         }
     }

@@ -3,7 +3,7 @@
 //! when the driver says so. It never sleeps there.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::time::Duration;
 
 use futures_util::io::AsyncReadExt;
@@ -35,26 +35,21 @@ impl Reactor {
         Ok(Self { ready: unsafe { OwnedFd::from_raw_fd(descriptor) } })
     }
 
-    /// Goes through the reactor once, then lets the tasks run that it woke.
-    pub(super) async fn visit(&self) -> io::Result<()> {
-        let descriptor = self.ready.try_clone()?.into_raw_fd();
-        // SAFETY: our own duplicate, which the stream closes. It is no socket: the stream arms a poll for it when it is
-        // made, and that is all we want; the read after it fails.
-        let mut stream = unsafe { TcpStream::from_raw_fd(descriptor) };
-        let _ = stream.read(&mut [0]).await;
+    /// Goes through the reactor once, then lets the tasks run that it woke. Without a descriptor to spare, when
+    /// connections hold them all, it leaves out the first half: glommio's own timer comes by ten times a second.
+    pub(super) async fn visit(&self) {
+        if let Ok(descriptor) = self.ready.try_clone() {
+            // SAFETY: our own duplicate, which the stream closes. It is no socket: the stream arms a poll for it when it
+            // is made, and that is all we want; the read after it fails.
+            let mut stream = unsafe { TcpStream::from_raw_fd(descriptor.into_raw_fd()) };
+            let _ = stream.read(&mut [0]).await;
+        }
         self.rest().await;
-        Ok(())
     }
 
     /// Lets runnable tasks run, without the reactor.
     pub(super) async fn rest(&self) {
         glommio::executor().yield_task_queue_now().await;
-    }
-}
-
-impl AsRawFd for Reactor {
-    fn as_raw_fd(&self) -> i32 {
-        self.ready.as_raw_fd()
     }
 }
 
@@ -91,7 +86,7 @@ mod tests {
             let deadline = Instant::now() + Duration::from_secs(10);
             while !fired.get() {
                 assert!(Instant::now() < deadline, "visits do not reach the timers");
-                reactor.visit().await.expect("a duplicate");
+                reactor.visit().await;
             }
         });
     }
@@ -101,7 +96,7 @@ mod tests {
         let began = Instant::now();
         run(async |reactor: Reactor| {
             for _ in 0..1000 {
-                reactor.visit().await.expect("a duplicate");
+                reactor.visit().await;
             }
         });
         assert!(began.elapsed() < Duration::from_secs(20), "parked on each visit, it would take 50 s");

@@ -29,7 +29,8 @@ impl Client {
         Self::upgrade(socket.into())
     }
 
-    fn upgrade(mut stream: TcpStream) -> Self {
+    /// Upgrades a connection.
+    pub(super) fn upgrade(mut stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("an option");
         stream.set_read_timeout(Some(PATIENCE)).expect("an option");
         stream.set_write_timeout(Some(PATIENCE)).expect("an option");

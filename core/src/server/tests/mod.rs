@@ -7,6 +7,7 @@ mod host;
 mod running;
 
 mod buffers;
+mod descriptors;
 mod ending;
 mod pressure;
 mod stopping;

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -37,20 +38,24 @@ impl Running {
         let control = Control::new(doorbells.clone());
         let began = Instant::now();
         let seats = mesh(doorbells, settings.lane_capacity).into_iter().zip(listeners.by_shard).enumerate();
+        let (began_accepting, accepting) = channel();
         let threads = seats.map(|(index, (link, listeners))| {
-            let (settings, orders) = (settings.clone(), control.orders());
+            let (settings, orders, began_accepting) = (settings.clone(), control.orders(), began_accepting.clone());
             let id = ShardId(u8::try_from(index).expect("few shards"));
             std::thread::spawn(move || {
                 let doorbell = Arc::clone(link.doorbell());
                 let mut sockets = Sockets::new(&settings.ring, doorbell, settings.tick).expect("a ring");
                 sockets.listen(listeners).expect("a ring");
+                began_accepting.send(()).expect("the test waits");
                 let shard = Shard::new(Config { id, shards, limits: settings.limits, seed: 1 }, Time::ZERO);
                 let mut driver = Driver::new(sockets, shard, Echo, link, orders, &settings, began);
                 while driver.pass().expect("a ring that works") != Pass::Done {}
                 Report(driver.report())
             })
         });
-        Self { address: listeners.addresses[0], threads: threads.collect(), control }
+        let threads: Vec<_> = threads.collect();
+        threads.iter().for_each(|_| accepting.recv_timeout(Duration::from_secs(30)).expect("each shard accepts"));
+        Self { address: listeners.addresses[0], threads, control }
     }
 
     /// Asks the shards to stop.
