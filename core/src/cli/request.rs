@@ -25,11 +25,7 @@ pub(super) enum Request {
 /// Reads a command line, the program's name first; `variables` are the names of the environment's variables.
 pub(super) fn read(line: impl IntoIterator<Item = OsString>, variables: impl Iterator<Item = OsString>) -> Request {
     let line = arguments::with_command(line);
-    match matches(&line).and_then(|(arguments, matches)| request(arguments, &matches)) {
-        Ok(Request::Start(settings)) => match mistaken(variables) {
-            Some(message) => Request::Refuse(message, exit::CONFIG),
-            None => Request::Start(settings),
-        },
+    match matches(&line).and_then(|(arguments, matches)| request(arguments, &matches, variables)) {
         Ok(request) => request,
         Err(error) if error.use_stderr() => Request::Refuse(explain(&error, &line), exit::USAGE),
         Err(error) => Request::Print(error.render().to_string()),
@@ -55,7 +51,11 @@ fn matches(line: &[OsString]) -> Result<(Arguments, ArgMatches), clap::Error> {
     Ok((arguments, matches))
 }
 
-fn request(arguments: Arguments, matches: &ArgMatches) -> Result<Request, clap::Error> {
+fn request(
+    arguments: Arguments,
+    matches: &ArgMatches,
+    variables: impl Iterator<Item = OsString>,
+) -> Result<Request, clap::Error> {
     let (flags, check) = match arguments.command {
         Command::Version => return Ok(Request::Print(format!("socketshard {}\n", version::text()))),
         Command::Start(start) => (start.flags, start.check),
@@ -64,7 +64,7 @@ fn request(arguments: Arguments, matches: &ArgMatches) -> Result<Request, clap::
     let settings = flags
         .settings(matches)
         .map_err(|conflict| arguments::command().error(ErrorKind::ArgumentConflict, conflict))?;
-    Ok(match objection(&settings) {
+    Ok(match mistaken(variables).or_else(|| objection(&settings)) {
         Some(message) => Request::Refuse(message, exit::CONFIG),
         None if check => Request::Print(listing(&settings, matches)),
         None => Request::Start(Box::new(settings)),
@@ -205,6 +205,7 @@ mod tests {
         let Request::Refuse(message, exit::CONFIG) = request else { panic!("{request:?}") };
         assert!(message.contains("SOCKETSHARD_PORT is"), "{message}");
         assert!(matches!(read_with("socketshard start", &["SOCKETSHARD_BIN"]), Request::Start(_)));
+        assert!(matches!(read_with("socketshard check", &["SOCKETSHARD_PROT"]), Request::Refuse(_, exit::CONFIG)));
         assert!(matches!(read_with("socketshard version", &["SOCKETSHARD_PROT"]), Request::Print(_)));
     }
 
