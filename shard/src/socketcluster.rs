@@ -103,10 +103,15 @@ impl Shard {
         let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
         let verdict = match host.connect(ticket, peer, Route::SocketCluster) {
-            Verdict::Allow => Ok(()),
+            Verdict::Allow => {
+                // From here on it is owed a disconnect, even if the hook's own commands end it.
+                connection.admitted = true;
+                Ok(())
+            }
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {
-                return self.await_verdict(now, ticket, id, Some(call), Work::Handshake { has_token });
+                self.await_verdict(now, ticket, id, Some(call), Work::Handshake { has_token });
+                return self.drain_commands(now, host);
             }
         };
         self.drain_commands(now, host);
@@ -157,15 +162,8 @@ impl Shard {
         refusal: &Refusal,
         host: &mut H,
     ) {
-        let code = refusal.code;
-        let error = match refusal.error.strip_suffix('}') {
-            Some("{") => format!("{{\"statusCode\":{code}}}"),
-            Some(object) => format!("{object},\"statusCode\":{code}}}"),
-            None => refusal.error.to_string(),
-        };
-        let data = format!("{{\"code\":{code}}}");
-        let (error, data) = (RawJson::from_validated(&error), RawJson::from_validated(&data));
-        self.say(id, 200, |out| socketcluster::reply_error_with_data(out, call, error, Some(data)));
+        let (code, error) = (refusal.code, RawJson::from_validated(&refusal.error));
+        self.say(id, 200, |out| socketcluster::handshake_refusal(out, call, error, code));
         self.close(now, id, &Disconnect { code, reason: "".into() }, host);
     }
 
@@ -196,12 +194,15 @@ impl Shard {
         reply.set_empty();
         let invocation = Invocation { ticket, peer, action, data, wants_reply: call.is_some() };
         let invoked = host.invoke(invocation, &mut reply);
+        if invoked == Invoked::Pending {
+            // Before the commands: the answer may be among them already.
+            self.await_reply(now, ticket, id, action, call);
+        }
         self.drain_commands(now, host);
         match (invoked, call) {
             (Invoked::Ready, Some(call)) => self.answer(id, call, reply.outcome()),
-            (Invoked::Ready, None) => {}
             (Invoked::Unknown, call) => self.refuse(id, call, &WireError::UnknownAction { action }),
-            (Invoked::Pending, call) => self.await_reply(now, ticket, id, action, call),
+            (Invoked::Ready, None) | (Invoked::Pending, _) => {}
         }
         self.reply = reply;
     }
