@@ -215,7 +215,9 @@ impl<H: Application> Driver<H> {
         while let Some(transmit) = self.shard.poll_transmit() {
             // SAFETY: the shard keeps the turn's bytes until the second turn from now, and the next pass enters before
             // it begins the next one; a connection's own bytes it keeps until we report that send.
-            unsafe { self.sockets.send(transmit.connection, transmit.mode, transmit.token, transmit.bytes) }?;
+            let sent =
+                unsafe { self.sockets.send(transmit.connection, transmit.mode, transmit.token, transmit.bytes) }?;
+            debug_assert!(sent, "the shard sends to connections that exist");
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
@@ -97,7 +98,7 @@ impl Executors {
             }
         }
         drop((began_accepting, endings));
-        executors.await_accepting(&accepting)?;
+        executors.await_accepting(&accepting).inspect_err(|_| executors.control.stop())?;
         Ok(executors)
     }
 
@@ -191,12 +192,14 @@ where
         seed: std::hash::RandomState::new().build_hasher().finish(),
     };
     let shard = Shard::new(config, Time::ZERO);
-    let host = application(seat.id);
+    let host = fenced("the application cannot start", || application(seat.id))?;
     sockets.listen(seat.listeners).and_then(|()| sockets.enter(false)).map_err(failed("cannot accept"))?;
     let _ = seat.began_accepting.send(());
+    // Who waits for all of us learns from the channel's end when one of us is missing.
+    drop(seat.began_accepting);
     let mut driver = Driver::new(sockets, shard, host, seat.link, seat.orders, &seat.settings, seat.began);
     loop {
-        match driver.pass().map_err(failed("its ring is broken"))? {
+        match fenced("a bug", || driver.pass())?.map_err(failed("its ring is broken"))? {
             Pass::Next => reactor.rest().await,
             Pass::Visit => reactor.visit().await,
             Pass::Done => break,
@@ -207,6 +210,15 @@ where
         tracing::warn!(shard = seat.id.0, "the time to stop is over: what was left is cut off");
     }
     Ok(())
+}
+
+/// A panic becomes the shard's last words. What it left half done is dropped with the shard and never looked at again.
+fn fenced<T>(what: &str, work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        let text = payload.downcast_ref::<&'static str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        format!("{what}: {}", text.unwrap_or("a panic without a text"))
+    })
 }
 
 /// A shard needs some milliseconds; a machine that needs longer than this has other trouble.

@@ -9,5 +9,6 @@ mod running;
 mod buffers;
 mod descriptors;
 mod ending;
+mod executors;
 mod pressure;
 mod stopping;

@@ -1,0 +1,43 @@
+//! Real executors, one per shard, without a main thread's signals: how they start, fail and end.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use shard::ShardId;
+
+use super::client::Client;
+use super::host::Echo;
+use crate::config::Settings;
+use crate::server::StartError;
+use crate::server::executor::Executors;
+use crate::server::placement::Placement;
+
+fn settings() -> Settings {
+    Settings { listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], ..Settings::default() }
+}
+
+fn placement(shards: usize) -> Placement {
+    Placement { cpus: vec![0; shards], pinned: false }
+}
+
+#[test]
+fn executors_serve_as_soon_as_they_are_started_and_end_when_told() {
+    let executors = Executors::start(&settings(), &placement(3), |_| Echo, || {}).expect("three shards");
+    let mut clients: Vec<_> = (0..30).map(|_| Client::connect(executors.addresses[0])).collect();
+    clients.iter_mut().for_each(|client| client.echo(b"hello"));
+    assert_eq!(executors.ended(), None);
+    executors.control.report();
+    executors.control.stop();
+    clients.into_iter().for_each(|client| client.expect_close(1001));
+    executors.join().expect("nothing has failed");
+}
+
+#[test]
+fn an_application_that_cannot_start_is_quoted() {
+    let application = |shard: ShardId| {
+        assert_eq!(shard.0, 0, "there is no such action");
+        Echo
+    };
+    let error = Executors::start(&settings(), &placement(2), application, || {}).expect_err("shard 1 refuses");
+    let StartError::Executor { shard: 1, message } = &error else { panic!("{error}") };
+    assert!(message.contains("there is no such action"), "{message}");
+}
