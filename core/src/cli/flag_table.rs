@@ -135,6 +135,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("drain-batch", "10"),
     ("log-level", "warn"),
     ("log-format", "json"),
+    ("log-lines-max", "20"),
     ("app-name", "chat"),
 ];
 

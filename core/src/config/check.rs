@@ -88,6 +88,7 @@ fn limits(settings: &Settings, found: &mut Vec<Violation>) {
     }
     for (flag, value) in [
         ("--backlog", settings.backlog as usize),
+        ("--log-lines-max", settings.log.lines_per_second_max as usize),
         ("--lane-capacity", settings.lane_capacity),
         ("--max-connections", limits.connections_max),
         ("--max-head", limits.head_bytes_max),

@@ -32,7 +32,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     } = settings;
     let RingSettings { entries, receive_buffers, receive_buffer_bytes } = ring;
     let ApplicationSettings { commands_max, command_bytes_max, tasks_max, timers_max } = application;
-    let LogSettings { level, format } = log;
+    let LogSettings { level, format, lines_per_second_max } = log;
     let addresses = listen.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
     let mut rows = vec![
         ("listen", addresses),
@@ -58,6 +58,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("drain", duration::format(*drain)),
         ("log-level", level_name(*level).to_owned()),
         ("log-format", format_name(*format).to_owned()),
+        ("log-lines-max", count::format(u64::from(*lines_per_second_max))),
         ("app-name", app_name.clone()),
     ]);
     rows

@@ -39,8 +39,8 @@ pub struct Settings {
     pub log: LogSettings,
 }
 
-/// The operator's word on the application's own limits ([`AppLimits`](crate::AppLimits)). `None`: as the application has
-/// them.
+/// The operator's word on the application's own limits ([`AppLimits`](crate::AppLimits)). `None`: as the application
+/// has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ApplicationSettings {
     /// In the place of `AppLimits::commands_max`.
@@ -71,6 +71,8 @@ pub struct LogSettings {
     pub level: LogLevel,
     /// The shape of a line.
     pub format: LogFormat,
+    /// Lines a second, of all shards together; the rest is dropped and counted.
+    pub lines_per_second_max: u32,
 }
 
 /// Severity, with the numbers 0 to 4 that SocketStream used.
@@ -143,7 +145,8 @@ impl Default for RingSettings {
 
 impl Default for LogSettings {
     fn default() -> Self {
-        Self { level: LogLevel::Info, format: LogFormat::Text }
+        // 1,000 lines of 200 bytes are 17 GB a day: what a log collector still bears, for a day.
+        Self { level: LogLevel::Info, format: LogFormat::Text, lines_per_second_max: 1_000 }
     }
 }
 

@@ -19,13 +19,15 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::throttle::Throttled;
 use crate::config::{LogFormat, LogLevel, LogSettings};
 
 /// Starts the log of this process. A subscriber that the application has set before stays.
 pub(crate) fn start(settings: &LogSettings) {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colour = io::stderr().is_terminal() && !no_color;
-    let layer = layer(settings, colour, io::stderr);
+    let stderr: fn() -> io::Stderr = io::stderr;
+    let layer = layer(settings, colour, Throttled::new(stderr, settings.format, settings.lines_per_second_max));
     // The only failure is that there is a subscriber already.
     let _ = tracing_subscriber::registry().with(layer).try_init();
 }
@@ -153,7 +155,7 @@ mod tests {
     fn logged(level: LogLevel, format: LogFormat, colour: bool, log: impl FnOnce()) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let layer = layer(&LogSettings { level, format }, colour, move || writer.clone());
+        let layer = layer(&LogSettings { level, format, ..LogSettings::default() }, colour, move || writer.clone());
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), log);
         let bytes = lines.0.lock().expect("no test panics while it logs").clone();
         String::from_utf8(bytes).expect("log lines are text")

@@ -1,3 +1,4 @@
 //! What the server tells its operator.
 
 pub(crate) mod log;
+mod throttle;

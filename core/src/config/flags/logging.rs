@@ -3,7 +3,7 @@
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-use crate::config::{LogFormat, LogLevel};
+use crate::config::{LogFormat, LogLevel, count};
 
 /// The group "Logging".
 #[derive(Args, Clone, Debug)]
@@ -25,6 +25,16 @@ pub(super) struct LogFlags {
         value_parser = formats(),
     )]
     pub(super) log_format: LogFormat,
+
+    /// Log lines per second, of all shards together
+    ///
+    /// Range: 1 to 1M; more are dropped, and the next line says how many. Raise it for debug and trace; lower it to
+    /// protect a small disk.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_LOG_LINES_MAX", default_value = "1k",
+        value_parser = count::within::<u32>(1..=1_000_000),
+    )]
+    pub(super) log_lines_max: u32,
 
     /// What the application calls itself in the log
     ///

@@ -75,7 +75,11 @@ impl Flags {
             tick: self.placement.tick,
             drain: self.stop.drain,
             app_name: self.log.app_name.clone(),
-            log: LogSettings { level: self.log.log_level, format: self.log.log_format },
+            log: LogSettings {
+                level: self.log.log_level,
+                format: self.log.log_format,
+                lines_per_second_max: self.log.log_lines_max,
+            },
         })
     }
 
