@@ -96,7 +96,7 @@ mod tests {
             assert!(inner.text.starts_with("inner"), "{}", inner.text);
             panic!("outer");
         });
-        let outer: Panic = outer.map(|()| ()).expect_err("it panicked");
+        let outer: Panic = outer.expect_err("it panicked");
         assert!(outer.text.starts_with("outer"), "{}", outer.text);
     }
 }

@@ -41,8 +41,9 @@ impl Hooks {
         let mut matching = self.list.iter().filter(|(pattern, _)| pattern.matches(call.subject));
         while let Some((_, hook)) = matching.next() {
             match fenced(call, || hook.call(call)) {
-                Step::Done(verdict) => verdict?,
-                Step::Later(verdict) => {
+                None => return Err(Error::panicked()),
+                Some(Step::Done(verdict)) => verdict?,
+                Some(Step::Later(verdict)) => {
                     let rest: Vec<_> = matching.map(|(_, hook)| Rc::clone(hook)).collect();
                     let hook = name(call.occasion);
                     let verdict = if rest.is_empty() { verdict } else { ask_rest(verdict, rest, OwnedCall::new(call)) };
@@ -69,13 +70,16 @@ fn ask_rest(first: LocalFuture<Result>, rest: Vec<Rc<dyn Hook>>, call: OwnedCall
     })
 }
 
-/// Calls a hook; a panic is a refusal.
-pub(crate) fn fenced<F>(call: &Call<'_>, hook: impl FnOnce() -> Step<Result, F>) -> Step<Result, F> {
-    fence(hook).unwrap_or_else(|panic| {
-        Counters::count(&call.local().counters.panics);
-        hook_panicked(name(call.occasion), &panic);
-        Step::Done(Err(Error::panicked()))
-    })
+/// Calls a hook behind the fence. `None`: it panicked, which is counted and logged.
+pub(crate) fn fenced<F>(call: &Call<'_>, hook: impl FnOnce() -> Step<Result, F>) -> Option<Step<Result, F>> {
+    match fence(hook) {
+        Ok(step) => Some(step),
+        Err(panic) => {
+            Counters::count(&call.local().counters.panics);
+            hook_panicked(name(call.occasion), &panic);
+            None
+        }
+    }
 }
 
 /// What a hook is called in the log.

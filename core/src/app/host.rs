@@ -39,7 +39,7 @@ impl ShardHost {
             panic!("{reason}");
         }
         let local = Local::new(shard, std::mem::take(&mut app.states), &app.limits);
-        let mut host = Self { app, tasks: Tasks::new(Rc::clone(&local)), local };
+        let host = Self { app, tasks: Tasks::new(Rc::clone(&local)), local };
         host.start();
         host
     }
@@ -86,9 +86,9 @@ impl ShardHost {
         let hook = name(call.occasion);
         for endpoint in hooks.iter() {
             match fenced(call, || endpoint.call(call)) {
-                Step::Done(Ok(())) => {}
-                Step::Done(Err(error)) => tracing::warn!(hook, %error, "hook failed"),
-                Step::Later(pending) => {
+                None | Some(Step::Done(Ok(()))) => {}
+                Some(Step::Done(Err(error))) => tracing::warn!(hook, %error, "hook failed"),
+                Some(Step::Later(pending)) => {
                     let work: LocalFuture<()> = Box::pin(async move {
                         if let Err(error) = pending.await {
                             tracing::warn!(hook, %error, "hook failed");

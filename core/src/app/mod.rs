@@ -24,6 +24,8 @@ mod reply;
 mod spawn;
 mod state;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod timer;
 
 pub use application::App;
