@@ -68,33 +68,8 @@ pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
         _ => Protocol::SocketCluster,
     };
     let cast = cast(&args)?;
-    let connections = match scenario {
-        ScenarioName::Fanout if args.connections.is_some() => {
-            return Err("fanout takes --publishers and --subscribers instead of --connections".into());
-        }
-        ScenarioName::Fanout => args.publishers + args.subscribers,
-        ScenarioName::Idle => args.connections.unwrap_or(10_000),
-        ScenarioName::Connect => args.connections.unwrap_or(if args.keep_open { 1_000 } else { 32 }),
-        ScenarioName::Echo | ScenarioName::Rpc => args.connections.unwrap_or(200),
-    };
-    if !(1..=CONNECTIONS_MAX).contains(&connections) {
-        return Err(format!("--connections {connections} is not between 1 and {CONNECTIONS_MAX}"));
-    }
-    if args.size > PAYLOAD_BYTES_MAX {
-        return Err(format!("--size {} is above the maximum of {PAYLOAD_BYTES_MAX} bytes", args.size));
-    }
-    let size_min = match scenario {
-        ScenarioName::Echo => NUMBER_DIGITS as usize,
-        ScenarioName::Rpc => 2,
-        ScenarioName::Fanout => PAYLOAD_BYTES_MIN,
-        ScenarioName::Idle | ScenarioName::Connect => 0,
-    };
-    if args.size < size_min {
-        return Err(format!("--size {} is too small: {scenario:?} needs {size_min} bytes", args.size).to_lowercase());
-    }
-    if let Some(data) = &args.data {
-        serde_json::from_str::<serde::de::IgnoredAny>(data).map_err(|error| format!("--data is not JSON: {error}"))?;
-    }
+    let connections = connections(scenario, &args)?;
+    check_payload(scenario, &args)?;
     let source = source(&args, &server)?;
     let is_closed = args.closed_loop || scenario == ScenarioName::Idle;
     let rate = (!is_closed).then(|| {
@@ -127,6 +102,42 @@ pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
         thresholds,
         args,
     })
+}
+
+fn connections(scenario: ScenarioName, args: &Args) -> Result<u64, String> {
+    let connections = match scenario {
+        ScenarioName::Fanout if args.connections.is_some() => {
+            return Err("fanout takes --publishers and --subscribers instead of --connections".into());
+        }
+        ScenarioName::Fanout => args.publishers + args.subscribers,
+        ScenarioName::Idle => args.connections.unwrap_or(10_000),
+        ScenarioName::Connect => args.connections.unwrap_or(if args.keep_open { 1_000 } else { 32 }),
+        ScenarioName::Echo | ScenarioName::Rpc => args.connections.unwrap_or(200),
+    };
+    if (1..=CONNECTIONS_MAX).contains(&connections) {
+        Ok(connections)
+    } else {
+        Err(format!("--connections {connections} is not between 1 and {CONNECTIONS_MAX}"))
+    }
+}
+
+fn check_payload(scenario: ScenarioName, args: &Args) -> Result<(), String> {
+    if args.size > PAYLOAD_BYTES_MAX {
+        return Err(format!("--size {} is above the maximum of {PAYLOAD_BYTES_MAX} bytes", args.size));
+    }
+    let size_min = match scenario {
+        ScenarioName::Echo => NUMBER_DIGITS as usize,
+        ScenarioName::Rpc => 2,
+        ScenarioName::Fanout => PAYLOAD_BYTES_MIN,
+        ScenarioName::Idle | ScenarioName::Connect => 0,
+    };
+    if args.size < size_min {
+        return Err(format!("--size {} is too small: {scenario:?} needs {size_min} bytes", args.size).to_lowercase());
+    }
+    if let Some(data) = &args.data {
+        serde_json::from_str::<serde::de::IgnoredAny>(data).map_err(|error| format!("--data is not JSON: {error}"))?;
+    }
+    Ok(())
 }
 
 fn cast(args: &Args) -> Result<Cast, String> {
