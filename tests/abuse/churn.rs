@@ -13,7 +13,7 @@ use harness::wait::{self, PATIENCE};
 use harness::websocket::{MASK, WebSocket};
 use serde_json::json;
 
-use crate::guard::{SLACK_BYTES, assert_served, survives};
+use crate::guard::{FLOOD_BYTES, SLACK_BYTES, assert_served, survives};
 
 #[test]
 fn ten_thousand_quick_connections_leave_nothing() {
@@ -34,7 +34,7 @@ fn ten_thousand_quick_connections_leave_nothing() {
 
 #[test]
 fn connections_that_vanish_in_the_middle_leave_nothing() {
-    survives(&[], SLACK_BYTES, |server| {
+    survives(&[], FLOOD_BYTES, |server| {
         let mut frame = Vec::new();
         encode::masked_frame(&mut frame, Opcode::Text, MASK, &[b'x'; 50_000]);
         for cut in [1, 5, 7, 8, 1_000, 40_000, frame.len() - 1] {

@@ -119,12 +119,15 @@ fn a_character_split_across_fragments_is_not_an_error() {
 
 #[test]
 fn a_message_over_the_limit_is_closed_with_1009() {
-    let mut cumulative = Vec::new();
-    for index in 0..3 {
-        cumulative.extend(long_header(if index == 0 { TEXT } else { CONTINUATION }, 60_000));
-        // Masked 'a's, so that only the length can be wrong.
-        cumulative.extend((0..60_000).map(|at| b'a' ^ MASK[at % 4]));
-    }
+    let fragment = |first| {
+        let length = 60_000_u16;
+        let mut bytes = vec![first, 0x80 | 126];
+        bytes.extend(length.to_be_bytes());
+        bytes.extend(MASK);
+        bytes.extend((0..usize::from(length)).map(|at| b'a' ^ MASK[at % 4]));
+        bytes
+    };
+    let cumulative = [fragment(TEXT), fragment(CONTINUATION), fragment(CONTINUATION)].concat();
     // The server says no at the header, before a byte of the payload is there to be stored.
     each_is_closed(&[
         ("one byte more than 128 KiB", long_header(FIN | BINARY, (128 << 10) + 1), 1009),
@@ -155,7 +158,7 @@ fn more_fragments_than_allowed_are_closed_with_1008() {
 /// follows what arrives, not what is announced.
 #[test]
 fn declared_lengths_cost_no_memory() {
-    survives(&["--max-message", "16MiB"], SLACK_BYTES, |server| {
+    survives(&["--max-message", "16MiB", "--outbox-bytes-max", "32MiB"], SLACK_BYTES, |server| {
         let sockets = Vec::from_iter((0..200).map(|_| {
             let mut socket = WebSocket::connect(server.address(), "/echo");
             let mut bytes = long_header(FIN | BINARY, 16 << 20);

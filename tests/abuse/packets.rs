@@ -6,7 +6,10 @@ use harness::server::Server;
 use harness::websocket::{Received, WebSocket};
 use serde_json::json;
 
-use crate::guard::{SLACK_BYTES, survives};
+use crate::guard::{FLOOD_BYTES, SLACK_BYTES, survives};
+
+/// Enough for texts of some hundred thousand brackets.
+const LONG_MESSAGES: [&str; 4] = ["--max-message", "1MiB", "--outbox-bytes-max", "2MiB"];
 
 #[test]
 fn anything_before_the_handshake_is_closed_with_4009() {
@@ -16,7 +19,6 @@ fn anything_before_the_handshake_is_closed_with_4009() {
         r##"{"event":"#publish","data":{"channel":"early","data":1}}"##,
         r##"{"event":"#handshake"##,
         "garbage",
-        "[]",
         "null",
         "{}",
     ];
@@ -24,7 +26,7 @@ fn anything_before_the_handshake_is_closed_with_4009() {
         for text in early {
             let mut socket = WebSocket::connect(server.address(), PATH);
             socket.send_text(text);
-            assert_eq!(socket.expect_close(), (4009, String::new()), "{text}");
+            assert_eq!(socket.expect_close().0, 4009, "{text}");
         }
     });
 }
@@ -34,7 +36,7 @@ fn a_handshake_that_wants_no_answer_is_closed_with_4008() {
     survives(&[], SLACK_BYTES, |server| {
         let mut socket = WebSocket::connect(server.address(), PATH);
         socket.send_text(r##"{"event":"#handshake","data":{"authToken":null}}"##);
-        assert_eq!(socket.expect_close(), (4008, String::new()));
+        assert_eq!(socket.expect_close().0, 4008);
     });
 }
 
@@ -42,7 +44,7 @@ fn a_handshake_that_wants_no_answer_is_closed_with_4008() {
 fn no_handshake_in_time_is_closed_with_4005() {
     survives(&["--handshake-timeout", "300ms"], SLACK_BYTES, |server| {
         let mut socket = WebSocket::connect(server.address(), PATH);
-        assert_eq!(socket.expect_close(), (4005, String::new()));
+        assert_eq!(socket.expect_close().0, 4005);
     });
 }
 
@@ -150,7 +152,7 @@ fn broken_json_in_a_call_is_not_acted_upon() {
 /// Far deeper than any parser that recurses can stand: 100,000 levels are 8 MB of stack at 80 bytes each.
 #[test]
 fn nesting_of_100_000_levels_is_ignored() {
-    still_serves(&["--max-message", "1MiB"], |member| {
+    still_serves(&LONG_MESSAGES, |member| {
         for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
             let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
             member.socket().send_text(&deep);
@@ -165,7 +167,7 @@ fn nesting_of_100_000_levels_is_ignored() {
 
 #[test]
 fn an_array_of_too_many_packets_is_bounded_work() {
-    still_serves(&["--max-message", "1MiB"], |member| {
+    still_serves(&LONG_MESSAGES, |member| {
         let packets = vec!["{}"; 300_000].join(",");
         member.socket().send_text(&format!("[{packets}]"));
         let calls = vec![r#"{"event":"app.square","data":2}"#; 30_000].join(",");
@@ -187,7 +189,9 @@ fn a_second_handshake_changes_nothing() {
 
 /// A member does something odd; then the same connection must still be served.
 fn still_serves(flags: &[&str], odd: impl FnOnce(&mut Member)) {
-    survives(flags, SLACK_BYTES, |server: &Server| {
+    // Long messages are copied and indexed before they are judged: some ten times their length, once for each shard.
+    let growth_bytes_max = if flags == LONG_MESSAGES { FLOOD_BYTES } else { SLACK_BYTES };
+    survives(flags, growth_bytes_max, |server: &Server| {
         let mut member = Member::connect(server.address());
         odd(&mut member);
         let text = r#"{"event":"app.square","data":25,"cid":"after all that"}"#;

@@ -1,5 +1,6 @@
 //! What the server writes: one line to standard output, the rest to standard error in the shape that was asked for.
 
+use harness::http::Http;
 use harness::member::Member;
 use harness::process::Exit;
 use harness::server::Server;
@@ -12,9 +13,12 @@ fn life(flags: &[&str]) -> Exit {
     let server = Server::start(flags);
     let mut member = Member::connect(server.address());
     let _ = member.call("app.forged\n2026-01-01 INFO a line of mine\u{1b}[31m", &json!(1));
-    let mut socket = WebSocket::connect(server.address(), "/echo?\u{1b}");
+    let mut http = Http::connect(server.address());
+    http.send("GET /\u{1b}[31m\nmine HTTP/1.1\r\nHost: x\r\n\r\n".as_bytes());
+    assert_eq!(http.response(false).status, 400);
+    let mut socket = WebSocket::connect(server.address(), "/echo");
     socket.send_raw(&[0xff; 16]).expect("a fresh connection takes bytes");
-    drop((member, socket));
+    drop((member, socket, http));
     server.signal(libc::SIGTERM);
     let exit = server.into_process().wait(PATIENCE);
     assert_eq!(exit.code(), 0, "{exit}");
@@ -58,7 +62,7 @@ fn each_shard_tells_its_metrics_when_asked() {
     server.signal(libc::SIGUSR1);
     wait::until("a line of metrics from either shard", PATIENCE, || {
         let stderr = server.stderr();
-        (stderr.lines().filter(|line| line.contains("messages_received")).count() >= 2).then_some(())
+        ["shard 0: connections=", "shard 1: connections="].iter().all(|line| stderr.contains(line)).then_some(())
     });
     assert_eq!(member.call("app.square", &json!(6)), Ok(json!(36)), "asking does no harm");
 }

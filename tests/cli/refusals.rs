@@ -64,7 +64,7 @@ fn too_little_lockable_memory_is_11() {
 fn too_few_descriptors_are_12() {
     let mut command = server::start_command();
     system::limit(&mut command, Resource::Descriptors, 16);
-    gives_up(command, 12, &["ulimit -n"]);
+    gives_up(command, 12, &["ulimit -Hn", "16"]);
 }
 
 #[test]

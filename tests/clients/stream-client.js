@@ -3,6 +3,7 @@
 
 class StreamClient {
   constructor(library, port) {
+    this.canCallInherited = true;
     this.disconnects = [];
     this.connects = 0;
     this.messages = [];
