@@ -28,7 +28,7 @@ impl Interest {
         *self = Self { generation: Some(generation), ..Self::default() };
     }
 
-    /// Gives the interest up. Calls that still wait belong to subscribers who left before their answer.
+    /// Gives the interest up. The calls that still wait were taken out before, by [`Self::forget`].
     pub(crate) fn end(&mut self) -> Option<u64> {
         std::mem::take(self).generation
     }
@@ -49,9 +49,10 @@ impl Interest {
         self.waiting.is_empty()
     }
 
-    /// A connection left before its answer.
-    pub(crate) fn forget(&mut self, connection: ConnectionId) {
-        self.waiting.retain(|waiting| waiting.connection != connection);
+    /// A connection leaves the channel: returns its calls that still wait. Nothing is owed to them any more, so that
+    /// they can be answered at once.
+    pub(crate) fn forget(&mut self, connection: ConnectionId) -> Vec<Waiting> {
+        self.waiting.extract_if(.., |waiting| waiting.connection == connection).collect()
     }
 
     /// A peer's acknowledgement; returns the calls to answer when it was the last one.

@@ -158,11 +158,17 @@ impl Shard {
         let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
         let verdict = match host.connect(ticket, peer, Route::Raw(route)) {
-            Verdict::Allow => Ok(()),
+            Verdict::Allow => {
+                // From here on it is owed a disconnect, even if the hook's own commands end it.
+                connection.admitted = true;
+                Ok(())
+            }
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {
                 self.await_verdict(now, ticket, id, None, Work::Upgrade { accept, route });
-                return Next::Nothing;
+                self.drain_commands(now, host);
+                let is_open = live(&mut self.connections, id).is_some_and(|known| known.state == State::Open);
+                return if is_open { Next::Frames } else { Next::Nothing };
             }
         };
         self.drain_commands(now, host);

@@ -32,16 +32,18 @@ impl Shard {
         let Some(connection) = live(&mut self.connections, id) else { return };
         let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
-        let verdict = host.publish(ticket, peer, channel, data);
-        self.drain_commands(now, host);
-        match verdict {
-            Verdict::Allow => self.finish_publish(id, channel, data, call, Ok(())),
-            Verdict::Refuse(refusal) => self.finish_publish(id, channel, data, call, Err(refusal)),
+        let verdict = match host.publish(ticket, peer, channel, data) {
+            Verdict::Allow => Ok(()),
+            Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {
+                // Before the commands: the verdict may be among them already.
                 let work = Work::Publish { channel: channel.into(), data: data.map(|data| data.as_str().into()) };
                 self.await_verdict(now, ticket, id, call, work);
+                return self.drain_commands(now, host);
             }
-        }
+        };
+        self.drain_commands(now, host);
+        self.finish_publish(id, channel, data, call, verdict);
     }
 
     /// The publish hook has decided. The publisher's own delivery goes out before its acknowledgement.

@@ -30,13 +30,17 @@ impl Shard {
         let Some(connection) = live(&mut self.connections, id) else { return };
         let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
-        let verdict = host.subscribe(ticket, peer, channel, data);
+        let verdict = match host.subscribe(ticket, peer, channel, data) {
+            Verdict::Allow => Ok(()),
+            Verdict::Refuse(refusal) => Err(refusal),
+            Verdict::Pending => {
+                // Before the commands: the verdict may be among them already.
+                self.await_verdict(now, ticket, id, call, Work::Subscribe { channel: channel.into() });
+                return self.drain_commands(now, host);
+            }
+        };
         self.drain_commands(now, host);
-        match verdict {
-            Verdict::Allow => self.finish_subscribe(id, channel, call, Ok(())),
-            Verdict::Refuse(refusal) => self.finish_subscribe(id, channel, call, Err(refusal)),
-            Verdict::Pending => self.await_verdict(now, ticket, id, call, Work::Subscribe { channel: channel.into() }),
-        }
+        self.finish_subscribe(id, channel, call, verdict);
     }
 
     /// The subscribe hook has decided.
@@ -157,10 +161,15 @@ impl Shard {
             self.connections[moved.slot as usize].subscriptions[moved.index as usize].index = removed.index;
         }
         let channel = self.channels.channel_mut(removed.channel);
-        if !is_last {
-            return channel.interest.forget(id);
+        let forgotten = channel.interest.forget(id);
+        let (name, ended) = (channel.name.clone(), if is_last { channel.interest.end() } else { None });
+        for Waiting { connection, call } in forgotten {
+            // It was subscribed, if only until now.
+            self.answer(connection, CallId::new(RawJson::from_validated(&call)), Ok(None));
         }
-        let (name, ended) = (channel.name.clone(), channel.interest.end());
+        if !is_last {
+            return;
+        }
         if let Some(generation) = ended {
             for peer in self.peers.iter() {
                 self.send_to_peer(peer, Envelope::Interest { channel: &name, generation, wanted: false });
