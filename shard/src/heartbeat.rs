@@ -129,6 +129,10 @@ impl Shard {
     fn beat<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
         let (now_stamp, timing) = (stamp(now), self.timing);
         let Some(connection) = live(&mut self.connections, id) else { return };
+        if connection.pauses != 0 {
+            // It is we who do not listen. Hooks, flights and lanes have their own time-outs.
+            connection.last_seen = now_stamp;
+        }
         let silent_at = connection.last_seen + timing.ping_timeout;
         let stuck_at =
             connection.outbox.as_ref().and_then(|outbox| outbox.in_flight_since()).map(|at| at + timing.send);

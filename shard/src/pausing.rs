@@ -2,6 +2,7 @@
 //! its socket is not read and what was received waits. Nothing is dropped; TCP slows the peer down.
 
 use crate::connection::{State, pause};
+use crate::heartbeat::stamp;
 use crate::shard::{Event, Shard, live};
 use crate::{ConnectionId, Host, Time};
 
@@ -87,6 +88,7 @@ impl Shard {
         if connection.pauses != 0 {
             return; // `update_congestion` or the hook's verdict brings it back.
         }
+        connection.last_seen = stamp(now); // What it said meanwhile was not heard.
         self.process_held(now, id, host);
         if let Some(connection) = live(&mut self.connections, id)
             && connection.pauses == 0
@@ -103,7 +105,9 @@ impl Shard {
             self.handle_text(now, id, &text, done, &mut protocol, host);
             self.protocol = Some(protocol);
             if self.must_wait(id) {
-                if let Some(connection) = live(&mut self.connections, id) {
+                if let Some(connection) = live(&mut self.connections, id)
+                    && connection.state != State::Closing
+                {
                     connection.held_mut().bytes = held.bytes;
                 }
                 return;
