@@ -1,5 +1,6 @@
 //! The invariants of a shard, spelt out. Costly: the simulation calls this after every step, nothing else does.
 
+use crate::ConnectionId;
 use crate::connection::{State, ending};
 use crate::shard::Shard;
 
@@ -37,5 +38,12 @@ impl Shard {
             }
             assert!(self.due[slot] != u32::MAX, "every connection has a deadline");
         }
+    }
+    /// The bytes of the connection's owned send in flight: what a simulated kernel reads, to see that they stay where
+    /// they are.
+    #[must_use]
+    pub fn flying(&self, id: ConnectionId) -> Option<&[u8]> {
+        let connection = self.connections.get(id.slot as usize).filter(|known| known.generation == id.generation)?;
+        connection.outbox.as_ref().filter(|outbox| outbox.in_flight()).map(|outbox| outbox.flying())
     }
 }
