@@ -6,6 +6,7 @@ pub mod member;
 pub mod process;
 pub mod script;
 pub mod server;
+pub mod simulation;
 pub mod system;
 pub mod wait;
 pub mod websocket;

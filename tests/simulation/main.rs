@@ -1,0 +1,112 @@
+//! The seeded simulation: N shards (1, 2, 5), simulated clients, mesh and network, and an oracle; see
+//! `harness::simulation`. Every run of this target takes the same fixed seeds and some that nobody has seen before.
+//!
+//! A failure prints its seed and the command that replays it with a trace of everything that happened:
+//! `SOCKETSHARD_SEED=… cargo test -p socketshard-tests --test simulation -- fixed --nocapture`. To look for rarer things,
+//! let more fresh seeds run: `SOCKETSHARD_FRESH_SEEDS=100000 cargo test … -- fresh --nocapture`.
+
+use std::hash::{BuildHasher, RandomState};
+use std::panic;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use harness::simulation::{Report, run};
+
+/// Seeds that every run takes.
+const FIXED_SEEDS: u64 = 300;
+
+/// Seeds that are new in every run, unless `SOCKETSHARD_FRESH_SEEDS` says how many.
+const FRESH_SEEDS: u64 = 120;
+
+/// After so many failures the rest would only repeat them.
+const FAILURES_MAX: usize = 5;
+
+#[test]
+fn fixed_seeds_hold() {
+    if let Some(seed) = number("SOCKETSHARD_SEED") {
+        println!("{:#?}", run(seed, true));
+        return;
+    }
+    let reports = run_all(FIXED_SEEDS, |index| index);
+    let sum = |count: fn(&Report) -> u64| reports.iter().map(count).sum::<u64>();
+    println!(
+        "{} clients, {} publications, {} deliveries, {} short sends, {} pauses, {} slow consumers, {} congested turns",
+        sum(|report| report.clients as u64),
+        sum(|report| report.publications),
+        sum(|report| report.deliveries),
+        sum(|report| report.sends_short),
+        sum(|report| report.pauses),
+        sum(|report| report.slow_consumers),
+        sum(|report| report.congested_turns),
+    );
+    // What never happens proves nothing.
+    for shards in [1, 2, 5] {
+        let deliveries: u64 =
+            reports.iter().filter(|report| report.shards == shards).map(|report| report.deliveries).sum();
+        assert!(deliveries > 10_000, "{deliveries} deliveries with {shards} shards");
+    }
+    assert!(sum(|report| report.sends_short) > 1_000 && sum(|report| report.pauses) > 1_000);
+    assert!(sum(|report| report.slow_consumers) > 100 && sum(|report| report.congested_turns) > 100);
+}
+
+#[test]
+fn fresh_seeds_hold() {
+    // The system's randomness, by the one door to it that the standard library has.
+    let first = RandomState::new().hash_one("a seed") >> 8;
+    run_all(number("SOCKETSHARD_FRESH_SEEDS").unwrap_or(FRESH_SEEDS), |index| first + index);
+}
+
+#[test]
+fn a_seed_is_a_run() {
+    for seed in 0..6 {
+        assert_eq!(run(seed, false), run(seed, false), "seed {seed} twice");
+    }
+    assert_ne!(run(0, false).hash, run(3, false).hash, "two seeds");
+}
+
+/// Runs seeds on every CPU; panics with those that fail.
+fn run_all(count: u64, seed: impl Fn(u64) -> u64 + Sync) -> Vec<Report> {
+    let next = AtomicU64::new(0);
+    let failures = Mutex::new(Vec::new());
+    let reports = Mutex::new(Vec::new());
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count || lock(&failures).len() >= FAILURES_MAX {
+                return;
+            }
+            let seed = seed(index);
+            match panic::catch_unwind(|| run(seed, false)) {
+                Ok(report) => lock(&reports).push(report),
+                Err(cause) => lock(&failures).push(describe(seed, cause.as_ref())),
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        (0..threads).for_each(|_| drop(scope.spawn(work)));
+    });
+    let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    assert!(failures.is_empty(), "the simulation fails:\n{}", failures.join("\n"));
+    reports.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn describe(seed: u64, cause: &(dyn std::any::Any + Send)) -> String {
+    let text = cause.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message");
+    let shards = [1, 2, 5][usize::try_from(seed % 3).expect("below three")];
+    format!(
+        "seed {seed}, {shards} shards: {text}\n  replay: SOCKETSHARD_SEED={seed} cargo test -p socketshard-tests --test \
+         simulation -- fixed --nocapture"
+    )
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {text}")))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,396 @@
+//! The application of one simulated shard: decides hooks by dice, answers actions at once, later or never, and asks its
+//! shard for things of its own. It tells the oracle what it decided, and holds the shard to the application's contract:
+//! nobody calls who was not let in, everybody who was is reported gone once, every ticket is answered or cancelled.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::time::Duration;
+
+use codec::http::request::Head;
+use codec::http::response;
+use codec::message::RawJson;
+use fastrand::Rng;
+use shard::{
+    Command, ConnectionId, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply, Route,
+    Ticket, Time, Verdict,
+};
+
+use super::ledger::{channel_index, identity, payload};
+use super::oracle::{Oracle, application};
+use super::plan::{CHANNELS, Plan};
+use super::record::Decision;
+
+/// What a ticket stands for.
+#[derive(Clone, Debug)]
+enum Waiting {
+    Connect(Route),
+    /// The packet that asked.
+    Subscribe(u64),
+    Publish(usize, u64),
+    Call,
+}
+
+#[derive(Debug)]
+struct Pending {
+    connection: ConnectionId,
+    client: usize,
+    waiting: Waiting,
+}
+
+pub(super) struct Application {
+    shard: usize,
+    plan: Plan,
+    random: Rng,
+    oracle: Rc<RefCell<Oracle>>,
+    commands: VecDeque<Command>,
+    /// Commands that come from outside a call, and when.
+    later: Vec<(Time, Command)>,
+    admitted: BTreeMap<ConnectionId, (usize, Route)>,
+    pending: BTreeMap<Ticket, Pending>,
+    /// A publication that was let through, until the commands of the same call are done.
+    allowed: Option<(ConnectionId, usize, u64, u64)>,
+    /// Hooks let everything through and nothing is asked of the shard any more.
+    pub(super) is_calm: bool,
+    pub(super) congested_turns: u64,
+}
+
+impl Application {
+    pub(super) fn new(shard: usize, plan: &Plan, random: Rng, oracle: Rc<RefCell<Oracle>>) -> Self {
+        Self {
+            shard,
+            plan: plan.clone(),
+            random,
+            oracle,
+            commands: VecDeque::new(),
+            later: Vec::new(),
+            admitted: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            allowed: None,
+            is_calm: false,
+            congested_turns: 0,
+        }
+    }
+
+    /// Commands whose time has come.
+    pub(super) fn due(&mut self, now: Time) -> Vec<Command> {
+        let (due, later) = std::mem::take(&mut self.later).into_iter().partition(|(at, _)| *at <= now);
+        self.later = later;
+        due.into_iter().map(|(_, command): (Time, Command)| command).collect()
+    }
+
+    /// When the next command is due.
+    pub(super) fn next_due(&self) -> Option<Time> {
+        self.later.iter().map(|(at, _)| *at).min()
+    }
+
+    /// Something of the application's own accord.
+    pub(super) fn act(&mut self) {
+        if let Some(command) = self.whim() {
+            let at = self.now();
+            self.later.push((at, command));
+        }
+    }
+
+    /// A command is about to be done. What is numbered gets its number now: in the order in which it is done.
+    pub(super) fn carry_out(&mut self, command: &mut Command) {
+        let mut oracle = self.oracle.borrow_mut();
+        match command {
+            Command::Publish { channel, data } => {
+                let (publisher, number) = (application(self.shard), oracle.next_number());
+                let padding = self.random.usize(..=self.plan.padding_bytes_max);
+                *data = Some(payload(publisher, number, padding).into());
+                oracle.accept(self.shard, channel_index(channel), publisher, number);
+            }
+            Command::Verdict { ticket, verdict } => {
+                let Some(pending) = self.pending.remove(ticket) else { return };
+                match (pending.waiting, &*verdict) {
+                    (Waiting::Connect(route), Ok(())) => {
+                        self.admitted.insert(pending.connection, (pending.client, route));
+                    }
+                    (Waiting::Connect(_), Err(refusal)) => {
+                        oracle.records[pending.client].closes.insert(refusal.code);
+                        oracle.records[pending.client].statuses.insert(403);
+                    }
+                    (Waiting::Subscribe(index), verdict) => {
+                        let decision = if verdict.is_ok() { Decision::Allowed } else { Decision::Refused };
+                        oracle.decide(pending.client, index, decision);
+                    }
+                    (Waiting::Publish(channel, number), Ok(())) => {
+                        oracle.accept(self.shard, channel, pending.client as u64, number);
+                    }
+                    (Waiting::Publish(..), Err(_)) => {}
+                    (Waiting::Call, _) => panic!("a verdict about a call"),
+                }
+            }
+            Command::Reply { ticket, .. } => drop(self.pending.remove(ticket)),
+            Command::Emit { connection, data, .. } => {
+                if let Some((client, Route::SocketCluster)) = self.admitted.get(connection) {
+                    oracle.records[*client].events_sent += 1;
+                    *data = Some(oracle.records[*client].events_sent.to_string().into());
+                }
+            }
+            Command::Send { connection, payload } => {
+                if let Some((client, Route::Raw(_))) = self.admitted.get(connection) {
+                    let payload = payload.clone().map(String::from).map_err(Vec::from);
+                    oracle.records[*client].echoes.push_back(payload);
+                }
+            }
+            Command::KickOut { connection, channel, .. } => {
+                let moment = oracle.ledger.moment();
+                if let Some((client, _)) = self.admitted.get(connection)
+                    && let Some(known) = oracle.records[*client].subscriptions.get_mut(&channel_index(channel))
+                {
+                    known.kick(moment);
+                }
+            }
+            Command::Disconnect { connection, disconnect } => {
+                if let Some((client, _)) = self.admitted.get(connection) {
+                    let record = &mut oracle.records[*client];
+                    record.closes.insert(disconnect.code);
+                    record.is_doomed = true;
+                    record.may_vanish_unopened = true;
+                }
+            }
+        }
+    }
+
+    /// At the end of a run.
+    pub(super) fn check_empty(&self) {
+        assert!(self.admitted.is_empty(), "let in and never reported gone: {:?}", self.admitted);
+        assert!(self.pending.is_empty(), "neither answered nor cancelled: {:?}", self.pending);
+        assert!(self.allowed.is_none() && self.commands.is_empty(), "commands are left");
+    }
+
+    /// Something that an application may ask for at any time.
+    fn whim(&mut self) -> Option<Command> {
+        let chosen = self.random.usize(..self.admitted.len().max(1));
+        let (connection, (_, route)) = self.admitted.iter().nth(chosen).map(|(id, known)| (*id, *known))?;
+        let channel = self.random.usize(..self.plan.channels);
+        Some(match (self.random.u8(..20), route) {
+            (0..9, _) => publication(channel),
+            (9..15, Route::SocketCluster) => Command::Emit { connection, event: "tick".into(), data: None },
+            (9..18, Route::Raw(_)) => {
+                let payload = if self.random.bool() { Ok("sent".into()) } else { Err([1, 2, 3].into()) };
+                Command::Send { connection, payload }
+            }
+            (15..19, Route::SocketCluster) => {
+                Command::KickOut { connection, channel: CHANNELS[channel].into(), message: "out".into() }
+            }
+            _ if self.plan.is_peaceful => publication(channel),
+            _ => Command::Disconnect { connection, disconnect: Disconnect::new(4_100, "a whim") },
+        })
+    }
+
+    fn now(&self) -> Time {
+        self.oracle.borrow().now
+    }
+
+    /// A hook's answer, by dice.
+    fn decide(&mut self, ticket: Ticket, peer: Peer, waiting: Waiting) -> Verdict {
+        let client = client_of(peer);
+        assert!(self.allowed.is_none(), "commands are done after every call, before the next");
+        if self.is_calm || !self.plan.has_moody_hooks {
+            return Verdict::Allow;
+        }
+        let refusal = Refusal { error: "{\"name\":\"MoodError\",\"message\":\"no\"}".into(), code: 4_123 };
+        match self.random.u8(..24) {
+            0 => Verdict::Refuse(refusal),
+            1..5 => {
+                self.pending.insert(ticket, Pending { connection: peer.connection, client, waiting });
+                let verdict = if self.random.u8(..4) == 0 { Err(refusal) } else { Ok(()) };
+                self.answer(Command::Verdict { ticket, verdict });
+                Verdict::Pending
+            }
+            _ => Verdict::Allow,
+        }
+    }
+
+    /// Answers a ticket: in the same call, soon, too late, or never.
+    fn answer(&mut self, command: Command) {
+        let timeout = u64::try_from(self.plan.limits.call_timeout.as_micros()).expect("some seconds");
+        let micros = match self.random.u8(..16) {
+            0..3 => return self.commands.push_back(command),
+            3..13 => self.random.u64(..20_000),
+            13 | 14 => self.random.u64(..timeout * 3 / 2),
+            _ => return,
+        };
+        let at = self.now() + Duration::from_micros(micros);
+        self.later.push((at, command));
+    }
+
+    fn check_admitted(&self, peer: Peer) -> usize {
+        let client = client_of(peer);
+        let known = self.admitted.get(&peer.connection).map(|(client, _)| *client);
+        assert_eq!(known, Some(client), "a call of somebody who is not let in");
+        assert!(self.allowed.is_none(), "commands are done after every call, before the next");
+        client
+    }
+}
+
+impl Host for Application {
+    fn route(&mut self, path: &str) -> Option<Route> {
+        match path {
+            "/socketcluster/" => Some(Route::SocketCluster),
+            "/echo" => Some(Route::Raw(7)),
+            _ => None,
+        }
+    }
+
+    fn request(&mut self, _peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
+        response::write(response, 200, &[], head.target.as_bytes(), keep_alive);
+    }
+
+    fn connect(&mut self, ticket: Ticket, peer: Peer, route: Route) -> Verdict {
+        assert!(!self.admitted.contains_key(&peer.connection), "let in twice");
+        let verdict = self.decide(ticket, peer, Waiting::Connect(route));
+        let client = client_of(peer);
+        match &verdict {
+            Verdict::Allow => {
+                self.admitted.insert(peer.connection, (client, route));
+                if !self.is_calm && !self.plan.is_peaceful && self.random.u8(..40) == 0 {
+                    let disconnect = Disconnect::new(4_101, "not you");
+                    self.commands.push_back(Command::Disconnect { connection: peer.connection, disconnect });
+                }
+            }
+            Verdict::Refuse(refusal) => {
+                let mut oracle = self.oracle.borrow_mut();
+                oracle.records[client].closes.insert(refusal.code);
+                oracle.records[client].statuses.insert(403);
+            }
+            Verdict::Pending => {
+                // A hook that runs out of time refuses.
+                let mut oracle = self.oracle.borrow_mut();
+                oracle.records[client].closes.insert(4_008);
+                oracle.records[client].closes.insert(4_005);
+                oracle.records[client].statuses.insert(403);
+                oracle.records[client].may_vanish_unopened = true;
+            }
+        }
+        verdict
+    }
+
+    fn disconnect(&mut self, peer: Peer, disconnect: &Disconnect) {
+        let known = self.admitted.remove(&peer.connection);
+        assert!(known.is_some(), "client {} was not let in, or is gone twice: {disconnect:?}", client_of(peer));
+        let left = self.pending.values().find(|pending| pending.connection == peer.connection);
+        assert!(left.is_none(), "gone, but not cancelled: {left:?}");
+        self.allowed = self.allowed.filter(|(connection, ..)| *connection != peer.connection);
+        if !self.is_calm && self.random.u8(..8) == 0 {
+            let channel = self.random.usize(..self.plan.channels);
+            self.commands.push_back(publication(channel));
+        }
+    }
+
+    fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {
+        let client = self.check_admitted(invocation.peer);
+        let data = invocation.data.map_or("", RawJson::as_str);
+        if !self.is_calm
+            && self.random.u8(..6) == 0
+            && let Some(command) = self.whim()
+        {
+            self.commands.push_back(command);
+        }
+        match invocation.action {
+            "echo" => reply.set_data().extend_from_slice(data.as_bytes()),
+            "nothing" => reply.set_empty(),
+            "fail" => reply.set_error().extend_from_slice(b"{\"name\":\"FailError\",\"message\":\"as asked\"}"),
+            "later" | "never" => {
+                let (ticket, connection) = (invocation.ticket, invocation.peer.connection);
+                self.pending.insert(ticket, Pending { connection, client, waiting: Waiting::Call });
+                if invocation.action == "later" {
+                    let mut late = Reply::default();
+                    late.set_data().extend_from_slice(data.as_bytes());
+                    self.answer(Command::Reply { ticket, reply: late });
+                }
+                return Invoked::Pending;
+            }
+            _ => return Invoked::Unknown,
+        }
+        Invoked::Ready
+    }
+
+    fn subscribe(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
+        let client = self.check_admitted(peer);
+        assert!(CHANNELS.contains(&channel), "a mangled name: {channel}");
+        let index = data.and_then(|data| data.as_str().parse().ok()).expect("subscribes here carry their number");
+        let verdict = self.decide(ticket, peer, Waiting::Subscribe(index));
+        let decision = match &verdict {
+            Verdict::Allow => Decision::Allowed,
+            Verdict::Refuse(_) => Decision::Refused,
+            Verdict::Pending => Decision::Pending,
+        };
+        self.oracle.borrow_mut().decide(client, index, decision);
+        self.disconnect_on_a_whim(peer);
+        verdict
+    }
+
+    fn publish(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
+        let client = self.check_admitted(peer) as u64;
+        let identity = data.and_then(|data| identity(data.as_str()));
+        let (publisher, number) = identity.expect("publications here have a payload");
+        assert_eq!(publisher, client, "published by another");
+        let channel = channel_index(channel);
+        let verdict = self.decide(ticket, peer, Waiting::Publish(channel, number));
+        if verdict == Verdict::Allow {
+            self.allowed = Some((peer.connection, channel, publisher, number));
+        }
+        self.disconnect_on_a_whim(peer);
+        verdict
+    }
+
+    fn message(&mut self, peer: Peer, route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
+        let client = self.check_admitted(peer);
+        assert_eq!(route, 7);
+        let owned = match message {
+            RawMessage::Text(text) => Ok(text.to_owned()),
+            RawMessage::Binary(bytes) => Err(bytes.to_vec()),
+        };
+        let record = &mut self.oracle.borrow_mut().records[client];
+        assert_eq!(record.echoes_asked.pop_front().as_ref(), Some(&owned), "raw messages come in order, whole");
+        record.echoes.push_back(owned);
+        replies.send(message);
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        let Some(mut command) = self.commands.pop_front() else {
+            if let Some((_, channel, publisher, number)) = self.allowed.take() {
+                self.oracle.borrow_mut().accept(self.shard, channel, publisher, number);
+            }
+            return None;
+        };
+        self.carry_out(&mut command);
+        Some(command)
+    }
+
+    fn congested(&mut self, congested: bool) {
+        self.congested_turns += u64::from(congested);
+    }
+
+    fn cancel(&mut self, ticket: Ticket) {
+        let known = self.pending.remove(&ticket);
+        assert!(known.is_some(), "{ticket:?} is cancelled, but nobody waited for it");
+    }
+}
+
+impl Application {
+    /// Rarely, a hook throws its caller out, whatever its verdict.
+    fn disconnect_on_a_whim(&mut self, peer: Peer) {
+        if !self.is_calm && !self.plan.is_peaceful && self.random.u8(..100) == 0 {
+            let disconnect = Disconnect { code: 4_102, reason: Cow::Borrowed("enough") };
+            self.commands.push_back(Command::Disconnect { connection: peer.connection, disconnect });
+        }
+    }
+}
+
+/// The payload gets its number when it is published.
+fn publication(channel: usize) -> Command {
+    Command::Publish { channel: CHANNELS[channel].into(), data: None }
+}
+
+/// A client's address carries its number.
+pub(super) fn client_of(peer: Peer) -> usize {
+    let std::net::IpAddr::V4(address) = peer.address.ip() else { panic!("simulated clients have IPv4 addresses") };
+    usize::from(address.octets()[2]) << 8 | usize::from(address.octets()[3])
+}

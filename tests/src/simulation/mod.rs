@@ -1,0 +1,37 @@
+//! N shards in one thread under a virtual clock: simulated sockets, mesh, clients and application, and an oracle that
+//! knows who must have received what. It never touches a real socket, clock or thread: a seed is a run.
+//!
+//! ```text
+//! plan     what the seed decides beforehand      world    the clock and what happens next
+//! station  one shard, its sockets                pass     one pass of its driver
+//! network  one connection's two directions       mesh     the lanes between shards
+//! actor    one client                            stream   what the server says to it, decoded
+//! application  hooks, actions, commands          oracle   what is right: record (of a client),
+//!                                                         ledger (of publications), subscription
+//! ```
+
+mod actor;
+mod application;
+mod ledger;
+mod mesh;
+mod network;
+mod oracle;
+mod pass;
+mod plan;
+mod record;
+mod station;
+mod stream;
+mod subscription;
+mod trace;
+mod world;
+
+pub use world::Report;
+
+/// Runs one seed. With `is_verbose`, everything that happens is printed.
+///
+/// # Panics
+/// When anything is wrong: the message says what.
+#[must_use]
+pub fn run(seed: u64, is_verbose: bool) -> Report {
+    world::World::new(seed, is_verbose).run()
+}

@@ -1,0 +1,125 @@
+//! What a seed decides before a run begins: how many shards and clients, which limits, how unkind the world is.
+
+use std::time::Duration;
+
+use codec::{socketcluster, websocket};
+use fastrand::Rng;
+use shard::{Limits, SlowConsumer};
+
+/// The channels everybody meets in: few, so that they do. Some have names that need care.
+pub(super) const CHANNELS: [&str; 6] = ["news", "a", "__proto__", "say \"hi\"\\", "Grüße 🚀", "toString"];
+
+/// How often, in 1,000, and how long things go wrong.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Faults {
+    pub(super) short_sends: u32,
+    pub(super) refused_sends: u32,
+    pub(super) broken_sends: u32,
+    pub(super) full_lanes: u32,
+    pub(super) full_lane_micros: u64,
+    pub(super) mesh_micros: u64,
+    pub(super) network_micros: u64,
+    pub(super) pass_micros: u64,
+}
+
+impl Faults {
+    pub(super) fn happens(&self, per_thousand: u32, random: &mut Rng) -> bool {
+        per_thousand > 0 && random.u32(..1_000) < per_thousand
+    }
+
+    /// Up to that long; mostly much shorter.
+    pub(super) fn delay(&self, micros_max: u64, random: &mut Rng) -> Duration {
+        let most = if random.u8(..4) == 0 { micros_max } else { micros_max / 8 };
+        Duration::from_micros(random.u64(1..=most.max(1)))
+    }
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) shards: usize,
+    pub(super) clients: usize,
+    pub(super) limits: Limits,
+    pub(super) faults: Faults,
+    /// While clients act.
+    pub(super) storm: Duration,
+    /// Between two acts of one client, on average.
+    pub(super) act_micros: u64,
+    /// Longest padding of a publication.
+    pub(super) padding_bytes_max: usize,
+    /// Batches that a lane holds.
+    pub(super) lane_batches: usize,
+    /// Bytes that a socket takes before its client reads; at least and at most.
+    pub(super) room: (usize, usize),
+    /// Channels in use.
+    pub(super) channels: usize,
+    /// Whether the run ends with a shutdown instead of with everybody leaving.
+    pub(super) shuts_down: bool,
+    /// Whether hooks may refuse, wait or answer late.
+    pub(super) has_moody_hooks: bool,
+    /// Whether every client behaves, so that everything must arrive.
+    pub(super) is_peaceful: bool,
+}
+
+impl Plan {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut random = Rng::with_seed(seed);
+        let is_calm = random.u8(..4) == 0;
+        let rare = |random: &mut Rng, most: u32| if is_calm { 0 } else { random.u32(..=most) };
+        let faults = Faults {
+            short_sends: rare(&mut random, 120),
+            refused_sends: rare(&mut random, 60),
+            broken_sends: rare(&mut random, 2),
+            full_lanes: rare(&mut random, 150),
+            full_lane_micros: random.u64(1_000..60_000),
+            mesh_micros: *random.choice(&[50, 2_000, 30_000]).expect("three"),
+            network_micros: *random.choice(&[100, 4_000, 25_000]).expect("three"),
+            pass_micros: *random.choice(&[20, 300, 2_000]).expect("three"),
+        };
+        Self {
+            shards: SHARDS[usize::try_from(seed % 3).expect("below three")],
+            clients: random.usize(3..=12),
+            limits: limits(&mut random),
+            faults,
+            storm: Duration::from_millis(random.u64(1_500..3_500)),
+            act_micros: random.u64(6_000..40_000),
+            padding_bytes_max: *random.choice(&[0, 50, 700, 3_000]).expect("four"),
+            lane_batches: random.usize(1..=4),
+            room: *random.choice(&[(300, 2_000), (2_000, 20_000), (60_000, 200_000)]).expect("three"),
+            channels: random.usize(1..=CHANNELS.len()),
+            shuts_down: random.bool(),
+            has_moody_hooks: random.u8(..3) > 0,
+            is_peaceful: random.u8(..4) == 0,
+        }
+    }
+}
+
+/// One shard has no mesh; two have the simplest; with five a subscriber waits for four acknowledgements.
+const SHARDS: [usize; 3] = [1, 2, 5];
+
+/// Small enough that a few seconds of virtual time reach each of them.
+fn limits(random: &mut Rng) -> Limits {
+    let ping_interval = Duration::from_millis(random.u64(300..700));
+    let outbox_high_water_mark = *random.choice(&[1_000, 8_000, 64_000]).expect("three");
+    Limits {
+        connections_max: *random.choice(&[4, 100]).expect("two"),
+        head_bytes_max: 4 << 10,
+        websocket: websocket::Limits { message_bytes_max: 48 << 10, fragments_max: 8 },
+        socketcluster: socketcluster::Limits { batch_messages_max: 16, ..socketcluster::Limits::default() },
+        subscriptions_per_connection_max: *random.choice(&[2, 100]).expect("two"),
+        channels_max: *random.choice(&[3, 100, 100]).expect("three"),
+        calls_per_connection_max: *random.choice(&[3, 50]).expect("two"),
+        call_timeout: Duration::from_millis(*random.choice(&[300, 1_000, 4_000]).expect("three")),
+        outbox_high_water_mark,
+        outbox_bytes_max: outbox_high_water_mark * *random.choice(&[2, 4]).expect("two"),
+        slow_consumer: if random.u8(..3) == 0 { SlowConsumer::Drop } else { SlowConsumer::Close },
+        send_timeout: Duration::from_millis(random.u64(800..2_000)),
+        handshake_timeout: Duration::from_millis(random.u64(500..1_000)),
+        ping_interval,
+        ping_timeout: ping_interval * 3,
+        close_timeout: Duration::from_millis(random.u64(300..800)),
+        idle_timeout: Duration::from_millis(random.u64(500..1_500)),
+        lane_high_water_mark: *random.choice(&[200, 2_000, 100_000]).expect("three"),
+        drain_connections_per_turn: random.usize(1..=3),
+    }
+}
