@@ -61,7 +61,7 @@ pub(crate) fn words<'a>(code: &'a str, needle: &'a str) -> impl Iterator<Item = 
         let before = code[..at].chars().next_back().is_some_and(part_of_word);
         let after = code[at + needle.len()..].chars().next().is_some_and(part_of_word);
         let (first, last) = (needle.starts_with(part_of_word), needle.ends_with(part_of_word));
-        !(first && before) && !(last && after)
+        !(first && before || last && after)
     })
 }
 

@@ -1,7 +1,7 @@
 //! The program itself: what an application's `main` calls. It turns a request into output and an exit code; everything
 //! it decides on was decided in `request`.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::exit;
@@ -53,11 +53,12 @@ impl Server {
         match self.request {
             Request::Start(settings) => ExitCode::from(start(&settings, factory)),
             Request::Print(text) => {
-                say(&mut std::io::stdout(), &text);
-                ExitCode::from(exit::OK)
+                let said = say(&mut std::io::stdout(), &text);
+                ExitCode::from(if said.is_ok() { exit::OK } else { exit::FAILURE })
             }
             Request::Refuse(message, code) => {
-                say(&mut std::io::stderr(), &message);
+                // Where not even that can be written, the code still says it.
+                let _ = say(&mut std::io::stderr(), &message);
                 ExitCode::from(code)
             }
         }
@@ -88,12 +89,47 @@ where
     if settings.log.format == LogFormat::Json && settings.log.level != LogLevel::Off {
         tracing::error!(app = settings.app_name, code = error.exit_code(), "{error}");
     } else {
-        say(&mut std::io::stderr(), &format!("error: {error}\n"));
+        let _ = say(&mut std::io::stderr(), &format!("error: {error}\n"));
     }
     error.exit_code()
 }
 
-/// Writes what can be written: a reader that has gone away (`socketshard --help | head -1`) is no failure.
-fn say(output: &mut dyn Write, text: &str) {
-    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+/// Writes the text. A reader that has gone away (`socketshard --help | head -1`) is no failure, a full disk is.
+fn say(output: &mut dyn Write, text: &str) -> io::Result<()> {
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An output that fails in its own way.
+    struct Broken(io::ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_a_failure_and_a_gone_reader_is_none() {
+        assert!(say(&mut Broken(io::ErrorKind::BrokenPipe), "text").is_ok());
+        assert!(say(&mut Broken(io::ErrorKind::StorageFull), "text").is_err());
+    }
+
+    #[test]
+    fn settings_from_a_program_are_judged_like_those_from_flags() {
+        let mut settings = Settings::default();
+        assert!(matches!(Server::new(settings.clone()).request, Request::Start(_)));
+        settings.limits.ping_timeout = settings.limits.ping_interval;
+        assert!(matches!(Server::new(settings).request, Request::Refuse(_, exit::CONFIG)));
+    }
 }
