@@ -82,14 +82,18 @@ async function opened() {
 
 async function measure() {
   if (socket.state !== 'open' || document.hidden) return
-  const start = performance.now()
+  // The best of three: the first also waits for what the page itself is busy with.
+  let best = Infinity
   try {
-    await socket.invoke('app.echo', null)
+    for (let round = 0; round < 3; round += 1) {
+      const start = performance.now()
+      await socket.invoke('app.echo', null)
+      best = Math.min(best, performance.now() - start)
+    }
   } catch {
     return
   }
-  const elapsed = performance.now() - start
-  latency.textContent = `${elapsed < 10 ? elapsed.toFixed(1) : Math.round(elapsed)} ms`
+  latency.textContent = `${best < 10 ? best.toFixed(1) : Math.round(best)} ms`
 }
 setInterval(measure, LATENCY_EVERY_MS)
 
