@@ -69,9 +69,9 @@ fn a_client_that_falls_silent_is_closed_with_4001() {
 
 #[test]
 fn a_client_that_goes_on_talking_is_not_silent() {
-    survives(&["--ping-interval", "200ms", "--ping-timeout", "1s"], SLACK_BYTES, |server| {
+    survives(&["--ping-interval", "500ms", "--ping-timeout", "2s"], SLACK_BYTES, |server| {
         let mut member = Member::connect(server.address());
-        // Answers every heartbeat of its dialect while it waits: ten of them are two time-outs.
+        // Answers every heartbeat of its dialect while it waits: ten of them are more than two time-outs.
         member.hear_heartbeats(10);
         assert_eq!(member.call("app.square", &json!(3)), Ok(json!(9)));
     });
