@@ -10,11 +10,11 @@ use crate::config::{count, size};
 pub(super) struct RingFlags {
     /// Entries of a shard's submission queue
     ///
-    /// Range: 64 to 32768, a power of two; the completion queue has four times as many. Raise it when the metrics count
+    /// Range: 64 to 16384, a power of two; the completion queue has four times as many. Raise it when the metrics count
     /// overflows.
     #[arg(
         long, value_name = "COUNT", env = "SOCKETSHARD_RING_ENTRIES", default_value = "4096",
-        value_parser = count::within::<u32>(64..=32_768),
+        value_parser = count::within::<u32>(64..=16_384),
     )]
     pub(super) ring_entries: u32,
 
