@@ -27,7 +27,6 @@ async fn answer() -> u32 {
 }
 
 fn main() -> ExitCode {
-    Server::from_args().run(|| {
-        App::new().action("math.add", add).action("math.divide", divide).action("slow.answer", answer)
-    })
+    Server::from_args()
+        .run(|| App::new().action("math.add", add).action("math.divide", divide).action("slow.answer", answer))
 }
