@@ -76,7 +76,7 @@ impl Member {
                 assert_eq!(rid, &json!(call), "an answer to another call: {packet}");
                 return packet.get("error").map_or_else(|| Ok(packet["data"].clone()), |error| Err(error.clone()));
             }
-            self.keep(packet);
+            self.keep(&packet);
         }
     }
 
@@ -119,7 +119,7 @@ impl Member {
                 return publication;
             }
             let packet = self.packet();
-            self.keep(packet);
+            self.keep(&packet);
         }
     }
 
@@ -177,7 +177,7 @@ impl Member {
         &mut self.socket
     }
 
-    fn keep(&mut self, packet: Value) {
+    fn keep(&mut self, packet: &Value) {
         if packet["event"] == json!("#publish") {
             let channel = packet["data"]["channel"].as_str().expect("a publication names its channel").to_owned();
             self.publications.push_back((channel, packet["data"]["data"].clone()));
