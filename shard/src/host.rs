@@ -252,7 +252,8 @@ pub trait Host {
     fn message(&mut self, peer: Peer, route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>);
 
     /// The next command that the application queued, in order. Drained after every call into the application, before
-    /// the answer of that call is written.
+    /// the answer of that call is written; only a connection that is let in is told so first, so that its hook can
+    /// greet it.
     fn poll_command(&mut self) -> Option<Command>;
 
     /// Lanes to other shards are too full (`true`, once a turn while it lasts), or have room again: what the application

@@ -158,11 +158,7 @@ impl Shard {
         let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
         let verdict = match host.connect(ticket, peer, Route::Raw(route)) {
-            Verdict::Allow => {
-                // From here on it is owed a disconnect, even if the hook's own commands end it.
-                connection.admitted = true;
-                Ok(())
-            }
+            Verdict::Allow => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {
                 self.await_verdict(now, ticket, id, None, Work::Upgrade { accept, route });
@@ -171,8 +167,9 @@ impl Shard {
                 return if is_open { Next::Frames } else { Next::Nothing };
             }
         };
-        self.drain_commands(now, host);
+        // The answer first: what the hook says to its peer needs an open connection.
         self.finish_upgrade(now, id, &accept, route, verdict, host);
+        self.drain_commands(now, host);
         Next::Frames
     }
 

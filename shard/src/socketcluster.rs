@@ -103,19 +103,16 @@ impl Shard {
         let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
         let verdict = match host.connect(ticket, peer, Route::SocketCluster) {
-            Verdict::Allow => {
-                // From here on it is owed a disconnect, even if the hook's own commands end it.
-                connection.admitted = true;
-                Ok(())
-            }
+            Verdict::Allow => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {
                 self.await_verdict(now, ticket, id, Some(call), Work::Handshake { has_token });
                 return self.drain_commands(now, host);
             }
         };
-        self.drain_commands(now, host);
+        // The answer first: what the hook says to its peer needs an open connection.
         self.finish_handshake(now, id, Some(call), has_token, verdict, host);
+        self.drain_commands(now, host);
     }
 
     /// The connect hook has decided.
