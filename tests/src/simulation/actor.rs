@@ -217,7 +217,8 @@ impl Actor {
             self.batch = Some(Vec::new());
         }
         let channel = random.usize(..plan.channels);
-        match random.u8(..16) {
+        let chosen = if plan.is_fickle && random.bool() { random.u8(..5) } else { random.u8(..16) };
+        match chosen {
             0..3 => self.subscribe(channel, oracle, random),
             3 => self.unsubscribe(channel, oracle, random),
             4 => {

@@ -170,11 +170,7 @@ impl Application {
         let channel = self.random.usize(..self.plan.channels);
         Some(match (self.random.u8(..20), route) {
             (0..9, _) => publication(channel),
-            (9..15, Route::SocketCluster) => Command::Emit { connection, event: "tick".into(), data: None },
-            (9..18, Route::Raw(_)) => {
-                let payload = if self.random.bool() { Ok("sent".into()) } else { Err([1, 2, 3].into()) };
-                Command::Send { connection, payload }
-            }
+            (9..15, _) => greeting(connection, route),
             (15..19, Route::SocketCluster) => {
                 Command::KickOut { connection, channel: CHANNELS[channel].into(), message: "out".into() }
             }
@@ -249,6 +245,9 @@ impl Host for Application {
         match &verdict {
             Verdict::Allow => {
                 self.admitted.insert(peer.connection, (client, route));
+                if !self.is_calm && self.random.u8(..4) == 0 {
+                    self.commands.push_back(greeting(peer.connection, route));
+                }
                 if !self.is_calm && !self.plan.is_peaceful && self.random.u8(..40) == 0 {
                     let disconnect = Disconnect::new(4_101, "not you");
                     self.commands.push_back(Command::Disconnect { connection: peer.connection, disconnect });
@@ -387,6 +386,14 @@ impl Application {
 /// The payload gets its number when it is published.
 fn publication(channel: usize) -> Command {
     Command::Publish { channel: CHANNELS[channel].into(), data: None }
+}
+
+/// Something for one client; an event gets its number when it is sent.
+fn greeting(connection: ConnectionId, route: Route) -> Command {
+    match route {
+        Route::SocketCluster => Command::Emit { connection, event: "tick".into(), data: None },
+        Route::Raw(_) => Command::Send { connection, payload: Ok("hello".into()) },
+    }
 }
 
 /// A client's address carries its number.

@@ -57,6 +57,8 @@ pub(super) struct Plan {
     pub(super) shuts_down: bool,
     /// Whether hooks may refuse, wait or answer late.
     pub(super) has_moody_hooks: bool,
+    /// Whether clients join and leave channels more than they do anything else.
+    pub(super) is_fickle: bool,
     /// Whether every client behaves, so that everything must arrive.
     pub(super) is_peaceful: bool,
 }
@@ -89,6 +91,7 @@ impl Plan {
             channels: random.usize(1..=CHANNELS.len()),
             shuts_down: random.bool(),
             has_moody_hooks: random.u8(..3) > 0,
+            is_fickle: random.u8(..4) == 0,
             is_peaceful: random.u8(..4) == 0,
         }
     }
