@@ -18,6 +18,31 @@ use super::reply::{IntoReply, IntoVerdict};
 use super::state::States;
 
 /// An application. [`Server::run`](crate::Server::run) takes a function that makes one.
+///
+/// ```no_run
+/// use socketshard::prelude::*;
+///
+/// async fn square(Args(number): Args<f64>) -> f64 {
+///     number * number
+/// }
+///
+/// async fn say(channels: Channels, peer: Peer, Args(text): Args<String>) -> Result {
+///     if text.is_empty() {
+///         return Err(Error::invalid_arguments("say something"));
+///     }
+///     channels.publish("lobby", format!("{}: {text}", peer.id()))
+/// }
+///
+/// fn main() -> ExitCode {
+///     Server::from_args().run(|| {
+///         App::new()
+///             .action("app.square", square)
+///             .action("chat.say", say)
+///             .on_publish("lobby", || Err(Error::unauthorized()))
+///             .websocket("/echo", |socket, message| socket.send(message))
+///     })
+/// }
+/// ```
 #[must_use]
 #[derive(Default)]
 pub struct App {

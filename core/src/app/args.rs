@@ -18,7 +18,7 @@ pub struct Args<T>(pub T);
 impl<T: DeserializeOwned> FromCall for Args<T> {
     fn from_call(call: &Call<'_>) -> Result<Self> {
         let text = call.data.unwrap_or(RawJson::NULL).as_str();
-        serde_json::from_str(text).map(Self).map_err(|error| Error::invalid_arguments(error.to_string()))
+        serde_json::from_str(text).map(Self).map_err(|error| Error::invalid_arguments(reason(&error)))
     }
 
     fn check(site: &Site<'_>) -> std::result::Result<(), String> {
@@ -83,6 +83,19 @@ impl Drop for RawArgs {
         });
     }
 }
+
+/// What is wrong, cut where it quotes too much of the argument: an answer must not grow with what was asked.
+fn reason(error: &serde_json::Error) -> String {
+    let mut reason = error.to_string();
+    if reason.len() > REASON_BYTES_MAX {
+        reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+        reason.push('…');
+    }
+    reason
+}
+
+/// Three lines of a console: enough to see which part is meant.
+const REASON_BYTES_MAX: usize = 240;
 
 /// Buffers kept: as many as calls are usually between extraction and answer. 32 x 16 KiB is half a megabyte per shard.
 const BUFFERS_MAX: usize = 32;

@@ -46,7 +46,8 @@ fn keep(info: &PanicHookInfo<'_>) -> bool {
         return false;
     }
     let place = info.location().map(|at| format!(" ({}:{})", at.file(), at.line())).unwrap_or_default();
-    let text = format!("{}{place}", message(info.payload()));
+    let said = message(info.payload());
+    let text = format!("{}{place}", &said[..said.floor_char_boundary(TEXT_BYTES_MAX)]);
     CAUGHT
         .try_with(|caught| match caught.try_borrow_mut() {
             Ok(mut caught) if caught.is_none() => {
@@ -64,6 +65,9 @@ fn message(payload: &(dyn Any + Send)) -> &str {
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a text")
 }
 
+/// A log line's worth of a panic's text, which may quote what a client sent.
+const TEXT_BYTES_MAX: usize = 1_024;
+
 thread_local! {
     static DEPTH: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
     static CAUGHT: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -80,6 +84,13 @@ mod tests {
         assert!(panic.text.starts_with("no luck ("), "{}", panic.text);
         assert!(panic.text.contains("fence.rs:"), "{}", panic.text);
         assert_eq!(fence(|| 7), Ok(7));
+    }
+
+    #[test]
+    fn a_text_is_cut_to_what_a_log_line_holds() {
+        install();
+        let panic = fence(|| panic!("{}", "ä".repeat(100_000))).expect_err("it panicked");
+        assert!((1_000..1_200).contains(&panic.text.len()), "{}", panic.text.len());
     }
 
     #[test]

@@ -117,12 +117,13 @@ impl Local {
         self.is_congested.get()
     }
 
-    /// Keeps a waker for the end of the congestion.
+    /// Keeps a waker for the end of the congestion. Tasks that were cancelled since leave theirs behind: when there are
+    /// more than there can be tasks, all are woken, and who still waits comes again.
     pub(crate) fn stall(&self, waker: &Waker) {
-        let mut stalled = self.stalled.borrow_mut();
-        if !stalled.iter().any(|known| known.will_wake(waker)) {
-            stalled.push(waker.clone());
+        if self.stalled.borrow().len() > 2 * self.tasks_max {
+            self.stalled.take().into_iter().for_each(Waker::wake);
         }
+        self.stalled.borrow_mut().push(waker.clone());
     }
 
     /// Notes that the lanes are too full, or have room again.

@@ -80,6 +80,15 @@ fn args_decode_one_json_value_and_absent_counts_as_null() {
 }
 
 #[test]
+fn an_error_does_not_quote_a_large_argument_back() {
+    let mut world = World::new(App::new().action("number", |Args(number): Args<u8>| number));
+    let Outcome::Error(error) = world.call("number", Some(&format!("\"{}\"", "ü".repeat(50_000)))) else {
+        panic!("it is no number")
+    };
+    assert!(error.len() < 400 && error.contains("invalid type: string"), "{error}");
+}
+
+#[test]
 fn raw_arguments_pass_through_byte_for_byte() {
     let mut world =
         World::new(App::new().action("echo", async |raw: RawArgs| raw).action("fallible", |raw: RawArgs| Ok(raw)));
