@@ -5,10 +5,12 @@
 mod actions;
 mod allocations;
 mod hooks;
+mod line;
 mod log;
 mod pages;
 mod raw;
 mod tasks;
+mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

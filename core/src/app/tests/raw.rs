@@ -1,100 +1,13 @@
-//! Raw routes and the demo application, behind a real shard: bytes of a client go in, bytes for it come out. Only the
-//! sockets are missing, and time is a number.
+//! Raw routes and the demo application, behind a real shard.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::task::Waker;
 use std::time::Duration;
 
-use codec::websocket::{Decoder, Limits as MessageLimits, Message as Received, Opcode, Role, encode, handshake};
-use shard::{Config, ConnectionId, Event, Host, Limits, Shard, ShardId, Time};
+use codec::websocket::Opcode;
+use shard::{Host, ShardId};
 
+use super::line::{Line, messages};
 use crate::app::{App, Error, Message, RawSender, ShardHost};
 use crate::demo;
-
-const KEY: [u8; 16] = [7; 16];
-
-/// One client of one shard.
-struct Line {
-    shard: Shard,
-    host: ShardHost,
-    connection: ConnectionId,
-    now: Time,
-}
-
-impl Line {
-    fn open(app: App, path: &str) -> Self {
-        let config = Config { id: ShardId(0), shards: 1, limits: Limits::default(), seed: 1 };
-        let now = Time::from_micros(1_000_000);
-        let mut shard = Shard::new(config, now);
-        let host = ShardHost::new(app, ShardId(0));
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 4_000));
-        let connection = shard.handle_accept(now, address).expect("there is room");
-        let mut line = Self { shard, host, connection, now };
-        let mut request = Vec::new();
-        handshake::write_request(&mut request, "a", path, KEY, &[]);
-        let answer = line.exchange(request);
-        let length = handshake::check_response(&answer, KEY).expect("it is let in").expect("the whole head");
-        assert_eq!(length, answer.len());
-        line
-    }
-
-    /// Gives the shard bytes and makes a pass; what it sends.
-    fn exchange(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
-        self.shard.begin_turn(self.now);
-        self.shard.handle_receive(self.now, self.connection, &mut bytes, &mut self.host);
-        self.finish()
-    }
-
-    /// A pass that much later in which nothing comes in.
-    fn pass_after(&mut self, duration: Duration) -> Vec<u8> {
-        self.now = self.now + duration;
-        self.shard.begin_turn(self.now);
-        self.finish()
-    }
-
-    fn finish(&mut self) -> Vec<u8> {
-        self.host.run_tasks(self.now, Waker::noop());
-        while let Some(command) = self.host.poll_command() {
-            self.shard.command(self.now, command, &mut self.host);
-        }
-        self.shard.settle(self.now, &mut self.host);
-        let mut sent = Vec::new();
-        while let Some(transmit) = self.shard.poll_transmit() {
-            sent.extend_from_slice(transmit.bytes);
-        }
-        while let Some(event) = self.shard.poll_event() {
-            assert!(matches!(event, Event::Shutdown(_) | Event::Abort(_) | Event::Close(_)), "{event:?}");
-        }
-        sent
-    }
-
-    fn send(&mut self, opcode: Opcode, payload: &[u8]) -> Vec<String> {
-        let mut frame = Vec::new();
-        encode::masked_frame(&mut frame, opcode, [1, 2, 3, 4], payload);
-        messages(self.exchange(frame))
-    }
-
-    fn say(&mut self, text: &str) -> Vec<String> {
-        self.send(Opcode::Text, text.as_bytes())
-    }
-}
-
-/// What a client sees.
-fn messages(mut bytes: Vec<u8>) -> Vec<String> {
-    let mut decoder = Decoder::new(Role::Client);
-    let mut list = Vec::new();
-    let mut received = decoder.decode(&mut bytes, &MAX);
-    while let Some(message) = received.next() {
-        list.push(match message.expect("the server speaks the protocol") {
-            Received::Text(text) => text.to_owned(),
-            Received::Close(end) => format!("close {end:?}"),
-            other => format!("{other:?}"),
-        });
-    }
-    list
-}
-
-const MAX: MessageLimits = MessageLimits { message_bytes_max: 1 << 20, fragments_max: 16 };
 
 #[test]
 fn an_echo_answers_in_place_with_the_same_opcode() {
@@ -134,16 +47,9 @@ fn an_error_or_a_panic_of_a_handler_ends_its_connection_with_a_code() {
     assert_eq!(end(Opcode::Binary, ""), [r#"close Some((4444, "text only"))"#]);
 }
 
-fn shaken() -> Line {
-    let mut line = Line::open(demo::app(), "/socketcluster/");
-    let answer = line.say(r##"{"event":"#handshake","data":{"authToken":null},"cid":1}"##);
-    assert!(answer.len() == 1 && answer[0].starts_with(r#"{"rid":1,"data":{"id":""#), "{answer:?}");
-    line
-}
-
 #[test]
 fn the_demo_squares_what_is_a_number() {
-    let mut line = shaken();
+    let mut line = Line::shaken(demo::app());
     let squares = [
         ("25", "625"),
         ("-3", "9"),
@@ -164,7 +70,7 @@ fn the_demo_squares_what_is_a_number() {
 
 #[test]
 fn the_demo_echoes_arguments_as_they_came() {
-    let mut line = shaken();
+    let mut line = Line::shaken(demo::app());
     assert_eq!(line.say(r#"{"event":"app.echo","data":{ "a":1.0},"cid":2}"#), [r#"{"rid":2,"data":{ "a":1.0}}"#]);
     assert_eq!(line.say(r#"{"event":"app.echo","data":null,"cid":3}"#), [r#"{"rid":3,"data":null}"#]);
     assert_eq!(line.say(r#"{"event":"app.echo","cid":4}"#), [r#"{"rid":4}"#]);
@@ -173,7 +79,7 @@ fn the_demo_echoes_arguments_as_they_came() {
 
 #[test]
 fn the_demo_answers_app_drop_and_then_drops() {
-    let mut line = shaken();
+    let mut line = Line::shaken(demo::app());
     assert_eq!(line.say(r#"{"event":"app.drop","cid":2}"#), [r#"{"rid":2}"#]);
     assert!(messages(line.pass_after(Duration::from_millis(19))).is_empty());
     let end = messages(line.pass_after(Duration::from_millis(1)));
