@@ -74,7 +74,7 @@ pub(crate) struct Args {
     /// How long to measure, after the warm-up [default: 10s, with -n at most 10m]
     #[arg(short, long, value_parser = parse_duration, help_heading = "Load")]
     pub(crate) duration: Option<Duration>,
-    /// Send but do not record at first [default: 1s; with -n and in idle 0s]
+    /// Send but do not record at first [default: 1s; idle, with -n and --keep-open 0s]
     #[arg(long, value_parser = parse_duration, help_heading = "Load")]
     pub(crate) warmup: Option<Duration>,
     /// Open loop: messages per second in all [default: 10k/s; fanout 100/s; connect 500/s]

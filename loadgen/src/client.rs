@@ -8,8 +8,9 @@ use codec::websocket::{Decoder, Limits, Message, Opcode, Role, encode, handshake
 use crate::net::Wish;
 use crate::plan::Nanoseconds;
 
-/// A connection whose unsent bytes exceed this is asked to send nothing more: its server does not read.
-pub(crate) const UNSENT_BYTES_MAX: usize = 256 * 1024;
+/// A connection whose unsent bytes exceed this is asked to send nothing more: its server does not read. What the kernel
+/// takes comes on top of it (4 MiB by tcp_wmem).
+pub(crate) const UNSENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest message taken from a server.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The call id of the handshake; the scenario's own calls begin after it.

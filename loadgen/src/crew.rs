@@ -144,6 +144,17 @@ fn run(
     executor.run(async move { play(&settings, orders, shared, reports) })
 }
 
+/// How many messages a worker may send. An open loop is bounded by its plan; in a closed one, those workers share the
+/// messages that have a connection which sends.
+fn budget(settings: &Settings, worker: u64, workers: u64) -> u64 {
+    let Some(messages) = settings.messages.filter(|_| settings.rate.is_none()) else { return u64::MAX };
+    let senders = match settings.scenario {
+        ScenarioName::Fanout => workers.min(settings.cast.publishers as u64),
+        _ => workers,
+    };
+    if worker < senders { share(messages, worker, senders) } else { 0 }
+}
+
 /// Plays the scenario in this worker.
 fn play(
     settings: &Settings,
@@ -152,7 +163,7 @@ fn play(
     reports: SyncSender<Interval>,
 ) -> Result<Interval, String> {
     let (worker, workers) = (orders.worker as u64, orders.workers as u64);
-    let budget = settings.messages.map_or(u64::MAX, |messages| share(messages, worker, workers));
+    let budget = budget(settings, worker, workers);
     let connections = orders.connections;
     let schedule = |participants: u64| settings.rate.map(|rate| Schedule::new(rate, participants, worker, workers));
     let pace = |participants| Pace { schedule: schedule(participants), window: settings.window, budget };

@@ -25,6 +25,8 @@ mod sequence;
 mod settings;
 mod shared;
 mod target;
+#[cfg(test)]
+mod tests;
 mod threshold;
 mod units;
 mod worker;

@@ -153,14 +153,14 @@ impl Run {
         let mut stop = warm + nanoseconds(self.settings.duration);
         if let (Some(messages), Some(rate)) = (self.settings.messages, self.settings.rate) {
             #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let planned = start + (messages as f64 * 1e9 / rate).ceil() as u64;
+            let planned = start + (messages as f64 * (1e9 / rate)) as u64;
             stop = stop.min(planned);
         }
         self.shared.begin(Window { start, warm, stop });
         self.until(warm, true)?;
         let (warm_at, server, generator) = (self.shared.now(), self.server_time(), self.generator_time());
         self.until(stop, true)?;
-        let stopped_at = self.shared.now().min(stop.max(warm_at));
+        let stopped_at = self.shared.settled().unwrap_or_else(|| self.shared.now()).min(stop);
         let cpu = Cpu {
             server: server.zip(self.server_time()).map(|(then, now)| now.since(&then)),
             generator: generator.zip(self.generator_time()).map(|(then, now)| now.since(&then)).unwrap_or_default(),
@@ -194,7 +194,7 @@ impl Run {
                     self.first_error()
                 ));
             }
-            self.look()?;
+            self.look(LOOK)?;
         }
         if self.shared.open() == 0 && self.settings.scenario != ScenarioName::Connect && !self.was_interrupted {
             return Err(format!("no connection could be opened{}", self.first_error()));
@@ -208,18 +208,19 @@ impl Run {
 
     /// Waits until that time, or until nothing more is to be done.
     fn until(&mut self, time: Nanoseconds, ends_when_interrupted: bool) -> Result<(), String> {
-        while self.shared.now() < time && self.shared.settled() < self.shared.workers() {
-            if self.was_interrupted && ends_when_interrupted {
+        while self.shared.settled().is_none() && !(self.was_interrupted && ends_when_interrupted) {
+            let left = Duration::from_nanos(time.saturating_sub(self.shared.now()));
+            if left.is_zero() {
                 return Ok(());
             }
-            self.look()?;
+            self.look(left.min(LOOK))?;
         }
         Ok(())
     }
 
     /// Sleeps a moment, then collects and prints if a second is over.
-    fn look(&mut self) -> Result<(), String> {
-        if machine::wait_for_stop(LOOK) {
+    fn look(&mut self, time: Duration) -> Result<(), String> {
+        if machine::wait_for_stop(time) {
             if std::mem::replace(&mut self.was_interrupted, true) {
                 return Err("interrupted twice".to_owned());
             }

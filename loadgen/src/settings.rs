@@ -83,7 +83,7 @@ pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
     if duration.is_zero() || args.messages == Some(0) {
         return Err("nothing to measure: --duration and -n must be above zero".into());
     }
-    let is_cold = args.messages.is_some() || scenario == ScenarioName::Idle;
+    let is_cold = args.messages.is_some() || args.keep_open || scenario == ScenarioName::Idle;
     let warmup = args.warmup.unwrap_or(Duration::from_secs(u64::from(!is_cold)));
     let thresholds = args.thresholds.as_deref().map_or(Ok(Vec::new()), threshold::parse)?;
     Ok(Settings {

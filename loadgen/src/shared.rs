@@ -24,6 +24,7 @@ pub(crate) struct Shared {
     is_finished: AtomicBool,
     ready: AtomicUsize,
     settled: AtomicUsize,
+    settled_at: AtomicU64,
     deliveries: Vec<AtomicU64>,
     /// Open connections of each worker.
     open: Vec<AtomicU64>,
@@ -42,6 +43,7 @@ impl Shared {
             is_finished: AtomicBool::new(false),
             ready: AtomicUsize::new(0),
             settled: AtomicUsize::new(0),
+            settled_at: AtomicU64::new(0),
             deliveries: (0..publishers).map(|_| AtomicU64::new(0)).collect(),
             open: (0..workers).map(|_| AtomicU64::new(0)).collect(),
         })
@@ -107,13 +109,14 @@ impl Shared {
     }
 
     /// A worker has nothing more to send and waits for no answer.
-    pub(crate) fn add_settled(&self) {
+    pub(crate) fn add_settled(&self, now: Nanoseconds) {
+        self.settled_at.fetch_max(now, Ordering::AcqRel);
         self.settled.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// How many workers are settled.
-    pub(crate) fn settled(&self) -> usize {
-        self.settled.load(Ordering::Acquire)
+    /// When all workers were settled, once they are.
+    pub(crate) fn settled(&self) -> Option<Nanoseconds> {
+        (self.settled.load(Ordering::Acquire) == self.bells.len()).then(|| self.settled_at.load(Ordering::Acquire))
     }
 
     /// How many workers there are.

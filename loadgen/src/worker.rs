@@ -199,6 +199,12 @@ impl<S: Scenario> Worker<S> {
         while let Some((slot, role)) = self.scenario.next_opening(&mut self.meter) {
             self.open(connections, slot, role);
         }
+        let is_deserted = self.scenario.opens_ahead() && self.opener.gone >= self.orders.connections as u64;
+        if self.meter.has_begun && !self.is_settled && (is_deserted || self.scenario.is_settled(&self.meter)) {
+            self.is_settled = true;
+            self.shared.set_open(self.orders.worker, self.open);
+            self.shared.add_settled(self.meter.now);
+        }
     }
 
     fn receive(&mut self, slot: usize, client: &mut Client<S::Role>, out: &mut Vec<u8>, bytes: &mut [u8]) -> Wish {
@@ -313,10 +319,6 @@ impl<S: Scenario> Worker<S> {
         if !self.is_ready && is_complete {
             self.is_ready = true;
             self.shared.add_ready();
-        }
-        if self.meter.has_begun && !self.is_settled && self.scenario.is_settled(&self.meter) {
-            self.is_settled = true;
-            self.shared.add_settled();
         }
         if self.meter.now >= self.next_report {
             self.next_report += 1_000_000_000;

@@ -35,6 +35,9 @@ impl Cpu {
     }
 }
 
+/// Below so many connections, what an allocator takes at a time outweighs what they need.
+const CONNECTIONS_MIN: u64 = 100;
+
 /// Everything a run found.
 #[derive(Debug)]
 pub(crate) struct Summary {
@@ -69,10 +72,11 @@ impl Summary {
         }
     }
 
-    /// What shares of messages are taken of.
+    /// What shares of messages are taken of: everything sent or owed, and the deliveries of it. The warm-up counts,
+    /// since errors and losses of the warm-up count as well.
     pub(crate) fn messages(&self) -> f64 {
         let counters = &self.totals.counters;
-        (counters.sent + counters.unsent + counters.expected) as f64
+        (counters.all_sent + counters.unsent + counters.expected) as f64
     }
 
     /// Messages sent per second (calls, publications, handshakes begun).
@@ -93,6 +97,10 @@ impl Summary {
 
     /// Growth of the server and of the kernel's slab per connection.
     pub(crate) fn bytes_per_connection(&self) -> (Option<f64>, Option<f64>) {
+        let is_churn = self.settings.scenario == ScenarioName::Connect && !self.settings.args.keep_open;
+        if is_churn || self.connections < CONNECTIONS_MIN {
+            return (None, None);
+        }
         self.memory[1].growth(&self.memory[0], self.connections)
     }
 
@@ -195,7 +203,8 @@ pub(super) mod tests {
         assert_eq!(summary.rate(), 100.0);
         assert_eq!(summary.per_message(4_000_000), Some(4_000.0));
         assert_eq!(summary.bytes_per_connection().0, Some(300.0));
-        assert_eq!(summary.loss(), 0);
+        let few = Summary { connections: 99, ..summary };
+        assert_eq!((few.bytes_per_connection().0, few.loss()), (None, 0));
     }
 
     #[test]

@@ -152,10 +152,13 @@ fn write_cpu(text: &mut String, summary: &Summary) -> std::fmt::Result {
 }
 
 fn write_memory(text: &mut String, summary: &Summary) -> std::fmt::Result {
-    let [before, with, _] = &summary.memory;
+    let [before, with, end] = &summary.memory;
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
     if let (Some(before), Some(with)) = (before.resident, with.resident) {
         write!(text, "  memory        server {} -> {}", megabytes(before), megabytes(with))?;
+        if let Some(end) = end.resident {
+            write!(text, ", at the end {}", megabytes(end))?;
+        }
         if let (Some(each), _) = summary.bytes_per_connection() {
             write!(text, ", {each:.0} bytes per connection")?;
         }

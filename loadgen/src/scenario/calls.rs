@@ -47,16 +47,13 @@ impl<D: Dialogue> Calls<D> {
 
     /// Asks everything that this connection owes and may ask.
     fn pump(&mut self, wire: &mut Wire<'_, Flight>, meter: &mut Meter) {
-        if !meter.is_sending() {
-            return;
-        }
         while self.pace.budget > 0 && wire.role.has_room(self.pace.window) && wire.has_room() {
             let number = wire.role.next();
             let intended = match &self.pace.schedule {
                 Some(schedule) => schedule.intended(wire.slot as u64, number),
                 None => meter.now,
             };
-            if intended > meter.now {
+            if !meter.accepts(intended) {
                 return;
             }
             let stamp = Stamp { intended, sent: meter.now };
@@ -128,11 +125,10 @@ impl<D: Dialogue> Scenario for Calls<D> {
     }
 
     fn step(&mut self, connections: &mut Connections<Flight>, tongue: &mut Tongue, meter: &mut Meter) {
-        if !meter.is_sending() {
-            return;
-        }
+        let Some(horizon) = meter.horizon() else { return };
         if self.pace.schedule.is_none() {
-            if !std::mem::replace(&mut self.is_kicked, true) {
+            let may_begin = meter.now >= meter.recorder.window().start;
+            if may_begin && !std::mem::replace(&mut self.is_kicked, true) {
                 for slot in 0..self.asked.len() {
                     if let Some(mut wire) = wire(connections, tongue, slot) {
                         self.pump(&mut wire, meter);
@@ -141,7 +137,7 @@ impl<D: Dialogue> Scenario for Calls<D> {
             }
             return;
         }
-        while let Some(due) = self.pace.schedule.as_mut().and_then(|schedule| schedule.next_due(meter.now)) {
+        while let Some(due) = self.pace.schedule.as_mut().and_then(|schedule| schedule.next_due(horizon)) {
             meter.recorder.lagged(meter.now - due.intended);
             if let Some(mut wire) = wire(connections, tongue, due.connection) {
                 self.pump(&mut wire, meter);
@@ -157,11 +153,11 @@ impl<D: Dialogue> Scenario for Calls<D> {
 
     fn next_time(&self, meter: &Meter) -> Option<Nanoseconds> {
         let window = meter.recorder.window();
-        if !meter.has_begun || meter.now >= window.stop || self.pace.budget == 0 {
+        if !meter.has_begun || self.pace.budget == 0 {
             return None;
         }
         match &self.pace.schedule {
-            Some(schedule) => schedule.next_time(),
+            Some(schedule) => schedule.next_time().filter(|&time| time < window.stop),
             None => (!self.is_kicked).then_some(window.start),
         }
     }

@@ -97,8 +97,8 @@ impl Scenario for Connect {
 
     fn next_time(&self, meter: &Meter) -> Option<Nanoseconds> {
         let window = meter.recorder.window();
-        let may = meter.has_begun && meter.now < window.stop && self.may_open();
-        may.then(|| self.intended(meter.now).max(window.start))
+        let may = meter.has_begun && self.may_open();
+        may.then(|| self.intended(meter.now).max(window.start)).filter(|&time| time < window.stop)
     }
 
     fn is_settled(&self, meter: &Meter) -> bool {
@@ -135,11 +135,8 @@ impl Scenario for Connect {
     }
 
     fn next_opening(&mut self, meter: &mut Meter) -> Option<(usize, Attempt)> {
-        if !meter.is_sending() || !self.may_open() {
-            return None;
-        }
         let intended = self.intended(meter.now);
-        if intended > meter.now {
+        if !self.may_open() || !meter.accepts(intended) {
             return None;
         }
         let slot = self.free.pop()?;

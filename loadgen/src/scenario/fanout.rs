@@ -140,9 +140,6 @@ impl Fanout {
     }
 
     fn pump(&mut self, wire: &mut Wire<'_, Role>, meter: &mut Meter) {
-        if !meter.is_sending() {
-            return;
-        }
         while self.pace.budget > 0 && wire.has_room() {
             let Role::Publisher(publisher) = &mut *wire.role else { return };
             if !publisher.flight.has_room(self.pace.window) {
@@ -155,7 +152,7 @@ impl Fanout {
                 None if self.is_full(publisher, channel) => return,
                 None => meter.now,
             };
-            if intended > meter.now {
+            if !meter.accepts(intended) {
                 return;
             }
             let stamp = Stamp { intended, sent: meter.now };
@@ -384,10 +381,8 @@ impl Scenario for Fanout {
         if self.asking > 0 || !self.redial.is_empty() || self.pace.schedule.is_none() {
             self.attend(connections, tongue, meter);
         }
-        while meter.is_sending() {
-            let Some(due) = self.pace.schedule.as_mut().and_then(|schedule| schedule.next_due(meter.now)) else {
-                return;
-            };
+        let Some(horizon) = meter.horizon() else { return };
+        while let Some(due) = self.pace.schedule.as_mut().and_then(|schedule| schedule.next_due(horizon)) {
             meter.recorder.lagged(meter.now - due.intended);
             if let Some(mut wire) = wire(connections, tongue, due.connection) {
                 self.pump(&mut wire, meter);
@@ -406,11 +401,11 @@ impl Scenario for Fanout {
             return Some(meter.now + SHARD_WAIT / 10);
         }
         let window = meter.recorder.window();
-        if !meter.has_begun || meter.now >= window.stop || self.publishers_here == 0 {
+        if !meter.has_begun || self.publishers_here == 0 {
             return None;
         }
         match &self.pace.schedule {
-            Some(schedule) => schedule.next_time(),
+            Some(schedule) => schedule.next_time().filter(|&time| time < window.stop),
             None => (meter.now < window.start).then_some(window.start),
         }
     }

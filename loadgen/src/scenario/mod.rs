@@ -32,10 +32,16 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Whether the plan still sends at this time.
-    pub(crate) const fn is_sending(&self) -> bool {
+    /// Whether a message of that intended time may leave now: it is due, and of the plan. One that is late may leave
+    /// after the plan's end, as long as the run waits for answers.
+    pub(crate) const fn accepts(&self, intended: Nanoseconds) -> bool {
         let window = self.recorder.window();
-        self.has_begun && self.now >= window.start && self.now < window.stop
+        self.has_begun && intended >= window.start && intended < window.stop && intended <= self.now
+    }
+
+    /// The last moment up to which the plan is due.
+    pub(crate) fn horizon(&self) -> Option<Nanoseconds> {
+        self.has_begun.then(|| self.now.min(self.recorder.window().stop.saturating_sub(1)))
     }
 }
 
