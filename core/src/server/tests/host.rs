@@ -1,4 +1,4 @@
-//! An application for tests: `/echo` sends every message back as it came.
+//! An application for tests: `/echo` sends every message back as it came, `/socketcluster/` allows everything.
 
 use std::task::Waker;
 
@@ -18,6 +18,7 @@ impl Host for Echo {
     fn route(&mut self, path: &str) -> Option<Route> {
         match path {
             "/echo" => Some(Route::Raw(0)),
+            "/socketcluster/" => Some(Route::SocketCluster),
             _ => None,
         }
     }

@@ -10,5 +10,6 @@ mod buffers;
 mod descriptors;
 mod ending;
 mod executors;
+mod meshed;
 mod pressure;
 mod stopping;
