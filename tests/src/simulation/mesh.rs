@@ -25,8 +25,8 @@ pub(super) struct Mesh {
 pub(super) enum Sent {
     /// It arrives then.
     Arrives(Time),
-    /// There is no room until then at least.
-    Full(Batch, Time),
+    /// There is no room: until then, or until the receiver has made some.
+    Full(Batch, Option<Time>),
 }
 
 impl Mesh {
@@ -47,9 +47,11 @@ impl Mesh {
         if faults.happens(faults.full_lanes, random) {
             lane.full_until = now + faults.delay(faults.full_lane_micros, random);
         }
-        if lane.full_until > now || lane.batches.len() >= capacity {
-            let retry = lane.full_until.max(now + faults.delay(500, random));
-            return Sent::Full(batch, retry);
+        if lane.full_until > now {
+            return Sent::Full(batch, Some(lane.full_until));
+        }
+        if lane.batches.len() >= capacity {
+            return Sent::Full(batch, None);
         }
         let at = now + faults.delay(faults.mesh_micros, random);
         let at = lane.batches.back().map_or(at, |(last, _)| at.max(*last));

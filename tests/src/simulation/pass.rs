@@ -194,7 +194,9 @@ impl World {
                     Sent::Arrives(at) => self.at(at, Happening::Wake(peer)),
                     Sent::Full(batch, retry) => {
                         self.stations[index].shard.return_batch(to, batch);
-                        self.at(retry, Happening::Wake(index));
+                        if let Some(at) = retry {
+                            self.at(at, Happening::Wake(index));
+                        }
                         break;
                     }
                 }

@@ -78,7 +78,7 @@ impl Plan {
             network_micros: *random.choice(&[100, 4_000, 25_000]).expect("three"),
             pass_micros: *random.choice(&[20, 300, 2_000]).expect("three"),
         };
-        Self {
+        let mut plan = Self {
             shards: SHARDS[usize::try_from(seed % 3).expect("below three")],
             clients: random.usize(3..=12),
             limits: limits(&mut random),
@@ -93,7 +93,17 @@ impl Plan {
             has_moody_hooks: random.u8(..3) > 0,
             is_fickle: random.u8(..4) == 0,
             is_peaceful: random.u8(..4) == 0,
+        };
+        if plan.is_fickle {
+            // Slow lanes and quick clients: that a channel is joined, left and joined again before the first interest
+            // has been acknowledged must not be rare.
+            plan.faults.mesh_micros = 60_000;
+            plan.act_micros = random.u64(1_000..6_000);
+            plan.storm = Duration::from_millis(random.u64(600..1_500));
+            plan.channels = plan.channels.min(2);
+            plan.clients = plan.clients.min(7);
         }
+        plan
     }
 }
 

@@ -82,6 +82,7 @@ pub(super) struct Record {
     pub(super) is_upgraded: bool,
     pub(super) had_flight: bool,
     pub(super) flight_since: Option<Time>,
+    pub(super) flight_ended: Option<Time>,
     pub(super) flight_longest: Duration,
     /// Publications may be dropped, by the limits' policy.
     pub(super) is_lossy: bool,
@@ -122,18 +123,24 @@ impl Record {
         self.sent
     }
 
-    /// An owned send has begun or ended.
+    /// An owned send has begun or ended. One that begins in the pass in which another ended continues it: all the
+    /// while there is a backlog.
     pub(super) fn flies(&mut self, now: Time, is_flying: bool) {
-        if is_flying {
-            self.had_flight = true;
-            self.flight_since.get_or_insert(now);
-        } else if let Some(since) = self.flight_since.take() {
-            self.flight_longest = self.flight_longest.max(now.since(since));
+        if !is_flying {
+            self.flight_ended = Some(now);
+            self.flight_longest = self.flight_longest(now);
+            return;
+        }
+        self.had_flight = true;
+        if self.flight_ended.take() != Some(now) {
+            self.flight_since = Some(now);
         }
     }
 
+    /// The longest time with a backlog.
     pub(super) fn flight_longest(&self, now: Time) -> Duration {
-        self.flight_since.map_or(self.flight_longest, |since| self.flight_longest.max(now.since(since)))
+        let until = self.flight_ended.unwrap_or(now);
+        self.flight_since.map_or(self.flight_longest, |since| self.flight_longest.max(until.since(since)))
     }
 
     pub(super) fn upgraded(&mut self) {
