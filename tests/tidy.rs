@@ -35,6 +35,7 @@ const UNSAFE_FILES: &[&str] = &[
     "loadgen/src/net/engine.rs",
     "loadgen/src/net/ring.rs",
     "loadgen/src/net/socket.rs",
+    "loadgen/src/server/spawn.rs",
     "tests/src/system.rs",
 ];
 

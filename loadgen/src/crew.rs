@@ -17,9 +17,9 @@ use crate::scenario::echo::Echo;
 use crate::scenario::fanout::Fanout;
 use crate::scenario::idle::Idle;
 use crate::scenario::rpc::Rpc;
+use crate::server::Address;
 use crate::settings::Settings;
 use crate::shared::Shared;
-use crate::target::Address;
 use crate::worker::{Orders, work};
 
 /// Seconds of measurements that may wait for the main thread.

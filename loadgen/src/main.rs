@@ -4,7 +4,7 @@
 //! ```text
 //! args -> settings -> run -> crew -> worker -> scenario      what to do: typed, decided, conducted, played
 //!                      |               |
-//!                   target, process   net, client            the server, its costs; sockets and protocol
+//!                   server, process   net, client            the server, its costs; sockets and protocol
 //!                      |               |
 //!                   report <- record <- plan, flight, sequence
 //! ```
@@ -22,9 +22,9 @@ mod report;
 mod run;
 mod scenario;
 mod sequence;
+mod server;
 mod settings;
 mod shared;
-mod target;
 #[cfg(test)]
 mod tests;
 mod threshold;

@@ -14,9 +14,9 @@ use crate::plan::{Nanoseconds, Window};
 use crate::process::{CpuTime, Memory};
 use crate::record::Interval;
 use crate::report::{Cpu, Progress, Summary};
+use crate::server::{Address, Spawned, probe};
 use crate::settings::{Server, Settings};
 use crate::shared::Shared;
-use crate::target::{Address, Spawned, probe};
 
 /// From the agreement on a start to the start: time for every thread to hear of it.
 const LEAD: Nanoseconds = 50_000_000;

@@ -9,7 +9,7 @@ use crate::client::Protocol;
 use crate::scenario::delivery::PAYLOAD_BYTES_MIN;
 use crate::scenario::echo::NUMBER_DIGITS;
 use crate::scenario::fanout::Cast;
-use crate::target::Address;
+use crate::server::Address;
 use crate::threshold::{self, Threshold};
 use crate::units::{Network, parse_network};
 
