@@ -83,6 +83,8 @@ fn exit_code(summary: &report::Summary) -> u8 {
         INTERRUPTED
     } else if summary.verdicts().iter().any(|verdict| !verdict.passed) {
         THRESHOLD
+    } else if !summary.has_measured() {
+        FAILED
     } else {
         0
     }

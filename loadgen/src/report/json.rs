@@ -78,7 +78,7 @@ pub(crate) fn write(summary: &Summary, facts: &Facts) -> Value {
             "text": verdict.text, "value": verdict.value, "passed": verdict.passed,
         })).collect::<Vec<_>>(),
         "generator_bound": summary.generator_bound(),
-        "warnings": summary.warnings,
+        "warnings": summary.doubts(),
         "machine": facts,
     })
 }

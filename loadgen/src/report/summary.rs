@@ -130,6 +130,27 @@ impl Summary {
         None
     }
 
+    /// Whether there is anything to believe: something came back (or connections were held).
+    pub(crate) fn has_measured(&self) -> bool {
+        match self.settings.scenario {
+            ScenarioName::Idle => self.connections > 0,
+            _ => self.totals.counters.received > 0,
+        }
+    }
+
+    /// What else a reader must know.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        let mut doubts = self.warnings.clone();
+        if !self.has_measured() {
+            doubts.push("nothing was measured: no recorded message was answered".to_owned());
+        }
+        if self.cpu.server.is_some_and(|server| server.total_ns == 0) && self.totals.counters.in_window > 0 {
+            doubts.push("the server's process used no CPU at all: is it the right one (--server-pid)?".to_owned());
+        }
+        doubts.extend(self.generator_bound());
+        doubts
+    }
+
     /// Judges the thresholds.
     pub(crate) fn verdicts(&self) -> Vec<Verdict> {
         let messages = self.messages();
@@ -223,6 +244,16 @@ pub(super) mod tests {
         assert!(summary.generator_bound().expect("85 % of a CPU").contains("85 %"));
         summary.cpu.server.as_mut().expect("known").busiest_ns = 9_500_000_000;
         assert_eq!(summary.generator_bound(), None, "the server was busier");
+    }
+
+    #[test]
+    fn a_server_without_cpu_time_and_a_run_without_answers_are_doubted() {
+        let mut summary = summary(RPC);
+        assert!(summary.has_measured() && summary.doubts().is_empty());
+        summary.cpu.server = Some(Usage::default());
+        assert!(summary.doubts()[0].contains("--server-pid"));
+        summary.totals.counters.received = 0;
+        assert!(!summary.has_measured() && summary.doubts()[0].contains("nothing was measured"));
     }
 
     #[test]

@@ -86,6 +86,9 @@ fn write_latencies(text: &mut String, summary: &Summary) -> std::fmt::Result {
     writeln!(text, " {:>9}", "mean")?;
     let mut row = |name: &str, histogram: &Histogram<u64>| -> std::fmt::Result {
         write!(text, "    {name:<10}")?;
+        if histogram.is_empty() {
+            return writeln!(text, " {:>9}", "none");
+        }
         for (_, percentile) in PERCENTILES {
             write!(text, " {:>9}", latency(histogram.value_at_percentile(percentile)))?;
         }
@@ -191,7 +194,7 @@ fn write_remarks(text: &mut String, summary: &Summary) -> std::fmt::Result {
     if counters.short_sends > 0 {
         writeln!(text, "  note          the server read too slowly for {} sends", grouped(counters.short_sends))?;
     }
-    for warning in summary.warnings.iter().cloned().chain(summary.generator_bound()) {
+    for warning in summary.doubts() {
         writeln!(text, "  WARNING       {warning}")?;
     }
     Ok(())
