@@ -24,6 +24,7 @@ fn connected_clients_are_sent_away_with_1001_and_the_exit_is_0() {
             assert_eq!(socket.expect_close().0, 1001);
         }
         idle.expect_end();
+        drop(idle);
         let exit = server.into_process().wait(PATIENCE);
         assert_eq!(exit.code(), 0, "{exit}");
     }
