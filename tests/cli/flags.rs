@@ -98,6 +98,15 @@ fn the_environment_speaks_where_flags_do_not() {
 }
 
 #[test]
+fn a_misspelt_variable_is_not_ignored() {
+    let mut command = server::command();
+    command.args(["start", "--listen", "127.0.0.1:0"]).env("SOCKETSHARD_PROT", "8000");
+    let exit = Process::run(command, PATIENCE);
+    assert_eq!(exit.code(), 3, "{exit}");
+    assert!(exit.stderr.contains("SOCKETSHARD_PROT") && exit.stderr.contains("SOCKETSHARD_PORT"), "{exit}");
+}
+
+#[test]
 fn the_version_is_told_in_one_line() {
     for arguments in [["version"], ["--version"], ["-V"]] {
         let exit = run(&arguments);

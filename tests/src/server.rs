@@ -87,8 +87,7 @@ impl Deref for Server {
     }
 }
 
-/// `socketshard start` on a loopback port of the system's choice, without further flags. The environment's own
-/// `SOCKETSHARD_…` settings do not reach it.
+/// `socketshard start` on a loopback port of the system's choice, without further flags.
 #[must_use]
 pub fn start_command() -> Command {
     let mut command = command();
@@ -99,19 +98,23 @@ pub fn start_command() -> Command {
 /// The server's binary without arguments.
 #[must_use]
 pub fn command() -> Command {
-    let mut command = Command::new(binary("socketshard", "SOCKETSHARD_BIN"));
+    without_settings(Command::new(binary("socketshard", "SOCKETSHARD_BIN")))
+}
+
+/// The load generator's binary without arguments.
+#[must_use]
+pub fn loadgen_command() -> Command {
+    without_settings(Command::new(binary("socketshard-loadgen", "SOCKETSHARD_LOADGEN_BIN")))
+}
+
+/// The environment's own `SOCKETSHARD_…` settings must not decide what is tested.
+fn without_settings(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("SOCKETSHARD_") {
             command.env_remove(name);
         }
     }
     command
-}
-
-/// The load generator's binary without arguments.
-#[must_use]
-pub fn loadgen_command() -> Command {
-    Command::new(binary("socketshard-loadgen", "SOCKETSHARD_LOADGEN_BIN"))
 }
 
 /// The release binary of that name: what the variable says, else the one beside this test's own build.
