@@ -40,7 +40,6 @@ fn fixed_seeds_hold() {
         sum(|report| report.slow_consumers),
         sum(|report| report.congested_turns),
     );
-    println!("at most {} happenings", reports.iter().map(|report| report.happenings).max().unwrap_or(0));
     // What never happens proves nothing.
     for shards in [1, 2, 5] {
         let deliveries: u64 =
@@ -90,7 +89,10 @@ fn run_all(count: u64, seed: impl Fn(u64) -> u64 + Sync) -> Vec<Report> {
     });
     let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     assert!(failures.is_empty(), "the simulation fails:\n{}", failures.join("\n"));
-    reports.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let reports = reports.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let busiest = reports.iter().map(|report| report.happenings).max().unwrap_or(0);
+    println!("{} runs, at most {busiest} happenings in one", reports.len());
+    reports
 }
 
 fn describe(seed: u64, cause: &(dyn std::any::Any + Send)) -> String {

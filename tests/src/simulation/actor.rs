@@ -70,12 +70,14 @@ pub(super) struct Actor {
     pub(super) deeds: Vec<Deed>,
     /// Packets of an array that is being written.
     batch: Option<Vec<Vec<u8>>>,
+    /// Its first frames went out right behind the upgrade, without waiting for the answer.
+    is_hasty: bool,
 }
 
 impl Actor {
     pub(super) fn new(client: usize, speaks: Speaks, manner: Manner) -> Self {
         let (out, deeds) = (Vec::new(), Vec::new());
-        Self { client, speaks, manner, stage: Stage::Upgrading, published: 0, out, deeds, batch: None }
+        Self { client, speaks, manner, stage: Stage::Upgrading, published: 0, out, deeds, batch: None, is_hasty: false }
     }
 
     pub(super) const fn is_gone(&self) -> bool {
@@ -119,6 +121,10 @@ impl Actor {
         };
         record.is_dialect_fixed = path.contains('?');
         handshake::write_request(&mut self.out, "sim", path, KEY, &[]);
+        if self.manner == Manner::Good && random.u8(..6) == 0 {
+            self.is_hasty = true;
+            self.first_words(oracle, random);
+        }
     }
 
     /// What the server said has arrived.
@@ -142,11 +148,18 @@ impl Actor {
 
     fn upgraded(&mut self, oracle: &mut Oracle, random: &mut Rng) {
         self.stage = if self.speaks == Speaks::Raw { Stage::Open } else { Stage::Handshaking };
-        if self.speaks == Speaks::Raw {
-            oracle.records[self.client].is_open = true;
-            return;
+        oracle.records[self.client].is_open |= self.speaks == Speaks::Raw;
+        if !self.is_hasty {
+            self.first_words(oracle, random);
         }
+    }
+
+    fn first_words(&mut self, oracle: &mut Oracle, random: &mut Rng) {
         match self.manner {
+            _ if self.speaks == Speaks::Raw => {
+                oracle.records[self.client].echoes_asked.push_back(Ok("first".into()));
+                self.message(Opcode::Text, b"first", random);
+            }
             Manner::Mute => {}
             Manner::Eager => {
                 let record = &mut oracle.records[self.client];

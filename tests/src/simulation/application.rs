@@ -263,6 +263,7 @@ impl Host for Application {
                 let mut oracle = self.oracle.borrow_mut();
                 oracle.records[client].closes.insert(4_008);
                 oracle.records[client].closes.insert(4_005);
+                oracle.records[client].statuses.insert(408);
                 oracle.records[client].statuses.insert(403);
                 oracle.records[client].may_vanish_unopened = true;
             }
