@@ -1,6 +1,6 @@
 //! Ids: which shard, which connection, which pending call; and a set of shards as one machine word.
 
-/// Index of a shard, 0 to [`ShardId::MAX`].
+/// Index of a shard, below [`ShardId::COUNT_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(pub u8);
 
