@@ -102,6 +102,7 @@ impl Shard {
         let Some(mut held) = connection.held.take() else { return };
         if let Some((text, done)) = held.batch.take() {
             let mut protocol = self.protocol.take().expect("held bytes are processed when the turn settles");
+            self.has_overflowed = false;
             self.handle_text(now, id, &text, done, &mut protocol, host);
             self.protocol = Some(protocol);
             if self.must_wait(id) {
