@@ -251,7 +251,11 @@ impl World {
             let station = &mut self.stations[index];
             match event {
                 Event::PauseReceive(id) => {
-                    let link = &mut self.links[station.client(id)];
+                    let client = station.client(id);
+                    let record = &self.oracle.borrow().records[client];
+                    let may_pause = record.dialect.is_none() || record.is_open || record.may_vanish_unopened;
+                    assert!(may_pause, "client {client} has to wait, though it has caused nothing yet");
+                    let link = &mut self.links[client];
                     if std::mem::replace(&mut link.is_reading, false) {
                         link.late_receives = self.random.u8(..3);
                     }
