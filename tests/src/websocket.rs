@@ -17,7 +17,6 @@ pub struct WebSocket {
     stream: TcpStream,
     decoder: Decoder,
     received: VecDeque<Received>,
-    patience: Duration,
 }
 
 /// What comes from the server, whole.
@@ -80,7 +79,7 @@ impl WebSocket {
             }
         };
         let decoder = Decoder::new(Role::Client);
-        let mut socket = Self { stream, decoder, received: VecDeque::new(), patience: PATIENCE };
+        let mut socket = Self { stream, decoder, received: VecDeque::new() };
         socket.decode(&mut answer[head_bytes..]);
         Ok(socket)
     }
@@ -114,7 +113,7 @@ impl WebSocket {
     /// # Errors
     /// When the server has closed the connection or has not read for the time of patience.
     pub fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.set_write_timeout(Some(self.patience))?;
+        self.stream.set_write_timeout(Some(PATIENCE))?;
         self.stream.write_all(bytes)
     }
 
@@ -123,8 +122,7 @@ impl WebSocket {
     /// # Panics
     /// When nothing comes in time, or when it breaks RFC 6455.
     pub fn receive(&mut self) -> Received {
-        let patience = self.patience;
-        self.receive_within(patience).unwrap_or_else(|| panic!("the server sent nothing for {patience:?}"))
+        self.receive_within(PATIENCE).unwrap_or_else(|| panic!("the server sent nothing for {PATIENCE:?}"))
     }
 
     /// The next thing the server sends, if it comes in time.
@@ -192,17 +190,6 @@ impl WebSocket {
     /// Ends the connection by RST, whatever is under way.
     pub fn reset(self) {
         crate::system::reset(self.stream);
-    }
-
-    /// How long to wait for each message from now on.
-    pub const fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
-    }
-
-    /// The TCP connection itself.
-    #[must_use]
-    pub const fn stream(&self) -> &TcpStream {
-        &self.stream
     }
 
     fn decode(&mut self, input: &mut [u8]) {
