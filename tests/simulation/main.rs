@@ -14,10 +14,10 @@ use std::thread;
 use harness::simulation::{Report, run};
 
 /// Seeds that every run takes.
-const FIXED_SEEDS: u64 = 400;
+const FIXED_SEEDS: u64 = 1_000;
 
 /// Seeds that are new in every run, unless `SOCKETSHARD_FRESH_SEEDS` says how many.
-const FRESH_SEEDS: u64 = 200;
+const FRESH_SEEDS: u64 = 400;
 
 /// After so many failures the rest would only repeat them.
 const FAILURES_MAX: usize = 5;
