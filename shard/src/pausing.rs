@@ -100,6 +100,9 @@ impl Shard {
     fn process_held<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
         let Some(connection) = live(&mut self.connections, id) else { return };
         let Some(mut held) = connection.held.take() else { return };
+        if self.is_stopping {
+            return;
+        }
         if let Some((text, done)) = held.batch.take() {
             let mut protocol = self.protocol.take().expect("held bytes are processed when the turn settles");
             self.has_overflowed = false;

@@ -11,6 +11,9 @@ use crate::{ConnectionId, Disconnect, Host, RawMessage, RawReplies, Time};
 impl Shard {
     /// Looks at received bytes until they are used up or the connection must wait; then the rest is held.
     pub(crate) fn process<H: Host>(&mut self, now: Time, id: ConnectionId, bytes: &mut [u8], host: &mut H) {
+        if self.is_stopping {
+            return;
+        }
         self.has_overflowed = false; // That was somebody else's doing.
         let Some(connection) = self.connection_mut(id) else { return };
         match connection.state {

@@ -77,6 +77,8 @@ pub struct Shard {
     pub(crate) slow_consumers: Vec<ConnectionId>,
     /// Closing connections whose last bytes are watched.
     pub(crate) lingering: Vec<ConnectionId>,
+    /// Clients are not heard any more.
+    pub(crate) is_stopping: bool,
     /// Where the drain at shutdown has got to.
     pub(crate) drain_cursor: Option<usize>,
     pub(crate) reply: Reply,
@@ -115,6 +117,7 @@ impl Shard {
             resumable: Vec::new(),
             slow_consumers: Vec::new(),
             lingering: Vec::new(),
+            is_stopping: false,
             drain_cursor: None,
             reply: Reply::default(),
             protocol: Some(Box::new(socketcluster::Decoder::new(limits.socketcluster))),
@@ -133,7 +136,7 @@ impl Shard {
 
     /// A socket was accepted. `None`: the shard is full or stopping; close it.
     pub fn handle_accept(&mut self, now: Time, address: SocketAddr) -> Option<ConnectionId> {
-        if self.connections.len() >= self.limits.connections_max || self.drain_cursor.is_some() {
+        if self.connections.len() >= self.limits.connections_max || self.is_stopping {
             self.metrics.connections_refused += 1;
             return None;
         }
@@ -206,8 +209,15 @@ impl Shard {
         self.drain_commands(now, host);
     }
 
-    /// Stop: everybody is told to leave, in batches per turn; nobody is let in any more.
+    /// Hear nobody out any more: what clients send from now on is ignored, nobody is let in. What was accepted before
+    /// still goes where it belongs, so that peers can wait for it before `handle_shutdown`.
+    pub const fn handle_stop(&mut self, _now: Time) {
+        self.is_stopping = true;
+    }
+
+    /// Everybody is told to leave, in batches per turn.
     pub fn handle_shutdown(&mut self, _now: Time) {
+        self.is_stopping = true;
         self.drain_cursor.get_or_insert(0);
     }
 

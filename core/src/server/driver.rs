@@ -19,7 +19,7 @@ use shard::{Batch, Event, Shard, ShardId, Time};
 use super::Application;
 use super::control::Orders;
 use super::report;
-use super::shutdown::Stop;
+use super::shutdown::{Step, Stop};
 use crate::config::Settings;
 use crate::mesh::Link;
 use crate::net::{Completion, Happened, Sockets};
@@ -105,8 +105,13 @@ impl<H: Application> Driver<H> {
         let flushed = self.post_batches();
         self.transmit()?;
         self.apply_events()?;
-        if self.stop.is_over(now, || flushed && self.shard.is_drained(), &mut self.link) {
-            return Ok(Pass::Done);
+        match self.stop.next(now, flushed, self.shard.is_drained(), &mut self.link) {
+            Step::Wait => {}
+            Step::Part => {
+                self.shard.handle_shutdown(now);
+                self.again = true;
+            }
+            Step::Done => return Ok(Pass::Done),
         }
         self.plan(now)?;
         Ok(if ticked { Pass::Visit } else { Pass::Next })
@@ -166,7 +171,7 @@ impl<H: Application> Driver<H> {
     fn handle_orders(&mut self, now: Time) -> io::Result<()> {
         if self.orders.is_stopping() && self.stop.begin(now) {
             self.sockets.stop_listening()?;
-            self.shard.handle_shutdown(now);
+            self.shard.handle_stop(now);
         }
         let reports = self.orders.reports();
         if reports != self.reports {
