@@ -30,7 +30,9 @@ impl Shard {
         host: &mut H,
     ) {
         let Ok(messages) = protocol.decode(text) else { return self.handle_garbage(now, id, host) };
+        let mut is_empty = done == 0;
         for (index, message) in messages.enumerate().skip(done) {
+            is_empty = false;
             self.handle_packet(now, id, message, host);
             let Some(connection) = live(&mut self.connections, id) else { return };
             if connection.state == State::Closing {
@@ -40,6 +42,9 @@ impl Shard {
                 connection.held_mut().batch = Some((text.into(), index + 1));
                 return;
             }
+        }
+        if is_empty {
+            self.handle_garbage(now, id, host); // An array without packets.
         }
     }
 

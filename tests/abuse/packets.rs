@@ -21,6 +21,7 @@ fn anything_before_the_handshake_is_closed_with_4009() {
         "garbage",
         "null",
         "{}",
+        "[]",
     ];
     survives(&[], SLACK_BYTES, |server| {
         for text in early {
