@@ -168,7 +168,7 @@ impl App {
     ///
     /// # Panics
     /// When the path does not begin with `/` or is taken.
-    pub fn page(self, path: &str, content_type: &str, body: &'static [u8]) -> Self {
+    pub fn page(self, path: &str, content_type: &str, body: impl Into<bytes::Bytes>) -> Self {
         self.serve(path, Page::new(content_type, body))
     }
 

@@ -1,23 +1,26 @@
 //! Static pages: bytes known at start-up, served with validators. It never reads a file and never looks at a path beyond
 //! finding it in a table, so there is nothing to escape from.
 
+use bytes::Bytes;
 use codec::http::request::Head;
 use codec::http::response;
 
-/// One static resource.
+/// One static resource. Its bytes are shared, not copied, when it is cloned: an application that makes its pages before
+/// `run` and clones them on each shard holds them once.
 #[derive(Clone, Debug)]
 pub struct Page {
     headers: Vec<(String, String)>,
     etag: String,
-    body: &'static [u8],
+    body: Bytes,
 }
 
 impl Page {
     /// A page of that content type. Browsers keep it and ask each time whether it is still the same, which it is as long
     /// as its bytes are: the answer is then a 304 without a body.
     #[must_use]
-    pub fn new(content_type: &str, body: &'static [u8]) -> Self {
-        let etag = format!("\"{:016x}\"", fingerprint(body));
+    pub fn new(content_type: &str, body: impl Into<Bytes>) -> Self {
+        let body = body.into();
+        let etag = format!("\"{:016x}\"", fingerprint(&body));
         let headers = [
             ("Content-Type", content_type),
             ("ETag", &etag),
@@ -41,7 +44,7 @@ impl Page {
         let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         match head.method {
             "GET" | "HEAD" if self.is_known(head) => response::write(out, 304, &headers, b"", keep_alive),
-            "GET" => response::write(out, 200, &headers, self.body, keep_alive),
+            "GET" => response::write(out, 200, &headers, &self.body, keep_alive),
             "HEAD" => response::write_head(out, 200, &headers, self.body.len(), keep_alive),
             _ => plain(out, 405, &[("Allow", "GET, HEAD")], "method not allowed\n", head, keep_alive),
         }

@@ -11,7 +11,7 @@ use crate::{App, Args, Error, Page, Peer, RawArgs, Result, spawn};
 
 /// The demo application.
 pub(crate) fn app() -> App {
-    let html = Page::new("text/html; charset=utf-8", include_bytes!("page.html"));
+    let html = Page::new("text/html; charset=utf-8", include_str!("page.html"));
     App::new()
         .action("app.square", square)
         .action("app.echo", echo)
@@ -19,11 +19,11 @@ pub(crate) fn app() -> App {
         .action("app.shard", shard)
         .websocket("/echo", |socket, message| socket.send(message))
         .serve("/", html.header("Content-Security-Policy", CONTENT_POLICY).header("Referrer-Policy", "no-referrer"))
-        .page("/page.css", "text/css; charset=utf-8", include_bytes!("page.css"))
-        .page("/page.js", JAVASCRIPT, include_bytes!("page.js"))
-        .page("/socketshard.js", JAVASCRIPT, include_bytes!("../../client/socketshard.js"))
-        .page("/favicon.svg", "image/svg+xml", include_bytes!("favicon.svg"))
-        .serve("/healthz", Page::new("text/plain; charset=utf-8", b"ok").header("Cache-Control", "no-store"))
+        .page("/page.css", "text/css; charset=utf-8", include_str!("page.css"))
+        .page("/page.js", JAVASCRIPT, include_str!("page.js"))
+        .page("/socketshard.js", JAVASCRIPT, include_str!("../../client/socketshard.js"))
+        .page("/favicon.svg", "image/svg+xml", include_str!("favicon.svg"))
+        .serve("/healthz", Page::new("text/plain; charset=utf-8", "ok").header("Cache-Control", "no-store"))
 }
 
 /// 25 is 625 and 2.5 is 6.25. Integers stay integers as long as 64 bits hold the square.

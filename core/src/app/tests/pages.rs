@@ -23,9 +23,9 @@ impl Answer {
 fn world() -> World {
     World::new(
         App::new()
-            .page("/", "text/html; charset=utf-8", b"<p>hello")
-            .page("/other", "text/plain", b"hello?")
-            .serve("/healthz", Page::new("text/plain", b"ok").header("cache-control", "no-store"))
+            .page("/", "text/html; charset=utf-8", "<p>hello")
+            .page("/other", "text/plain", "hello?")
+            .serve("/healthz", Page::new("text/plain", "ok").header("cache-control", "no-store"))
             .websocket("/raw", |_, _| ()),
     )
 }
@@ -104,11 +104,11 @@ fn everything_else_is_an_error_that_says_which() {
 #[test]
 #[should_panic(expected = "page \"/\" is there twice")]
 fn one_path_twice_stops_the_start() {
-    let _ = App::new().page("/", "text/plain", b"").page("/", "text/plain", b"");
+    let _ = App::new().page("/", "text/plain", "").page("/", "text/plain", "");
 }
 
 #[test]
 #[should_panic(expected = "path \"page\" does not begin with /")]
 fn a_path_that_no_request_has_stops_the_start() {
-    let _ = App::new().page("page", "text/plain", b"");
+    let _ = App::new().page("page", "text/plain", "");
 }
