@@ -1,7 +1,7 @@
 //! Calls into the application that are not answered yet, with their deadlines. All have the same time-out, so the order
 //! of arrival is the order of expiry and a queue is the timer.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use codec::websocket::handshake::Accept;
 use foldhash::fast::FixedState;
@@ -44,12 +44,19 @@ pub(crate) enum Work {
 pub(crate) struct PendingCalls {
     next: u64,
     calls: HashMap<Ticket, Pending, FixedState>,
+    /// The same tickets by connection: whoever leaves finds its own without a look at the others'.
+    by_connection: BTreeSet<(ConnectionId, Ticket)>,
     deadlines: VecDeque<(Time, Ticket)>,
 }
 
 impl PendingCalls {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { next: 0, calls: HashMap::with_hasher(FixedState::with_seed(seed)), deadlines: VecDeque::new() }
+        Self {
+            next: 0,
+            calls: HashMap::with_hasher(FixedState::with_seed(seed)),
+            by_connection: BTreeSet::new(),
+            deadlines: VecDeque::new(),
+        }
     }
 
     /// A fresh ticket: costs nothing unless the call turns out to be pending.
@@ -59,12 +66,13 @@ impl PendingCalls {
     }
 
     pub(crate) fn insert(&mut self, ticket: Ticket, deadline: Time, pending: Pending) {
+        self.by_connection.insert((pending.connection, ticket));
         self.calls.insert(ticket, pending);
         self.deadlines.push_back((deadline, ticket));
     }
 
     pub(crate) fn remove(&mut self, ticket: Ticket) -> Option<Pending> {
-        let pending = self.calls.remove(&ticket);
+        let pending = self.take(ticket);
         // Answered calls leave their deadline behind; drop it as soon as it reaches the front, so that the queue is at
         // most as long as one time-out's worth of pending calls.
         while self.deadlines.front().is_some_and(|(_, ticket)| !self.calls.contains_key(ticket)) {
@@ -80,23 +88,23 @@ impl PendingCalls {
                 return None;
             }
             self.deadlines.pop_front();
-            if let Some(pending) = self.calls.remove(&ticket) {
+            if let Some(pending) = self.take(ticket) {
                 return Some((ticket, pending));
             }
         }
         None
     }
 
-    /// The tickets of a connection that is leaving. A scan, for the rare connection that leaves with calls pending.
+    /// The tickets of a connection that is leaving.
     pub(crate) fn of(&self, connection: ConnectionId) -> Vec<Ticket> {
-        let mut tickets: Vec<_> = self
-            .calls
-            .iter()
-            .filter(|(_, pending)| pending.connection == connection)
-            .map(|(ticket, _)| *ticket)
-            .collect();
-        tickets.sort_unstable();
-        tickets
+        let own = (connection, Ticket(0))..=(connection, Ticket(u64::MAX));
+        self.by_connection.range(own).map(|(_, ticket)| *ticket).collect()
+    }
+
+    fn take(&mut self, ticket: Ticket) -> Option<Pending> {
+        let pending = self.calls.remove(&ticket)?;
+        self.by_connection.remove(&(pending.connection, ticket));
+        Some(pending)
     }
 }
 
@@ -125,7 +133,9 @@ mod tests {
         let expired: Vec<_> =
             std::iter::from_fn(|| calls.expire(Time::from_micros(2))).map(|(ticket, _)| ticket).collect();
         assert_eq!(expired, [tickets[0], tickets[2]]);
+        let stranger = ConnectionId { slot: 0, generation: 1 };
+        assert_eq!((calls.of(connection), calls.of(stranger)), (vec![tickets[3]], vec![]));
         assert!(calls.remove(tickets[3]).is_some());
-        assert!(calls.deadlines.is_empty());
+        assert!(calls.deadlines.is_empty() && calls.by_connection.is_empty());
     }
 }

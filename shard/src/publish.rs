@@ -6,7 +6,6 @@
 
 use codec::message::{CallId, RawJson};
 use codec::socketcluster::encode as socketcluster;
-use codec::socketcluster::errors::WireError;
 use codec::websocket::{Opcode, encode};
 
 use crate::connection::State;
@@ -26,9 +25,6 @@ impl Shard {
         call: Option<CallId<'_>>,
         host: &mut H,
     ) {
-        if self.names.check_channel(channel).is_err() {
-            return self.refuse(id, call, &WireError::PublishMalformed);
-        }
         let Some(connection) = live(&mut self.connections, id) else { return };
         let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();

@@ -24,9 +24,6 @@ impl Shard {
         call: Option<CallId<'_>>,
         host: &mut H,
     ) {
-        if self.names.check_channel(channel).is_err() {
-            return self.refuse(id, call, &WireError::SubscribeMalformed);
-        }
         let Some(connection) = live(&mut self.connections, id) else { return };
         let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
