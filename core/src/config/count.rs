@@ -23,10 +23,7 @@ where
     T: TryFrom<u64>,
 {
     move |text| {
-        let count = parse(text)?;
-        if !range.contains(&count) {
-            return Err(QuantityError::OutOfRange(format(*range.start()), format(*range.end())));
-        }
+        let count = quantity::within(parse(text)?, &range, format)?;
         T::try_from(count).map_err(|_| QuantityError::TooLarge)
     }
 }

@@ -25,14 +25,7 @@ pub(crate) fn format(duration: Duration) -> String {
 pub(crate) fn within(
     range: RangeInclusive<Duration>,
 ) -> impl Fn(&str) -> Result<Duration, QuantityError> + Clone + Send + Sync + 'static {
-    move |text| {
-        let duration = parse(text)?;
-        if range.contains(&duration) {
-            Ok(duration)
-        } else {
-            Err(QuantityError::OutOfRange(format(*range.start()), format(*range.end())))
-        }
-    }
+    move |text| quantity::within(parse(text)?, &range, format)
 }
 
 const UNITS: &[(&str, u64)] = &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];

@@ -2,6 +2,7 @@
 //! could mean two things; each refusal says what to write instead.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 /// Why a text is not a quantity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,19 @@ pub(super) fn scale(number: u64, unit: &str, units: &[(&str, u64)], names: &'sta
         Some((_, factor)) => number.checked_mul(*factor).ok_or(QuantityError::TooLarge),
         None if unit.is_empty() => Err(QuantityError::UnitMissing(names)),
         None => Err(QuantityError::UnitUnknown(unit.to_owned(), names)),
+    }
+}
+
+/// The value, if `range` holds it; else an error that writes the range's ends by `format`.
+pub(super) fn within<T: Copy + PartialOrd>(
+    value: T,
+    range: &RangeInclusive<T>,
+    format: impl Fn(T) -> String,
+) -> Result<T, QuantityError> {
+    if range.contains(&value) {
+        Ok(value)
+    } else {
+        Err(QuantityError::OutOfRange(format(*range.start()), format(*range.end())))
     }
 }
 

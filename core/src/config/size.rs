@@ -24,10 +24,7 @@ where
     T: TryFrom<u64>,
 {
     move |text| {
-        let bytes = parse(text)?;
-        if !range.contains(&bytes) {
-            return Err(QuantityError::OutOfRange(format(*range.start()), format(*range.end())));
-        }
+        let bytes = quantity::within(parse(text)?, &range, format)?;
         T::try_from(bytes).map_err(|_| QuantityError::TooLarge)
     }
 }
