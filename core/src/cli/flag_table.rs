@@ -100,6 +100,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("cpus", "0-2,7"),
     ("no-pin", "true"),
     ("tick", "20ms"),
+    ("spin-us", "50"),
     ("max-connections", "10k"),
     ("max-message", "64KiB"),
     ("max-fragments", "9"),

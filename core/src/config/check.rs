@@ -25,6 +25,8 @@ pub(crate) enum Violation {
     ReceiveBytes(u64),
     /// A time-out is shorter than the tick that would notice it.
     Tick { tick: Duration, flag: &'static str, timeout: Duration },
+    /// Looking for work for longer than a tick may take.
+    Spin(Duration),
     /// More shards than a set of peers can hold, or none.
     Shards(usize),
     /// An empty list of CPUs.
@@ -117,6 +119,9 @@ fn ticks(settings: &Settings, found: &mut Vec<Violation>) {
     if tick.is_zero() {
         found.push(Violation::Zero("--tick"));
     }
+    if settings.spin > SPIN_MAX {
+        found.push(Violation::Spin(settings.spin));
+    }
     let limits = &settings.limits;
     for (flag, timeout) in [
         ("--ping-interval", limits.ping_interval),
@@ -190,6 +195,9 @@ impl fmt::Display for Violation {
                 duration::format(*timeout),
                 duration::format(*tick)
             ),
+            Self::Spin(spin) => {
+                write!(formatter, "--spin-us ({}) must not be above {}", spin.as_micros(), SPIN_MAX.as_micros())
+            }
             Self::Shards(shards) => write!(formatter, "--shards ({shards}) must be between 1 and {SHARDS_MAX}"),
             Self::CpusEmpty => write!(formatter, "--cpus names no CPU"),
             Self::AppName => write!(formatter, "--app-name must be 1 to 64 letters, digits, '.', '_' or '-'"),
@@ -200,6 +208,9 @@ impl fmt::Display for Violation {
 
 /// The width of the set in which a shard keeps the peers that want a channel (two 64-bit words).
 pub(super) const SHARDS_MAX: usize = 128;
+
+/// The shortest tick; the flag has the same end.
+const SPIN_MAX: Duration = Duration::from_millis(1);
 
 /// 1 GiB: 32,768 buffers of 32 KiB, the largest count at the default size.
 const RECEIVE_BYTES_MAX: u64 = 1 << 30;
@@ -261,6 +272,8 @@ mod tests {
         assert_eq!(broken(|settings| settings.shards = Some(0)), [Violation::Shards(0)]);
         assert_eq!(broken(|settings| settings.cpus = Some(Vec::new())), [Violation::CpusEmpty]);
         assert_eq!(broken(|settings| settings.app_name = "a\nb".to_owned()), [Violation::AppName]);
+        let long = Duration::from_micros(1001);
+        assert_eq!(broken(|settings| settings.spin = long), [Violation::Spin(long)]);
         assert_eq!(broken(|settings| settings.tick = Duration::ZERO), [Violation::Zero("--tick")]);
         assert_eq!(broken(|settings| settings.limits.channels_max = 0), [Violation::Zero("--max-channels")]);
         let found = broken(|settings| settings.limits.close_timeout = Duration::from_millis(10));

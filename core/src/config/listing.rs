@@ -26,6 +26,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ring,
         lane_capacity,
         tick,
+        spin,
         drain,
         app_name,
         log,
@@ -41,6 +42,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("cpus", cpus.as_deref().map_or_else(|| "all allowed".to_owned(), cpus::format)),
         ("no-pin", (!pin).to_string()),
         ("tick", duration::format(*tick)),
+        ("spin-us", count::format(spin.as_micros() as u64)),
     ];
     limit_rows(limits, &mut rows);
     let own = |value: &Option<usize>, format: fn(u64) -> String| {

@@ -31,6 +31,8 @@ pub struct Settings {
     pub lane_capacity: usize,
     /// Between two sweeps of deadlines and heartbeats, and between two visits to glommio's reactor.
     pub tick: Duration,
+    /// How long a shard looks for work before it sleeps. Zero: not at all.
+    pub spin: Duration,
     /// From the first signal to the end of the process at the latest.
     pub drain: Duration,
     /// What the application calls itself in the logs.
@@ -114,6 +116,7 @@ impl Default for Settings {
             ring: RingSettings::default(),
             lane_capacity: 64,
             tick: Duration::from_millis(50),
+            spin: Duration::ZERO,
             drain: Duration::from_secs(10),
             app_name: "socketshard".to_owned(),
             log: LogSettings::default(),

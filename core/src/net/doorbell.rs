@@ -59,6 +59,11 @@ impl Doorbell {
         self.state.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
+    /// Whether somebody has rung and was not answered yet.
+    pub(crate) fn is_rung(&self) -> bool {
+        self.state.load(Ordering::Acquire) == RUNG
+    }
+
     /// What to poll for reading while asleep.
     pub(crate) fn descriptor(&self) -> RawFd {
         self.event.as_raw_fd()

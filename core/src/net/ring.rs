@@ -92,6 +92,11 @@ impl Ring {
         }
     }
 
+    /// Whether [`Ring::drain`] would find something.
+    pub(crate) fn has_completions(&mut self) -> bool {
+        !self.spilled.is_empty() || !self.ring.completion().is_empty()
+    }
+
     /// How many operations were asked and not submitted yet.
     pub(crate) fn queued(&mut self) -> usize {
         self.ring.submission().len()

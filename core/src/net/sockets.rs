@@ -148,6 +148,11 @@ impl Sockets {
         self.ring.drain(completions)
     }
 
+    /// Whether [`Sockets::drain`] would find something.
+    pub(crate) fn has_completions(&mut self) -> bool {
+        self.ring.has_completions()
+    }
+
     /// What one completion means. Arms again what ended and should go on.
     pub(crate) fn interpret(&mut self, completion: Completion, now: Time) -> io::Result<Happened<'_>> {
         Ok(match completion.operation() {

@@ -18,8 +18,9 @@ use shard::{Batch, Event, Shard, ShardId, Time};
 
 use super::Application;
 use super::control::Orders;
-use super::report;
+use super::report::{self, Counts};
 use super::shutdown::{Step, Stop};
+use super::spin::Spin;
 use crate::config::Settings;
 use crate::mesh::Link;
 use crate::net::{Completion, Happened, Sockets};
@@ -35,6 +36,7 @@ pub(super) struct Driver<H> {
     waker: Waker,
     began: Instant,
     stop: Stop,
+    spin: Spin,
     completions: Vec<Completion>,
     /// The next pass must not sleep.
     again: bool,
@@ -77,6 +79,7 @@ impl<H: Application> Driver<H> {
             waker,
             began,
             stop: Stop::new(settings.drain),
+            spin: Spin::new(settings.spin),
             completions: Vec::new(),
             again: true,
             mesh_left: false,
@@ -86,8 +89,7 @@ impl<H: Application> Driver<H> {
 
     /// One pass.
     pub(super) fn pass(&mut self) -> io::Result<Pass> {
-        let sleeps = !self.again && !self.shard.has_work() && self.link.doorbell().sleep();
-        self.sockets.enter(sleeps)?;
+        self.enter()?;
         let rung = self.link.doorbell().answer();
         let now = self.now();
         self.passes += 1;
@@ -115,6 +117,17 @@ impl<H: Application> Driver<H> {
         }
         self.plan(now)?;
         Ok(if ticked { Pass::Visit } else { Pass::Next })
+    }
+
+    /// Submits, and sleeps if there is nothing to do; before that it looks for a while if it was told to.
+    fn enter(&mut self) -> io::Result<()> {
+        let idle = !self.again && !self.shard.has_work() && !self.sockets.has_work();
+        let spins = idle && self.spin.is_on() && !self.stop.has_begun();
+        if spins && self.spin.look(&mut self.sockets, self.link.doorbell())? {
+            return Ok(());
+        }
+        let sleeps = idle && self.link.doorbell().sleep();
+        self.sockets.enter(sleeps)
     }
 
     /// Everything that the kernel has to say. Nothing is sent before the last of it: a send that failed may stand behind
@@ -255,7 +268,8 @@ impl<H: Application> Driver<H> {
 
     /// The counters in one line.
     pub(super) fn report(&self) -> String {
-        report::line(self.passes, &self.shard, self.sockets.metrics(), self.link.metrics(), &self.host.counters())
+        let counts = Counts { passes: self.passes, spins: self.spin.spins, spin_hits: self.spin.hits };
+        report::line(counts, &self.shard, self.sockets.metrics(), self.link.metrics(), &self.host.counters())
     }
 
     /// Whether connections were broken off because the time to stop was over.

@@ -13,6 +13,7 @@ mod report;
 mod run;
 mod shutdown;
 mod signals;
+mod spin;
 #[cfg(test)]
 mod tests;
 

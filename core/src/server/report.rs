@@ -7,9 +7,20 @@ use shard::Shard;
 use crate::mesh;
 use crate::net::SocketMetrics;
 
+/// What the loop counts itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// Passes of the loop.
+    pub(super) passes: u64,
+    /// Times it looked for work before sleeping (`--spin-us`).
+    pub(super) spins: u64,
+    /// Times it found some, so that it did not sleep.
+    pub(super) spin_hits: u64,
+}
+
 /// `shard 0: connections=3 passes=7 …`; counters that are zero are left out.
 pub(super) fn line(
-    passes: u64,
+    counts: Counts,
     shard: &Shard,
     sockets: SocketMetrics,
     mesh: mesh::Metrics,
@@ -18,7 +29,9 @@ pub(super) fn line(
     let metrics = shard.metrics();
     let mut line = format!("shard {}: connections={} channels={}", shard.id().0, shard.connections(), shard.channels());
     let counters = [
-        ("passes", passes),
+        ("passes", counts.passes),
+        ("spins", counts.spins),
+        ("spin_hits", counts.spin_hits),
         ("accepted", metrics.connections_accepted),
         ("refused", metrics.connections_refused),
         ("closed", metrics.connections_closed),
@@ -64,7 +77,8 @@ mod tests {
         let config = Config { id: ShardId(1), shards: 2, limits: Limits::default(), seed: 1 };
         let shard = Shard::new(config, Time::ZERO);
         let sockets = SocketMetrics { buffers_exhausted: 4, ..SocketMetrics::default() };
-        let line = line(7, &shard, sockets, mesh::Metrics::default(), &[("panics", 2), ("none", 0)]);
+        let counts = Counts { passes: 7, ..Counts::default() };
+        let line = line(counts, &shard, sockets, mesh::Metrics::default(), &[("panics", 2), ("none", 0)]);
         assert_eq!(line, "shard 1: connections=0 channels=0 passes=7 buffers_exhausted=4 panics=2");
     }
 }

@@ -45,6 +45,11 @@ impl Stop {
         first
     }
 
+    /// Whether it has begun.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.deadlines.is_some()
+    }
+
     /// Whether our peers were told that nothing follows.
     pub(super) const fn has_finished(&self) -> bool {
         self.has_finished

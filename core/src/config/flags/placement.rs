@@ -45,6 +45,16 @@ pub(super) struct PlacementFlags {
         value_parser = duration::within(TICK_MIN..=TICK_MAX),
     )]
     pub(super) tick: Duration,
+
+    /// Microseconds a shard looks for work before it sleeps
+    ///
+    /// Range: 0 to 1000; 0 sleeps at once. Raise it to 50 or so where latency matters more than CPU and every shard has
+    /// a CPU of its own: an otherwise idle shard then burns CPU after each event. See --help-tuning.
+    #[arg(
+        long, value_name = "MICROSECONDS", env = "SOCKETSHARD_SPIN_US", default_value = "0",
+        value_parser = count::within::<u64>(0..=SPIN_US_MAX),
+    )]
+    pub(super) spin_us: u64,
 }
 
 /// A number of shards; `None` is one per CPU.
@@ -80,6 +90,9 @@ const SHARDS_MAX: u64 = 128;
 
 /// Below this an idle server would spend more than some per cent of its CPU on waking up.
 const TICK_MIN: Duration = Duration::from_millis(1);
+
+/// A millisecond: the shortest tick. A wake-up costs some 50 us at worst, so looking longer only burns CPU.
+const SPIN_US_MAX: u64 = 1_000;
 
 /// Above this no time-out could be told from the next.
 const TICK_MAX: Duration = Duration::from_secs(1);

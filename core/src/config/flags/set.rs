@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
@@ -73,6 +74,7 @@ impl Flags {
             },
             lane_capacity: self.lanes.lane_capacity,
             tick: self.placement.tick,
+            spin: Duration::from_micros(self.placement.spin_us),
             drain: self.stop.drain,
             app_name: self.log.app_name.clone(),
             log: LogSettings {

@@ -12,4 +12,5 @@ mod ending;
 mod executors;
 mod meshed;
 mod pressure;
+mod spinning;
 mod stopping;
