@@ -1,10 +1,12 @@
-//! JSON text: validated by simd-json, then looked at in place. Payloads are never turned into values and back: what is
-//! forwarded is the source text of a value, byte for byte. It never interprets what the text means; protocols do.
+//! JSON text: validated while it is walked through, and never copied. Payloads are never turned into values and back:
+//! what is forwarded is the source text of a value, byte for byte. It never interprets what the text means; protocols do.
 
+mod error;
 mod scan;
 mod string;
+mod token;
 
-pub(crate) use scan::ElementCursor;
-pub use scan::{Document, Elements, JsonError, JsonLimits, Kind, Members, Scanner, Value};
-pub(crate) use string::write_escaped;
+pub use error::{JsonError, JsonLimits, NESTING_MAX};
+pub use scan::{Kind, Scanner, Span, Value};
 pub use string::{unescape, write_string};
+pub(crate) use string::{unescape_onto, write_escaped};

@@ -43,7 +43,15 @@ pub fn unescape(raw: RawJson<'_>) -> Option<Cow<'_, str>> {
     };
     let mut text = String::with_capacity(inside.len());
     text.push_str(&inside[..first]);
-    let mut rest = &inside[first..];
+    unescape_onto(&mut text, &inside[first..])?;
+    Some(Cow::Owned(text))
+}
+
+/// Appends what the inside of a JSON string stands for; `None` where an escape is none.
+pub(crate) fn unescape_onto(text: &mut String, inside: &str) -> Option<()> {
+    let plain = inside.find('\\').unwrap_or(inside.len());
+    text.push_str(&inside[..plain]);
+    let mut rest = &inside[plain..];
     while let Some(escape) = rest.strip_prefix('\\') {
         let letter = escape.chars().next()?;
         rest = &escape[letter.len_utf8()..];
@@ -54,14 +62,14 @@ pub fn unescape(raw: RawJson<'_>) -> Option<Cow<'_, str>> {
             'n' => text.push('\n'),
             'r' => text.push('\r'),
             't' => text.push('\t'),
-            'u' => rest = unescape_unit(rest, &mut text)?,
+            'u' => rest = unescape_unit(rest, text)?,
             _ => return None,
         }
         let plain = rest.find('\\').unwrap_or(rest.len());
         text.push_str(&rest[..plain]);
         rest = &rest[plain..];
     }
-    Some(Cow::Owned(text))
+    Some(())
 }
 
 /// Reads the digits after `\u`, and the second half of the pair where they are the first half of one; gives the rest.
@@ -79,34 +87,6 @@ fn unescape_unit<'a>(digits: &'a str, text: &mut String) -> Option<&'a str> {
     }
     text.push(char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER));
     Some(rest)
-}
-
-/// Overwrites every lone surrogate escape with that of U+FFFD, which has the same length, so that a parser which
-/// produces UTF-8 accepts the text and every other byte stays where it is.
-pub(super) fn replace_lone_surrogates(bytes: &mut [u8]) {
-    let mut at = 0;
-    while at < bytes.len() {
-        if bytes[at] != b'\\' {
-            at += 1;
-            continue;
-        }
-        let Some(unit) = escaped_unit(&bytes[at..]) else {
-            at += 2;
-            continue;
-        };
-        if is_high_surrogate(unit) && escaped_unit(&bytes[at + 6..]).is_some_and(is_low_surrogate) {
-            at += 12;
-            continue;
-        }
-        if is_high_surrogate(unit) || is_low_surrogate(unit) {
-            bytes[at..at + 6].copy_from_slice(b"\\ufffd");
-        }
-        at += 6;
-    }
-}
-
-fn escaped_unit(bytes: &[u8]) -> Option<u16> {
-    four_digits(bytes.strip_prefix(b"\\u")?)
 }
 
 fn four_digits(bytes: &[u8]) -> Option<u16> {

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::dialect::Dialect;
-use super::packet::{Id, Packet, Packets, member};
-use crate::json::{JsonError, JsonLimits, Kind, Scanner, Value};
-use crate::message::{CallId, ClientMessage, Operation};
+use super::packet::{Found, Id, Packet, Packets};
+use crate::json::{JsonError, JsonLimits};
+use crate::message::{CallId, ClientMessage, Operation, RawJson};
 use crate::name::NameLimits;
 
 /// What a client may send.
@@ -68,14 +68,14 @@ impl std::error::Error for DecodeError {}
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
-    scanner: Scanner,
+    packets: Packets,
 }
 
 impl Decoder {
     /// A decoder that has not allocated yet.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, scanner: Scanner::new(limits.json) }
+        Self { limits, packets: Packets::default() }
     }
 
     /// One WebSocket text message to its messages in order. Valid JSON that is no packet gives
@@ -84,11 +84,14 @@ impl Decoder {
     /// # Errors
     /// The text cannot be of this protocol.
     pub fn decode<'a>(&'a mut self, text: &'a str) -> Result<Messages<'a>, DecodeError> {
-        let source = match Dialect::of_pong(text) {
-            Some(dialect) => Source::Pong(Some(dialect)),
-            None => Source::Packets(Packets::scan(&mut self.scanner, text, self.limits.batch_messages_max)?),
-        };
-        Ok(Messages { limits: self.limits, source })
+        // No pong is longer, and nearly every message is.
+        if text.len() <= 2
+            && let Some(dialect) = Dialect::of_pong(text)
+        {
+            return Ok(Messages { limits: &self.limits, pong: Some(dialect), packets: Found::default() });
+        }
+        let packets = self.packets.scan(text, self.limits.json, self.limits.batch_messages_max)?;
+        Ok(Messages { limits: &self.limits, pong: None, packets })
     }
 
     /// One WebSocket binary message: JSON in it counts as if it had come as text.
@@ -102,38 +105,42 @@ impl Decoder {
     /// Memory kept between two messages.
     #[must_use]
     pub fn retained_bytes(&self) -> usize {
-        self.scanner.retained_bytes()
+        self.packets.retained_bytes()
     }
 }
 
 /// The messages in one WebSocket message, in order.
 #[derive(Debug)]
 pub struct Messages<'a> {
-    limits: Limits,
-    source: Source<'a>,
-}
-
-#[derive(Debug)]
-enum Source<'a> {
-    Pong(Option<Dialect>),
-    Packets(Packets<'a>),
+    limits: &'a Limits,
+    pong: Option<Dialect>,
+    packets: Found<'a>,
 }
 
 impl<'a> Iterator for Messages<'a> {
     type Item = ClientMessage<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<ClientMessage<'a>> {
-        match &mut self.source {
-            Source::Pong(dialect) => dialect.take().map(ClientMessage::Pong),
-            Source::Packets(packets) => packets.next(|object| message(object, &self.limits)),
+        match self.packets.next() {
+            Some(packet) => Some(message(packet, self.limits)),
+            None => self.pong.take().map(ClientMessage::Pong),
+        }
+    }
+
+    fn nth(&mut self, skipped: usize) -> Option<ClientMessage<'a>> {
+        // A pong comes alone.
+        match skipped {
+            0 => self.next(),
+            _ => {
+                self.pong = None;
+                self.packets.nth(skipped).map(|packet| message(packet, self.limits))
+            }
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let count = match &self.source {
-            Source::Pong(dialect) => usize::from(dialect.is_some()),
-            Source::Packets(packets) => packets.remaining(),
-        };
+        let count = self.packets.len() + usize::from(self.pong.is_some());
         (count, Some(count))
     }
 }
@@ -141,69 +148,64 @@ impl<'a> Iterator for Messages<'a> {
 impl ExactSizeIterator for Messages<'_> {}
 
 /// What one packet says.
-fn message<'a>(object: Value<'_, 'a>, limits: &Limits) -> ClientMessage<'a> {
-    let packet = Packet::read(object, limits.call_id_bytes_max);
-    let call = match packet.call {
+#[inline]
+fn message<'a>(packet: Packet<'a>, limits: &Limits) -> ClientMessage<'a> {
+    let call = match packet.call(limits.call_id_bytes_max) {
         // Acting on a call that cannot be answered would leave its caller with a wrong idea of what happened.
         Some(Id::TooLong) => return ClientMessage::Unknown,
         Some(Id::Good(call)) => Some(call),
         None => None,
     };
-    match packet.event {
-        Some("#publish") => publish(&packet, call, limits),
-        Some("#subscribe") => subscribe(&packet, call, limits),
-        Some("#unsubscribe") => unsubscribe(&packet, call, limits),
-        Some("#handshake") => ClientMessage::Handshake { call, token: handshake_token(&packet) },
-        Some("#authenticate") => authenticate(&packet, call),
-        Some("#removeAuthToken") => ClientMessage::RemoveAuthToken,
-        Some("#disconnect") => disconnect(&packet),
+    match packet.event() {
+        Some(event) if event.starts_with('#') => reserved(event, packet, call, limits),
         Some("") => ClientMessage::Unknown,
-        Some(action) if limits.names.check_action(action).is_ok() => {
-            ClientMessage::Invoke { action: Cow::Borrowed(action), data: packet.data.map(Value::raw), call }
-        }
-        Some(_) => ClientMessage::Malformed { operation: Operation::Invoke, call },
-        None => reply(&packet),
+        Some(action) => invoke(action, packet, call, limits),
+        None => reply(packet, limits.call_id_bytes_max),
     }
 }
 
-fn publish<'a>(packet: &Packet<'_, 'a>, call: Option<CallId<'a>>, limits: &Limits) -> ClientMessage<'a> {
-    let (mut channel, mut data) = (None, None);
-    for (key, value) in packet.data.into_iter().flat_map(Value::members) {
-        match key {
-            "channel" => channel = value.as_str(),
-            "data" => data = Some(value),
-            _ => {}
-        }
+/// The protocol's own events, and the calls that are named as if they were.
+fn reserved<'a>(event: &'a str, packet: Packet<'a>, call: Option<CallId<'a>>, limits: &Limits) -> ClientMessage<'a> {
+    match event {
+        "#publish" => publish(packet, call, limits),
+        "#subscribe" => subscribe(packet, call, limits),
+        "#unsubscribe" => unsubscribe(packet, call, limits),
+        // A token that is no string (no client sends one) counts as none: it must not keep a connection from opening.
+        "#handshake" => ClientMessage::Handshake { call, token: packet.auth_token().map(Cow::Borrowed) },
+        "#authenticate" => authenticate(packet, call),
+        "#removeAuthToken" => ClientMessage::RemoveAuthToken,
+        "#disconnect" => disconnect(packet),
+        _ => invoke(event, packet, call, limits),
     }
-    match channel_name(channel, limits) {
-        Some(channel) => ClientMessage::Publish { channel, data: data.map(Value::raw), call },
+}
+
+#[inline]
+fn invoke<'a>(action: &'a str, packet: Packet<'a>, call: Option<CallId<'a>>, limits: &Limits) -> ClientMessage<'a> {
+    match limits.names.check_action(action) {
+        Ok(()) => ClientMessage::Invoke { action: Cow::Borrowed(action), data: packet.data(), call },
+        Err(_) => ClientMessage::Malformed { operation: Operation::Invoke, call },
+    }
+}
+
+fn publish<'a>(packet: Packet<'a>, call: Option<CallId<'a>>, limits: &Limits) -> ClientMessage<'a> {
+    match channel_name(packet.channel(), limits) {
+        Some(channel) => ClientMessage::Publish { channel, data: packet.inner_data(), call },
         None => ClientMessage::Malformed { operation: Operation::Publish, call },
     }
 }
 
 /// Clients up to 4.0 send the bare name, later ones an object. Its `waitForAuth` and `batch` are the client's own
 /// affair: it waits by itself, and every client takes the answers one by one.
-fn subscribe<'a>(packet: &Packet<'_, 'a>, call: Option<CallId<'a>>, limits: &Limits) -> ClientMessage<'a> {
-    let Some(argument) = packet.data else {
-        return ClientMessage::Malformed { operation: Operation::Subscribe, call };
-    };
-    let (mut channel, mut data) = (argument.as_str(), None);
-    for (key, value) in argument.members() {
-        match key {
-            "channel" => channel = value.as_str(),
-            "data" => data = Some(value),
-            _ => {}
-        }
-    }
-    match channel_name(channel, limits) {
-        Some(channel) => ClientMessage::Subscribe { channel, data: data.map(Value::raw), call },
+fn subscribe<'a>(packet: Packet<'a>, call: Option<CallId<'a>>, limits: &Limits) -> ClientMessage<'a> {
+    match channel_name(packet.data_text().or(packet.channel()), limits) {
+        Some(channel) => ClientMessage::Subscribe { channel, data: packet.inner_data(), call },
         None => ClientMessage::Malformed { operation: Operation::Subscribe, call },
     }
 }
 
 /// Here the bare name is the only form, in every version.
-fn unsubscribe<'a>(packet: &Packet<'_, 'a>, call: Option<CallId<'a>>, limits: &Limits) -> ClientMessage<'a> {
-    match channel_name(packet.data.and_then(Value::as_str), limits) {
+fn unsubscribe<'a>(packet: Packet<'a>, call: Option<CallId<'a>>, limits: &Limits) -> ClientMessage<'a> {
+    match channel_name(packet.data_text(), limits) {
         Some(channel) => ClientMessage::Unsubscribe { channel, call },
         None => ClientMessage::Malformed { operation: Operation::Unsubscribe, call },
     }
@@ -213,16 +215,11 @@ fn channel_name<'a>(name: Option<&'a str>, limits: &Limits) -> Option<Cow<'a, st
     name.filter(|name| limits.names.check_channel(name).is_ok()).map(Cow::Borrowed)
 }
 
-/// A token that is no string (no client sends one) counts as none: a bad token must not keep a connection from opening.
-fn handshake_token<'a>(packet: &Packet<'_, 'a>) -> Option<Cow<'a, str>> {
-    member(packet.data?, "authToken")?.as_str().map(Cow::Borrowed)
-}
-
-fn authenticate<'a>(packet: &Packet<'_, 'a>, call: Option<CallId<'a>>) -> ClientMessage<'a> {
-    let token = match packet.data {
-        None => None,
-        Some(data) if data.kind() == Kind::Null => None,
-        Some(data) => match data.as_str() {
+/// No token is none; one that is no string is wrong.
+fn authenticate<'a>(packet: Packet<'a>, call: Option<CallId<'a>>) -> ClientMessage<'a> {
+    let token = match packet.data() {
+        None | Some(RawJson::NULL) => None,
+        Some(_) => match packet.data_text() {
             Some(token) => Some(Cow::Borrowed(token)),
             None => return ClientMessage::Malformed { operation: Operation::Authenticate, call },
         },
@@ -230,21 +227,17 @@ fn authenticate<'a>(packet: &Packet<'_, 'a>, call: Option<CallId<'a>>) -> Client
     ClientMessage::Authenticate { token, call }
 }
 
-fn disconnect<'a>(packet: &Packet<'_, 'a>) -> ClientMessage<'a> {
-    let code = packet.data.and_then(|data| member(data, "code")).and_then(Value::as_u64);
-    let reason = packet.data.and_then(|data| member(data, "data")).and_then(Value::as_str);
-    ClientMessage::Disconnect { code: close_code(code), reason: reason.map(Cow::Borrowed) }
+fn disconnect(packet: Packet<'_>) -> ClientMessage<'_> {
+    ClientMessage::Disconnect { code: close_code(packet.code()), reason: packet.inner_data_text().map(Cow::Borrowed) }
 }
 
 /// The code goes into our close frame, so that it has to be one which may stand there (RFC 6455, section 7.4).
-fn close_code(code: Option<u64>) -> u16 {
-    code.and_then(|code| u16::try_from(code).ok())
-        .filter(|code| matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999))
-        .unwrap_or(1000)
+fn close_code(code: Option<u16>) -> u16 {
+    code.filter(|code| matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)).unwrap_or(1000)
 }
 
-fn reply<'a>(packet: &Packet<'_, 'a>) -> ClientMessage<'a> {
-    match packet.reply {
+fn reply(packet: Packet<'_>, call_id_bytes_max: usize) -> ClientMessage<'_> {
+    match packet.reply(call_id_bytes_max) {
         Some(Id::Good(call)) => ClientMessage::Reply { call, outcome: packet.outcome() },
         Some(Id::TooLong) | None => ClientMessage::Unknown,
     }

@@ -3,9 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::super::packet::{Id, Packet, Packets, member};
+use super::super::packet::{Found, Id, Packet, Packets};
 use super::super::{DecodeError, Dialect, Limits};
-use crate::json::{Scanner, Value};
 use crate::message::{CallId, RawJson};
 
 /// One protocol message from a server.
@@ -72,14 +71,14 @@ pub enum ServerMessage<'a> {
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
-    scanner: Scanner,
+    packets: Packets,
 }
 
 impl Decoder {
     /// A decoder that has not allocated yet.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, scanner: Scanner::new(limits.json) }
+        Self { limits, packets: Packets::default() }
     }
 
     /// One WebSocket text message to its messages in order.
@@ -87,11 +86,12 @@ impl Decoder {
     /// # Errors
     /// The text cannot be of this protocol.
     pub fn decode<'a>(&'a mut self, text: &'a str) -> Result<ServerMessages<'a>, DecodeError> {
-        let source = match Dialect::of_ping(text) {
-            Some(dialect) => Source::Ping(Some(dialect)),
-            None => Source::Packets(Packets::scan(&mut self.scanner, text, self.limits.batch_messages_max)?),
-        };
-        Ok(ServerMessages { call_id_bytes_max: self.limits.call_id_bytes_max, source })
+        let call_id_bytes_max = self.limits.call_id_bytes_max;
+        if let Some(dialect) = Dialect::of_ping(text) {
+            return Ok(ServerMessages { call_id_bytes_max, ping: Some(dialect), packets: Found::default() });
+        }
+        let packets = self.packets.scan(text, self.limits.json, self.limits.batch_messages_max)?;
+        Ok(ServerMessages { call_id_bytes_max, ping: None, packets })
     }
 }
 
@@ -99,77 +99,60 @@ impl Decoder {
 #[derive(Debug)]
 pub struct ServerMessages<'a> {
     call_id_bytes_max: usize,
-    source: Source<'a>,
-}
-
-#[derive(Debug)]
-enum Source<'a> {
-    Ping(Option<Dialect>),
-    Packets(Packets<'a>),
+    ping: Option<Dialect>,
+    packets: Found<'a>,
 }
 
 impl<'a> Iterator for ServerMessages<'a> {
     type Item = ServerMessage<'a>;
 
     fn next(&mut self) -> Option<ServerMessage<'a>> {
-        match &mut self.source {
-            Source::Ping(dialect) => dialect.take().map(ServerMessage::Ping),
-            Source::Packets(packets) => packets.next(|object| message(object, self.call_id_bytes_max)),
+        match self.packets.next() {
+            Some(packet) => Some(message(packet, self.call_id_bytes_max)),
+            None => self.ping.take().map(ServerMessage::Ping),
         }
     }
 }
 
 /// What one packet says. A protocol event without what it is about means nothing.
-fn message<'a>(object: Value<'_, 'a>, call_id_bytes_max: usize) -> ServerMessage<'a> {
-    let packet = Packet::read(object, call_id_bytes_max);
-    let call = match packet.call {
+fn message(packet: Packet<'_>, call_id_bytes_max: usize) -> ServerMessage<'_> {
+    let call = match packet.call(call_id_bytes_max) {
         Some(Id::TooLong) => return ServerMessage::Unknown,
         Some(Id::Good(call)) => Some(call),
         None => None,
     };
-    let message = match packet.event {
-        Some("#publish") => publication(&packet),
-        Some("#kickOut") => text(&packet, "channel")
-            .map(|channel| ServerMessage::KickOut { channel, message: text(&packet, "message") }),
-        Some("#setAuthToken") => text(&packet, "token").map(|token| ServerMessage::SetAuthToken { token, call }),
+    let message = match packet.event() {
+        Some("#publish") => publication(packet),
+        Some("#kickOut") => packet.channel().map(|channel| ServerMessage::KickOut {
+            channel: Cow::Borrowed(channel),
+            message: packet.message().map(Cow::Borrowed),
+        }),
+        Some("#setAuthToken") => {
+            packet.token().map(|token| ServerMessage::SetAuthToken { token: Cow::Borrowed(token), call })
+        }
         Some("#removeAuthToken") => Some(ServerMessage::RemoveAuthToken { call }),
-        Some("#disconnect") => Some(disconnect(&packet)),
+        Some("#disconnect") => {
+            let reason = packet.inner_data_text().map(Cow::Borrowed);
+            Some(ServerMessage::Disconnect { code: packet.code(), reason })
+        }
         Some("") => None,
-        Some(name) => Some(ServerMessage::Event { name: Cow::Borrowed(name), data: packet.data.map(Value::raw), call }),
-        None => reply(&packet),
+        Some(name) => Some(ServerMessage::Event { name: Cow::Borrowed(name), data: packet.data(), call }),
+        None => reply(packet, call_id_bytes_max),
     };
     message.unwrap_or(ServerMessage::Unknown)
 }
 
-fn publication<'a>(packet: &Packet<'_, 'a>) -> Option<ServerMessage<'a>> {
-    let (mut channel, mut data) = (None, None);
-    for (key, value) in packet.data?.members() {
-        match key {
-            "channel" => channel = value.as_str(),
-            "data" => data = Some(value),
-            _ => {}
-        }
-    }
-    Some(ServerMessage::Publication { channel: Cow::Borrowed(channel?), data: data.map(Value::raw) })
+fn publication(packet: Packet<'_>) -> Option<ServerMessage<'_>> {
+    Some(ServerMessage::Publication { channel: Cow::Borrowed(packet.channel()?), data: packet.inner_data() })
 }
 
-fn disconnect<'a>(packet: &Packet<'_, 'a>) -> ServerMessage<'a> {
-    let code = packet.data.and_then(|data| member(data, "code")).and_then(Value::as_u64);
-    ServerMessage::Disconnect { code: code.and_then(|code| u16::try_from(code).ok()), reason: text(packet, "data") }
-}
-
-fn reply<'a>(packet: &Packet<'_, 'a>) -> Option<ServerMessage<'a>> {
-    let Some(Id::Good(call)) = packet.reply else {
+fn reply(packet: Packet<'_>, call_id_bytes_max: usize) -> Option<ServerMessage<'_>> {
+    let Some(Id::Good(call)) = packet.reply(call_id_bytes_max) else {
         return None;
     };
     let outcome = packet.outcome();
-    let error_data = packet.data.filter(|_| outcome.is_err()).map(Value::raw);
+    let error_data = packet.data().filter(|_| outcome.is_err());
     Some(ServerMessage::Reply { call, outcome, error_data })
-}
-
-/// The string under this key of the packet's data.
-fn text<'a>(packet: &Packet<'_, 'a>, name: &str) -> Option<Cow<'a, str>> {
-    member(packet.data?, name)?.as_str().map(Cow::Borrowed)
 }
 
 #[cfg(test)]
