@@ -22,6 +22,17 @@ pub(crate) enum ScenarioName {
     Connect,
 }
 
+/// What is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProtocolName {
+    /// Bare WebSocket messages: the server echoes each, or for fanout sends each to everybody.
+    Raw,
+    /// SocketCluster, version 2.
+    Socketcluster,
+    /// Socket.IO, protocol 5 over Engine.IO 4: event `echo` is answered, event `message` goes to everybody.
+    Socketio,
+}
+
 const AFTER_HELP: &str = "\
 Examples:
   socketshard-loadgen rpc --spawn --rate 20k/s --duration 10s
@@ -55,6 +66,9 @@ pub(crate) struct Args {
     /// Start our server for the run (default: the `socketshard` beside this program); its arguments follow `--`
     #[arg(long, value_name = "PATH", num_args = 0..=1, help_heading = "Target")]
     pub(crate) spawn: Option<Option<PathBuf>>,
+    /// What is spoken [default: raw for echo, else socketcluster]
+    #[arg(long, value_enum, help_heading = "Target")]
+    pub(crate) protocol: Option<ProtocolName>,
     /// Path of the WebSocket
     #[arg(long, help_heading = "Target")]
     pub(crate) path: Option<String>,
@@ -124,11 +138,20 @@ pub(crate) struct Args {
     /// fanout: channels of each subscriber
     #[arg(long, value_parser = parse_count, value_name = "N", default_value = "1", help_heading = "Scenarios")]
     pub(crate) subs_per_conn: u64,
+    /// fanout: keep only publishers that the server says are on this shard
+    #[arg(long, value_name = "SHARD", help_heading = "Scenarios")]
+    pub(crate) publisher_shard: Option<u64>,
+    /// fanout: the same for subscribers
+    #[arg(long, value_name = "SHARD", help_heading = "Scenarios")]
+    pub(crate) subscriber_shard: Option<u64>,
+    /// idle: every connection subscribes to --subs-per-conn of the --channels
+    #[arg(long, help_heading = "Scenarios")]
+    pub(crate) subscribe: bool,
     /// connect: keep the connections, up to --connections
     #[arg(long, help_heading = "Scenarios")]
     pub(crate) keep_open: bool,
-    /// connect: WebSocket handshakes only, without SocketCluster's
-    #[arg(long, help_heading = "Scenarios")]
+    /// connect: WebSocket handshakes only, without SocketCluster's: --protocol raw
+    #[arg(long, conflicts_with = "protocol", help_heading = "Scenarios")]
     pub(crate) raw: bool,
 
     /// Threads of the generator [default: one; with --cpus, one for each]

@@ -7,6 +7,7 @@ use codec::websocket::{Decoder, Limits, Message, Opcode, Role, encode, handshake
 
 use crate::net::Wish;
 use crate::plan::Nanoseconds;
+use crate::socketio::{self, Packet};
 
 /// A connection whose unsent bytes exceed this is asked to send nothing more: its server does not read. What the kernel
 /// takes comes on top of it (4 MiB by tcp_wmem).
@@ -23,6 +24,8 @@ pub(crate) enum Protocol {
     WebSocket,
     /// SocketCluster, as a client of version 2 speaks it.
     SocketCluster,
+    /// Socket.IO, protocol 5 over Engine.IO 4.
+    SocketIo,
 }
 
 /// Where a connection is in its life.
@@ -192,6 +195,8 @@ impl<R> Client<R> {
                 self.stage = Stage::Handshaking;
                 tongue.say(out, 64, |out| socketcluster::handshake(out, None, HANDSHAKE_CALL));
             }
+            // The server speaks first.
+            Protocol::SocketIo => self.stage = Stage::Handshaking,
         }
         let rest = &mut all[length..];
         if rest.is_empty() { Wish::Keep } else { self.messages(rest, tongue, out, tell) }
@@ -250,6 +255,26 @@ fn hear<R>(
     tell: &mut impl FnMut(&mut R, &mut Tongue, &mut Vec<u8>, Event<'_>),
     text: &str,
 ) -> Option<String> {
+    if tongue.protocol == Protocol::SocketIo {
+        match (Packet::read(text), &*stage) {
+            (Packet::Ping, _) => {
+                tongue.say(out, 1, |out| out.extend_from_slice(socketio::PONG.as_bytes()));
+                tell(role, tongue, out, Event::Ping);
+                return None;
+            }
+            (Packet::Open, Stage::Handshaking) => {
+                tongue.say(out, 2, |out| out.extend_from_slice(socketio::CONNECT.as_bytes()));
+                return None;
+            }
+            (Packet::Connected, Stage::Handshaking) => {
+                *stage = Stage::Open;
+                tell(role, tongue, out, Event::Ready);
+                return None;
+            }
+            (Packet::Refused(error), _) => return Some(format!("handshake: {error}")),
+            _ => {}
+        }
+    }
     if tongue.protocol == Protocol::SocketCluster {
         // The longest ping has two bytes.
         if let Some(dialect) = (text.len() <= 2).then(|| Dialect::of_ping(text)).flatten() {
@@ -358,6 +383,28 @@ mod tests {
         assert!(said[0].contains("#handshake"), "{said:?}");
         assert_eq!(said[1], "Text(\"\")", "the pong of version 2 is empty");
         assert!(client.is_open());
+    }
+
+    #[test]
+    fn speaks_the_handshake_of_socket_io() {
+        let mut tongue = tongue(Protocol::SocketIo);
+        let mut client = Client::new((), &mut tongue, KEEP);
+        let mut out = Vec::new();
+        client.connected(&tongue, &mut out);
+        let mut answer = accept(&out);
+        for packet in [r#"0{"sid":"a"}"#, "2", r#"40{"sid":"b"}"#, r#"42["message","x"]"#] {
+            text(&mut answer, packet);
+        }
+        out.clear();
+        let (told, wish) = feed(&mut client, &mut tongue, &mut out, &answer);
+        assert_eq!(told, ["Ping", "Ready", r#"Text("42[\"message\",\"x\"]")"#]);
+        assert_eq!(heard(&out), [r#"Text("40")"#, r#"Text("3")"#]);
+        assert!(client.is_open() && wish == Wish::Keep);
+
+        let mut refused = Vec::new();
+        text(&mut refused, r#"44{"message":"no"}"#);
+        let (told, wish) = feed(&mut client, &mut tongue, &mut out, &refused);
+        assert!(told[0].contains("no") && wish == Wish::Drop, "{told:?}");
     }
 
     #[test]

@@ -8,13 +8,15 @@ use std::thread::JoinHandle;
 use glommio::{LocalExecutorBuilder, Placement};
 
 use crate::args::ScenarioName;
+use crate::client::Protocol;
 use crate::machine;
 use crate::plan::{Schedule, share};
 use crate::record::Interval;
 use crate::scenario::calls::{Calls, Pace};
 use crate::scenario::connect::Connect;
 use crate::scenario::echo::Echo;
-use crate::scenario::fanout::Fanout;
+use crate::scenario::emit::Emit;
+use crate::scenario::fanout::{Cast, Fanout};
 use crate::scenario::idle::Idle;
 use crate::scenario::rpc::Rpc;
 use crate::server::Address;
@@ -173,6 +175,10 @@ fn play(
             let scenario = Calls::new(Echo::new(bytes, seed), pace(settings.connections), connections);
             work(orders, shared, scenario, reports)
         }
+        ScenarioName::Rpc if settings.protocol == Protocol::SocketIo => {
+            let emit = Emit::new(settings.args.data.clone(), bytes, seed);
+            work(orders, shared, Calls::new(emit, pace(settings.connections), connections), reports)
+        }
         ScenarioName::Rpc => {
             let rpc = Rpc::new(settings.args.action.clone(), settings.args.data.clone(), bytes, seed);
             work(orders, shared, Calls::new(rpc, pace(settings.connections), connections), reports)
@@ -182,7 +188,12 @@ fn play(
             let scenario = Fanout::new(settings.cast, pace, Arc::clone(&shared), orders.worker, orders.workers);
             work(orders, shared, scenario, reports)
         }
-        ScenarioName::Idle => work(orders, shared, Idle, reports),
+        ScenarioName::Idle => {
+            let Cast { channels, subscriptions, .. } = settings.cast;
+            let subscriptions = if settings.args.subscribe { subscriptions } else { 0 };
+            let idle = Idle::new(settings.protocol, [channels, subscriptions], [orders.worker, orders.workers]);
+            work(orders, shared, idle, reports)
+        }
         ScenarioName::Connect => {
             let scenario = Connect::new(schedule(workers), connections, budget, settings.args.keep_open);
             work(orders, shared, scenario, reports)

@@ -25,6 +25,7 @@ mod sequence;
 mod server;
 mod settings;
 mod shared;
+mod socketio;
 #[cfg(test)]
 mod tests;
 mod threshold;

@@ -4,12 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::args::{Args, ScenarioName};
+use crate::args::{Args, ProtocolName, ScenarioName};
 use crate::client::Protocol;
 use crate::scenario::delivery::PAYLOAD_BYTES_MIN;
 use crate::scenario::echo::NUMBER_DIGITS;
 use crate::scenario::fanout::Cast;
 use crate::server::Address;
+use crate::socketio;
 use crate::threshold::{self, Threshold};
 use crate::units::{Network, parse_network};
 
@@ -62,12 +63,8 @@ pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
     if matches!(server, Server::At(_)) && (!args.server_args.is_empty() || args.server_cpus.is_some()) {
         return Err("--server-cpus and arguments after -- are for the server that --spawn starts".into());
     }
-    let protocol = match scenario {
-        ScenarioName::Echo => Protocol::WebSocket,
-        ScenarioName::Connect if args.raw => Protocol::WebSocket,
-        _ => Protocol::SocketCluster,
-    };
-    let cast = cast(&args)?;
+    let protocol = protocol(scenario, &args)?;
+    let cast = cast(&args, protocol)?;
     let connections = connections(scenario, &args)?;
     check_payload(scenario, &args)?;
     let source = source(&args, &server)?;
@@ -89,7 +86,7 @@ pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
     Ok(Settings {
         scenario,
         protocol,
-        path: path(&args, &server, protocol)?,
+        path: path(scenario, &args, &server, protocol)?,
         server,
         connections,
         rate,
@@ -102,6 +99,29 @@ pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
         thresholds,
         args,
     })
+}
+
+fn protocol(scenario: ScenarioName, args: &Args) -> Result<Protocol, String> {
+    let is_raw = scenario == ScenarioName::Echo || (scenario == ScenarioName::Connect && args.raw);
+    let protocol = match args.protocol {
+        Some(ProtocolName::Raw) => Protocol::WebSocket,
+        Some(ProtocolName::Socketcluster) => Protocol::SocketCluster,
+        Some(ProtocolName::Socketio) => Protocol::SocketIo,
+        None if is_raw => Protocol::WebSocket,
+        None => Protocol::SocketCluster,
+    };
+    match (scenario, protocol) {
+        (ScenarioName::Echo, Protocol::SocketCluster | Protocol::SocketIo) => {
+            return Err("echo is raw; calls of a --protocol are measured by rpc".into());
+        }
+        (ScenarioName::Rpc, Protocol::WebSocket) => return Err("--protocol raw has no calls; use echo".into()),
+        _ => {}
+    }
+    let has_channels = args.channels > 1 || args.publisher_shard.is_some() || args.subscriber_shard.is_some();
+    if has_channels && protocol != Protocol::SocketCluster {
+        return Err("--channels and shards belong to --protocol socketcluster: others send everything to all".into());
+    }
+    Ok(protocol)
 }
 
 fn connections(scenario: ScenarioName, args: &Args) -> Result<u64, String> {
@@ -140,7 +160,7 @@ fn check_payload(scenario: ScenarioName, args: &Args) -> Result<(), String> {
     Ok(())
 }
 
-fn cast(args: &Args) -> Result<Cast, String> {
+fn cast(args: &Args, protocol: Protocol) -> Result<Cast, String> {
     let (publishers, subscribers, channels) = (args.publishers, args.subscribers, args.channels);
     for (flag, number) in [("--publishers", publishers), ("--subscribers", subscribers), ("--channels", channels)] {
         if number == 0 || number > CONNECTIONS_MAX {
@@ -165,6 +185,9 @@ fn cast(args: &Args) -> Result<Cast, String> {
         channels: size(channels),
         subscriptions: size(args.subs_per_conn),
         shards: args.server_shards.filter(|&shards| shards > 1 && publishers > 1),
+        publisher_shard: args.publisher_shard,
+        subscriber_shard: args.subscriber_shard,
+        protocol,
         payload_bytes: args.size,
         seed: args.seed,
     })
@@ -191,16 +214,18 @@ fn source(args: &Args, server: &Server) -> Result<Option<Network>, String> {
     }
 }
 
-fn path(args: &Args, server: &Server, protocol: Protocol) -> Result<String, String> {
+fn path(scenario: ScenarioName, args: &Args, server: &Server, protocol: Protocol) -> Result<String, String> {
     let named = match server {
         Server::At(address) => address.path.clone(),
         Server::Spawned(..) => None,
     };
     let path = args.path.clone().or(named).unwrap_or_else(|| {
-        match protocol {
-            Protocol::WebSocket if args.raw => "/socketcluster/",
-            Protocol::WebSocket => "/echo",
-            Protocol::SocketCluster => "/socketcluster/",
+        match (protocol, scenario) {
+            (Protocol::WebSocket, ScenarioName::Connect) => "/socketcluster/",
+            (Protocol::WebSocket, ScenarioName::Fanout | ScenarioName::Idle) => "/fanout",
+            (Protocol::WebSocket, _) => "/echo",
+            (Protocol::SocketCluster, _) => "/socketcluster/",
+            (Protocol::SocketIo, _) => socketio::PATH,
         }
         .to_owned()
     });
@@ -233,6 +258,12 @@ mod tests {
         assert_eq!((idle.connections, idle.rate), (10_000, None));
         let named = decided("rpc --target ws://127.0.0.1:8000/chat/").expect("valid");
         assert_eq!(named.path, "/chat/");
+        let raw = decided("fanout --spawn --protocol raw").expect("valid");
+        assert_eq!((raw.protocol, raw.path.as_str()), (Protocol::WebSocket, "/fanout"));
+        let socketio = decided("rpc --spawn --protocol socketio").expect("valid");
+        assert_eq!((socketio.protocol, socketio.path.as_str()), (Protocol::SocketIo, socketio::PATH));
+        let bare = decided("connect --spawn --raw").expect("valid");
+        assert_eq!((bare.protocol, bare.path.as_str()), (Protocol::WebSocket, "/socketcluster/"));
     }
 
     #[test]
@@ -255,6 +286,10 @@ mod tests {
             ("rpc --spawn -c 0", "--connections"),
             ("rpc --spawn -d 0s", "--duration"),
             ("rpc --spawn --path x", "path"),
+            ("rpc --spawn --protocol raw", "echo"),
+            ("echo --spawn --protocol socketio", "rpc"),
+            ("fanout --spawn --protocol raw --channels 2", "--channels"),
+            ("fanout --spawn --protocol socketio --subscriber-shard 1", "shards"),
             ("rpc --spawn --thresholds p99", "threshold"),
             ("rpc --target http://127.0.0.1:1", "ws://"),
             ("rpc --target ws://127.0.0.1:1 -- --x", "--spawn"),

@@ -1,19 +1,23 @@
-//! The publications of `fanout`: a JSON string with the publisher's number, the sequence number, and both stamps in
+//! The publications of `fanout`: a text with the publisher's number, the sequence number, and both stamps in
 //! front, so that every delivery tells where it belongs and how old it is. A delivery with exactly the bytes expected
-//! is read without a parser; any other is parsed.
+//! is read without a parser; any other is parsed. The text is a JSON string, or in the raw protocol the whole message.
 
 use codec::message::RawJson;
 use codec::socketcluster::client::{ServerMessage, publish};
 
 use super::payload::{filler, read_decimal, read_hex, write_hex};
-use crate::client::Tongue;
+use crate::client::{Protocol, Tongue};
 use crate::flight::Stamp;
+use crate::socketio;
 
 /// Digits of publisher and sequence number, then of the two stamps.
 const FIELDS: [usize; 4] = [8, 8, 16, 16];
 const FIELDS_BYTES: usize = 48;
 /// The shortest payload: the fields in quotes.
 pub(crate) const PAYLOAD_BYTES_MIN: usize = FIELDS_BYTES + 2;
+
+/// The event by which Socket.IO's publications travel.
+const EVENT: &str = "message";
 
 /// One delivery, read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +28,18 @@ pub(crate) struct Delivery {
     pub(crate) stamp: Stamp,
 }
 
+/// Channel names are this and a number.
+const CHANNEL_PREFIX: &str = "bench/";
+
+/// The name of a channel.
+pub(crate) fn channel_name(number: usize) -> String {
+    format!("{CHANNEL_PREFIX}{number}")
+}
+
 /// Writes and reads publications.
 #[derive(Debug)]
 pub(crate) struct Publications {
-    /// Channel names are this and a number.
-    prefix: String,
+    protocol: Protocol,
     /// What a delivery of the reference form begins with, up to the channel's number.
     head: String,
     filler: String,
@@ -36,33 +47,41 @@ pub(crate) struct Publications {
 }
 
 impl Publications {
-    /// Publications whose payload has that many bytes of JSON, on the channels `bench/0`, `bench/1`, …
-    pub(crate) fn new(bytes: usize, seed: u64) -> Self {
-        let prefix = "bench/".to_owned();
-        let head = format!("{{\"event\":\"#publish\",\"data\":{{\"channel\":\"{prefix}");
-        let filler = filler(bytes.saturating_sub(PAYLOAD_BYTES_MIN), seed);
-        Self { prefix, head, filler, scratch: String::new() }
-    }
-
-    /// The name of a channel.
-    pub(crate) fn channel(&self, number: usize) -> String {
-        format!("{}{number}", self.prefix)
+    /// Publications whose payload has that many bytes (of JSON, where there is any), on the channels `bench/0`,
+    /// `bench/1`, …, or on the only one there is.
+    pub(crate) fn new(protocol: Protocol, bytes: usize, seed: u64) -> Self {
+        let head = match protocol {
+            Protocol::SocketCluster => format!("{{\"event\":\"#publish\",\"data\":{{\"channel\":\"{CHANNEL_PREFIX}"),
+            Protocol::SocketIo => format!("42[\"{EVENT}\",\""),
+            Protocol::WebSocket => String::new(),
+        };
+        let around = if protocol == Protocol::WebSocket { FIELDS_BYTES } else { PAYLOAD_BYTES_MIN };
+        let filler = filler(bytes.saturating_sub(around), seed);
+        Self { protocol, head, filler, scratch: String::new() }
     }
 
     /// Appends a publication as the call of that id.
     pub(crate) fn write(&mut self, tongue: &mut Tongue, out: &mut Vec<u8>, delivery: &Delivery, call: u64) {
         let mut scratch = std::mem::take(&mut self.scratch).into_bytes();
         scratch.clear();
-        scratch.push(b'"');
+        let is_raw = self.protocol == Protocol::WebSocket;
+        scratch.extend((!is_raw).then_some(b'"'));
         let fields =
             [delivery.publisher as u64, u64::from(delivery.sequence), delivery.stamp.intended, delivery.stamp.sent];
         for (field, digits) in fields.into_iter().zip(FIELDS) {
             write_hex(&mut scratch, field, u32::try_from(digits).expect("8 or 16"));
         }
         scratch.extend_from_slice(self.filler.as_bytes());
-        scratch.push(b'"');
+        scratch.extend((!is_raw).then_some(b'"'));
         self.scratch = String::from_utf8(scratch).expect("digits and letters are ASCII");
-        let channel = self.channel(delivery.channel);
+        if is_raw {
+            return tongue.say(out, self.scratch.len(), |out| out.extend_from_slice(self.scratch.as_bytes()));
+        }
+        if self.protocol == Protocol::SocketIo {
+            let hint = self.scratch.len() + EVENT.len() + 6;
+            return tongue.say(out, hint, |out| socketio::write_event(out, None, EVENT, &self.scratch));
+        }
+        let channel = channel_name(delivery.channel);
         // {"event":"#publish","data":{"channel":"","data":},"cid":}: 56 bytes around the texts and up to 20 digits.
         let hint = channel.len() + self.scratch.len() + 76;
         let data = RawJson::from_validated(&self.scratch);
@@ -74,9 +93,12 @@ impl Publications {
         if let Some(delivery) = self.read_expected(text) {
             return Some(Ok(delivery));
         }
+        if self.protocol != Protocol::SocketCluster {
+            return Some(Err("a delivery that nobody published".to_owned()));
+        }
         for message in tongue.packets.decode(text).ok()? {
             let ServerMessage::Publication { channel, data } = message else { continue };
-            let number = channel.strip_prefix(self.prefix.as_str()).and_then(|number| number.parse().ok());
+            let number = channel.strip_prefix(CHANNEL_PREFIX).and_then(|number| number.parse().ok());
             let payload = data.and_then(|data| data.as_str().strip_prefix('"')?.strip_suffix('"'));
             let delivery = number.zip(payload).and_then(|(channel, payload)| self.read_payload(channel, payload));
             return Some(delivery.ok_or_else(|| "a delivery that nobody published".to_owned()));
@@ -86,6 +108,11 @@ impl Publications {
 
     fn read_expected(&self, text: &str) -> Option<Delivery> {
         let rest = text.strip_prefix(self.head.as_str())?;
+        match self.protocol {
+            Protocol::WebSocket => return self.read_payload(0, rest),
+            Protocol::SocketIo => return self.read_payload(0, rest.strip_suffix("\"]")?),
+            Protocol::SocketCluster => {}
+        }
         let (channel, digits) = read_decimal(rest.as_bytes())?;
         let payload = rest[digits..].strip_prefix("\",\"data\":\"")?.strip_suffix("\"}}")?;
         self.read_payload(usize::try_from(channel).ok()?, payload)
@@ -121,7 +148,7 @@ mod tests {
     #[test]
     fn a_publication_comes_back_as_it_was_sent_in_any_spelling() {
         let mut tongue = Tongue::new(String::new(), String::new(), Protocol::SocketCluster, 1);
-        let mut publications = Publications::new(64, 1);
+        let mut publications = Publications::new(Protocol::SocketCluster, 64, 1);
         let stamp = Stamp { intended: 123_456_789, sent: 223_456_789 };
         let sent = Delivery { channel: 12, publisher: 3, sequence: 77, stamp };
         let mut out = Vec::new();
@@ -144,5 +171,23 @@ mod tests {
         let changed = reference.replace("bench/12\",\"data\":\"0000", "bench/12\",\"data\":\"000g");
         assert!(matches!(publications.read(&mut tongue, &changed), Some(Err(_))));
         assert_eq!(publications.read(&mut tongue, r#"{"rid":3}"#), None);
+    }
+
+    #[test]
+    fn other_protocols_carry_the_same_payload() {
+        for (protocol, around) in [(Protocol::WebSocket, ("", "")), (Protocol::SocketIo, ("42[\"message\",", "]"))] {
+            let mut tongue = Tongue::new(String::new(), String::new(), protocol, 1);
+            let mut publications = Publications::new(protocol, 64, 1);
+            let sent = Delivery { channel: 0, publisher: 1, sequence: 9, stamp: Stamp { intended: 5, sent: 6 } };
+            let mut out = Vec::new();
+            publications.write(&mut tongue, &mut out, &sent, 3);
+            let mut decoder = Decoder::new(Role::Server);
+            let mut messages = decoder.decode(&mut out, &Limits::default());
+            let Some(Ok(Message::Text(text))) = messages.next() else { panic!("one text message") };
+            assert_eq!(text, format!("{}{}{}", around.0, publications.scratch, around.1));
+            assert_eq!(publications.scratch.len(), 64);
+            assert_eq!(publications.read(&mut tongue, text), Some(Ok(sent)));
+            assert!(matches!(publications.read(&mut tongue, "else"), Some(Err(_))));
+        }
     }
 }

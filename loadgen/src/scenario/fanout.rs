@@ -1,6 +1,8 @@
 //! `fanout`: publishers and subscribers on channels. Every delivery is checked against its sequence number, so that
 //! loss, duplicates and disorder are counted for each (publisher, channel, subscriber). Closed loop: a publisher keeps
 //! its window of publications in flight, and one counts as done when every subscriber has it, on whatever thread.
+//! Protocols without channels send every message to all connections, its publisher included: there, nobody subscribes,
+//! and a publication is acknowledged by the publisher's own copy.
 //!
 //! Connections are numbered over all workers: first the publishers, then the subscribers. Subscriber s has the channels
 //! `s × k … s × k + k - 1` modulo their number; publisher p sends its n-th publication to channel `p + n`.
@@ -10,10 +12,10 @@ use std::sync::Arc;
 use codec::socketcluster::client::{ServerMessage, invoke, subscribe};
 
 use super::calls::Pace;
-use super::delivery::{Delivery, Publications};
+use super::delivery::{Delivery, Publications, channel_name};
 use super::payload::read_decimal;
 use super::{After, Connections, Meter, Scenario, Wire, wire};
-use crate::client::Tongue;
+use crate::client::{Protocol, Tongue};
 use crate::flight::{Flight, Stamp};
 use crate::plan::{Nanoseconds, share};
 use crate::sequence::Stream;
@@ -42,6 +44,10 @@ pub(crate) struct Cast {
     pub(crate) subscriptions: usize,
     /// Shards to spread the publishers over; none if they stay where they land.
     pub(crate) shards: Option<usize>,
+    /// Shards on which publishers and subscribers must be; none if they stay where they land.
+    pub(crate) publisher_shard: Option<u64>,
+    pub(crate) subscriber_shard: Option<u64>,
+    pub(crate) protocol: Protocol,
     pub(crate) payload_bytes: usize,
     pub(crate) seed: u64,
 }
@@ -119,18 +125,20 @@ impl Fanout {
         let audience = cast.audience();
         let publishers_here = share(cast.publishers as u64, worker as u64, workers as u64);
         let publishers_here = usize::try_from(publishers_here).expect("not more than all");
+        let connections_here = share((cast.publishers + cast.subscribers) as u64, worker as u64, workers as u64);
+        let connections_here = usize::try_from(connections_here).expect("not more than all");
         Self {
             pace,
             shared,
             worker,
             workers,
             publishers_here,
-            publications: Publications::new(cast.payload_bytes, cast.seed),
+            publications: Publications::new(cast.protocol, cast.payload_bytes, cast.seed),
             audience_max: audience.iter().copied().max().unwrap_or(0),
             audience,
             delivered: vec![0; cast.publishers],
             touched: Vec::new(),
-            tries: vec![0; publishers_here],
+            tries: vec![0; connections_here],
             redial: Vec::new(),
             asking: 0,
             expected: 0,
@@ -182,7 +190,9 @@ impl Fanout {
     }
 
     fn deliver(&mut self, wire: &mut Wire<'_, Role>, meter: &mut Meter, text: &str) -> bool {
-        let Role::Subscriber(subscriber) = &mut *wire.role else { return false };
+        if matches!(wire.role, Role::Publisher(_)) && self.cast.protocol == Protocol::SocketCluster {
+            return false;
+        }
         let delivery = match self.publications.read(wire.tongue, text) {
             None => return false,
             Some(Ok(delivery)) => delivery,
@@ -190,6 +200,10 @@ impl Fanout {
                 meter.recorder.counters().error(&text);
                 return true;
             }
+        };
+        let Role::Subscriber(subscriber) = &mut *wire.role else {
+            self.copied(wire, meter, &delivery);
+            return true;
         };
         let Cast { publishers, channels, subscriptions, .. } = self.cast;
         let first = subscriber.number * subscriptions % channels;
@@ -207,6 +221,23 @@ impl Fanout {
             self.delivered[delivery.publisher] += 1;
         }
         true
+    }
+
+    /// A publisher got a copy: its own is the acknowledgement, others are not its business.
+    fn copied(&mut self, wire: &mut Wire<'_, Role>, meter: &mut Meter, delivery: &Delivery) {
+        let Role::Publisher(publisher) = &mut *wire.role else { return };
+        if delivery.publisher != publisher.number {
+            return;
+        }
+        // The low bits came back: the number is the first from the oldest open one on that has them.
+        let oldest = publisher.flight.oldest().unwrap_or(0);
+        let ahead = u64::from(delivery.sequence).wrapping_sub(oldest) & u64::from(u32::MAX);
+        if publisher.flight.arrive(oldest + ahead).is_some() {
+            self.waiting -= 1;
+        } else {
+            meter.recorder.counters().unexpected += 1;
+        }
+        self.pump(wire, meter);
     }
 
     /// An answer to a subscription or a publication.
@@ -248,26 +279,47 @@ impl Fanout {
         self.pump(wire, meter);
     }
 
-    /// A publisher learnt its shard (or will not): stays, or tries another connection.
-    fn landed(&mut self, wire: &mut Wire<'_, Role>, meter: &mut Meter, data: Option<Option<u64>>) {
-        let Role::Publisher(publisher) = &mut *wire.role else { return };
-        if publisher.asking.take().is_none() {
-            return;
+    /// The shard that a connection should be on.
+    fn wanted(&self, role: &Role) -> Option<u64> {
+        match role {
+            Role::Publisher(publisher) => {
+                let spread = self.cast.shards.map(|shards| (publisher.number % shards) as u64);
+                self.cast.publisher_shard.or(spread)
+            }
+            Role::Subscriber(_) => self.cast.subscriber_shard,
         }
-        self.asking -= 1;
-        let shard = data.flatten();
-        if let (Some(shards), Some(shard)) = (self.cast.shards, shard) {
-            let is_right = shard % shards as u64 == (publisher.number % shards) as u64;
-            if !is_right && self.tries[wire.slot] < SHARD_TRIES_MAX {
-                self.tries[wire.slot] += 1;
-                self.redial.push(wire.slot);
+    }
+
+    /// A connection learnt its shard (or will not): stays, or tries another connection.
+    fn landed(&mut self, wire: &mut Wire<'_, Role>, meter: &mut Meter, data: Option<Option<u64>>) {
+        if let Role::Publisher(publisher) = &mut *wire.role {
+            if publisher.asking.take().is_none() {
                 return;
             }
+            self.asking -= 1;
         }
-        if let Some(shard) = shard {
-            *meter.recorder.counters().publishers.entry(shard).or_default() += 1;
+        let (shard, wanted) = (data.flatten(), self.wanted(wire.role));
+        if wanted.is_some() && shard.is_some() && wanted != shard && self.tries[wire.slot] < SHARD_TRIES_MAX {
+            self.tries[wire.slot] += 1;
+            self.redial.push(wire.slot);
+            return;
         }
-        meter.prepared += 1;
+        let is_demanded = match wire.role {
+            Role::Publisher(_) => self.cast.publisher_shard.is_some(),
+            Role::Subscriber(_) => true,
+        };
+        if is_demanded && wanted != shard {
+            meter.recorder.counters().error("no connection to the shard that was asked for");
+        }
+        match &mut *wire.role {
+            Role::Publisher(_) => {
+                if let Some(shard) = shard {
+                    *meter.recorder.counters().publishers.entry(shard).or_default() += 1;
+                }
+                meter.prepared += 1;
+            }
+            Role::Subscriber(subscriber) => self.cast.subscribe(subscriber.number, wire.tongue, wire.out),
+        }
     }
 
     /// Looks after the publishers of this worker: questions without answer, redialling, deliveries that never came.
@@ -299,8 +351,18 @@ impl Fanout {
     }
 }
 
+impl Cast {
+    /// Subscribes that subscriber to its channels.
+    fn subscribe(&self, number: usize, tongue: &mut Tongue, out: &mut Vec<u8>) {
+        for nth in 0..self.subscriptions {
+            let channel = channel_name((number * self.subscriptions + nth) % self.channels);
+            tongue.say(out, 80, |out| subscribe(out, &channel, Some(FIRST_CALL + nth as u64)));
+        }
+    }
+}
+
 /// The call that a text answers, with the number it carries or the error.
-fn reply(tongue: &mut Tongue, text: &str) -> Option<(u64, Result<Option<u64>, String>)> {
+pub(super) fn reply(tongue: &mut Tongue, text: &str) -> Option<(u64, Result<Option<u64>, String>)> {
     if let Some((call, digits)) = text.strip_prefix("{\"rid\":").and_then(|rest| read_decimal(rest.as_bytes()))
         && &text[7 + digits..] == "}"
     {
@@ -340,18 +402,18 @@ impl Scenario for Fanout {
             Role::Publisher(publisher) => {
                 publisher.asking = Some(meter.now + SHARD_WAIT);
                 self.asking += 1;
-                if self.cast.shards.is_none() {
+                if self.wanted(wire.role).is_none() {
                     return self.landed(wire, meter, None);
                 }
                 wire.tongue.say(wire.out, 64, |out| invoke(out, "app.shard", None, Some(SHARD_CALL)));
             }
-            Role::Subscriber(subscriber) => {
-                for nth in 0..self.cast.subscriptions {
-                    let channel = (subscriber.number * self.cast.subscriptions + nth) % self.cast.channels;
-                    let channel = self.publications.channel(channel);
-                    wire.tongue.say(wire.out, 80, |out| subscribe(out, &channel, Some(FIRST_CALL + nth as u64)));
+            Role::Subscriber(subscriber) if self.cast.protocol == Protocol::SocketCluster => {
+                if self.cast.subscriber_shard.is_none() {
+                    return self.cast.subscribe(subscriber.number, wire.tongue, wire.out);
                 }
+                wire.tongue.say(wire.out, 64, |out| invoke(out, "app.shard", None, Some(SHARD_CALL)));
             }
+            Role::Subscriber(_) => meter.prepared += 1,
         }
     }
 
@@ -362,8 +424,13 @@ impl Scenario for Fanout {
     }
 
     fn ended(&mut self, slot: usize, role: &mut Role, was_ready: bool, _meter: &mut Meter) -> After {
-        let Role::Publisher(publisher) = role else {
-            return if was_ready { After::Gone } else { After::Reopen };
+        let publisher = match role {
+            Role::Publisher(publisher) => publisher,
+            // Before it has subscribed, a subscriber only ends in order to land elsewhere.
+            Role::Subscriber(subscriber) => {
+                let is_redialling = self.tries[slot] > 0 && subscriber.acknowledged == 0;
+                return if !was_ready || is_redialling { After::Reopen } else { After::Gone };
+            }
         };
         if publisher.asking.take().is_some() {
             self.asking -= 1;

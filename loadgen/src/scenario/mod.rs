@@ -5,6 +5,7 @@ pub(crate) mod calls;
 pub(crate) mod connect;
 pub(crate) mod delivery;
 pub(crate) mod echo;
+pub(crate) mod emit;
 pub(crate) mod fanout;
 pub(crate) mod idle;
 pub(crate) mod payload;
