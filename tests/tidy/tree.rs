@@ -90,6 +90,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("core/Cargo.toml", &["codec", "shard"]),
     ("loadgen/Cargo.toml", &["codec"]),
     ("bench/Cargo.toml", &["codec", "shard", "socketshard"]),
+    ("bench/peers/rust/Cargo.toml", &[]),
+    ("bench/peers/rust/fastwebsockets/Cargo.toml", &[]),
+    ("bench/peers/rust/socketioxide/Cargo.toml", &[]),
+    ("bench/peers/rust/tungstenite/Cargo.toml", &[]),
+    ("bench/peers/uwebsockets/Cargo.toml", &[]),
     ("tests/Cargo.toml", &["codec", "shard", "socketshard"]),
 ];
 
