@@ -20,6 +20,7 @@ const UNSAFE_FILES: &[&str] = &[
     "codec/tests/no_allocation.rs",
     "core/src/app/tests/allocations.rs",
     "core/src/net/doorbell.rs",
+    "core/src/net/peer_name.rs",
     "core/src/net/receive.rs",
     "core/src/net/ring.rs",
     "core/src/net/sockets.rs",

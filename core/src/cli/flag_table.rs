@@ -132,6 +132,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("ring-entries", "256"),
     ("receive-buffers", "2"),
     ("receive-buffer-bytes", "1KiB"),
+    ("direct-descriptors", "1k"),
     ("drain", "1s"),
     ("drain-batch", "10"),
     ("log-level", "warn"),

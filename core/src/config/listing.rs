@@ -31,7 +31,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         app_name,
         log,
     } = settings;
-    let RingSettings { entries, receive_buffers, receive_buffer_bytes } = ring;
+    let RingSettings { entries, receive_buffers, receive_buffer_bytes, direct_descriptors } = ring;
     let ApplicationSettings { commands_max, command_bytes_max, tasks_max, timers_max } = application;
     let LogSettings { level, format, lines_per_second_max } = log;
     let addresses = listen.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
@@ -57,6 +57,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("ring-entries", entries.to_string()),
         ("receive-buffers", receive_buffers.to_string()),
         ("receive-buffer-bytes", size::format(u64::from(*receive_buffer_bytes))),
+        ("direct-descriptors", count::format(u64::from(*direct_descriptors))),
         ("drain", duration::format(*drain)),
         ("log-level", level_name(*level).to_owned()),
         ("log-format", format_name(*format).to_owned()),

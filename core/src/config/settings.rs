@@ -64,6 +64,9 @@ pub struct RingSettings {
     pub receive_buffers: u16,
     /// Bytes of one receive buffer.
     pub receive_buffer_bytes: u32,
+    /// Places of a table of its own in which each ring keeps its connections instead of among the process's file
+    /// descriptors; 0: none.
+    pub direct_descriptors: u32,
 }
 
 /// What is logged and how.
@@ -142,7 +145,7 @@ impl Default for RingSettings {
     fn default() -> Self {
         // 128 × 32 KiB = 4 MiB per shard: more buffers than sockets that are ready in one pass, each large enough that
         // a 16-message burst of 1 KiB is one receive.
-        Self { entries: 4096, receive_buffers: 128, receive_buffer_bytes: 32 << 10 }
+        Self { entries: 4096, receive_buffers: 128, receive_buffer_bytes: 32 << 10, direct_descriptors: 0 }
     }
 }
 

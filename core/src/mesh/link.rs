@@ -258,7 +258,8 @@ mod tests {
 
         fn run(mut self) -> Metrics {
             let deadline = Instant::now() + Duration::from_secs(60);
-            let settings = RingSettings { entries: 8, receive_buffers: 1, receive_buffer_bytes: 64 };
+            let settings =
+                RingSettings { entries: 8, receive_buffers: 1, receive_buffer_bytes: 64, direct_descriptors: 0 };
             // A tick of a minute: nobody is woken by it, a lost ring would last until the deadline.
             let mut sockets = Sockets::new(&settings, Arc::clone(self.link.doorbell()), Duration::from_secs(61))
                 .expect("a kernel with io_uring");

@@ -7,10 +7,12 @@
 mod doorbell;
 mod listener;
 mod operation;
+mod peer_name;
 mod receive;
 mod ring;
 mod send;
 mod sockets;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -19,3 +21,4 @@ pub(crate) use listener::{ListenError, Listeners};
 pub(crate) use operation::Completion;
 pub(crate) use ring::Ring;
 pub(crate) use sockets::{Happened, SocketMetrics, Sockets};
+pub(crate) use table::Descriptor;

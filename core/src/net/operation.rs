@@ -30,6 +30,12 @@ pub(crate) enum Operation {
     Doorbell,
     /// The cancellation of a connection's receive. Completes only if it failed.
     Cancel,
+    /// The question for an accepted socket's peer; the low half is its number.
+    PeerName,
+    /// A descriptor of the process, to end our stream with.
+    Shutdown,
+    /// A descriptor of the process, to break the connection off with.
+    Abort,
 }
 
 /// One completion, decoded.
@@ -57,6 +63,9 @@ impl Completion {
             6 => Operation::Alarm,
             7 => Operation::Doorbell,
             8 => Operation::Cancel,
+            9 => Operation::PeerName,
+            10 => Operation::Shutdown,
+            11 => Operation::Abort,
             _ => Operation::Ignored,
         }
     }
@@ -123,6 +132,9 @@ mod tests {
             Operation::Alarm,
             Operation::Doorbell,
             Operation::Cancel,
+            Operation::PeerName,
+            Operation::Shutdown,
+            Operation::Abort,
         ];
         for operation in operations {
             let connection = ConnectionId { slot: u32::MAX - 1, generation: ConnectionId::GENERATION_MASK };

@@ -7,27 +7,28 @@
 //!
 //! At most one of either per connection and pass: of two, the first may go short and the second would still follow it.
 
+use io_uring::opcode;
 use io_uring::squeue::{Entry, Flags};
-use io_uring::{opcode, types};
 use shard::ConnectionId;
 
 use super::operation::{Operation, of_connection, of_index};
+use super::table::{Descriptor, fd};
 
 /// Sends the turn's bytes. A failure is reported with `token`.
-pub(super) fn turn(descriptor: i32, bytes: &[u8], token: u32) -> Entry {
+pub(super) fn turn(descriptor: Descriptor, bytes: &[u8], token: u32) -> Entry {
     send(descriptor, bytes, libc::MSG_DONTWAIT)
         .flags(Flags::SKIP_SUCCESS)
         .user_data(of_index(Operation::SendTurn, token))
 }
 
 /// Sends a connection's own bytes.
-pub(super) fn owned(descriptor: i32, bytes: &[u8], connection: ConnectionId) -> Entry {
+pub(super) fn owned(descriptor: Descriptor, bytes: &[u8], connection: ConnectionId) -> Entry {
     send(descriptor, bytes, 0).user_data(of_connection(Operation::SendOwned, connection))
 }
 
-fn send(descriptor: i32, bytes: &[u8], flags: i32) -> Entry {
+fn send(descriptor: Descriptor, bytes: &[u8], flags: i32) -> Entry {
     let length = u32::try_from(bytes.len()).expect("outboxes are bounded far below 4 GiB");
-    opcode::Send::new(types::Fd(descriptor), bytes.as_ptr(), length)
+    opcode::Send::new(fd(descriptor), bytes.as_ptr(), length)
         .flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL | flags)
         .build()
 }

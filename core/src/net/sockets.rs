@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +22,10 @@ use shard::{ConnectionId, Mode, Time};
 use socket2::SockRef;
 
 use super::operation::{Operation, of_connection, of_index};
+use super::peer_name::PeerNames;
 use super::receive::Buffers;
-use super::{Completion, Doorbell, Ring, send};
+use super::table::{Table, fd};
+use super::{Completion, Descriptor, Doorbell, Ring, send};
 use crate::config::RingSettings;
 
 /// The sockets. The ring stands before the buffers: it is closed before they are freed.
@@ -31,7 +33,11 @@ use crate::config::RingSettings;
 pub(crate) struct Sockets {
     ring: Ring,
     buffers: Buffers,
+    table: Table,
     listeners: Vec<Listener>,
+    /// By listener, also after it was closed: how long its peers' addresses are.
+    address_bytes: Vec<u32>,
+    peer_names: PeerNames,
     sockets: Vec<Socket>,
     starved: VecDeque<ConnectionId>,
     doorbell: Arc<Doorbell>,
@@ -46,8 +52,8 @@ pub(crate) struct Sockets {
 pub(crate) enum Happened<'a> {
     /// Nothing to do.
     Nothing,
-    /// Somebody connected.
-    Accepted(OwnedFd, SocketAddr),
+    /// Somebody connected; to be given to [`Sockets::open`] or [`Sockets::refuse`].
+    Accepted(Descriptor, SocketAddr),
     /// Bytes came; give the buffer back with [`Sockets::recycle`] when they are handled.
     Received(ConnectionId, &'a mut [u8], u16),
     /// The peer sends no more, or the connection broke.
@@ -87,7 +93,7 @@ struct Listener {
 /// Everything that is held for a connection here: twelve bytes.
 #[derive(Clone, Copy, Debug)]
 struct Socket {
-    descriptor: RawFd,
+    descriptor: Descriptor,
     generation: u32,
     flags: u8,
 }
@@ -105,11 +111,15 @@ impl Sockets {
     pub(crate) fn new(settings: &RingSettings, doorbell: Arc<Doorbell>, tick: Duration) -> io::Result<Self> {
         let ring = Ring::new(settings.entries)?;
         let buffers = Buffers::new(&ring, settings.receive_buffers, settings.receive_buffer_bytes)?;
+        let table = Table::new(&ring, settings.direct_descriptors)?;
         let timers = Box::new(Timers { tick: timespec(tick), alarm: Timespec::new() });
         let mut sockets = Self {
             ring,
             buffers,
+            table,
             listeners: Vec::new(),
+            address_bytes: Vec::new(),
+            peer_names: PeerNames::default(),
             sockets: Vec::new(),
             starved: VecDeque::new(),
             doorbell,
@@ -124,6 +134,8 @@ impl Sockets {
 
     /// Accepts on these listeners from the next [`Sockets::enter`] on.
     pub(crate) fn listen(&mut self, listeners: Vec<socket2::Socket>) -> io::Result<()> {
+        let bytes = |listener: &socket2::Socket| Ok(listener.local_addr()?.len());
+        self.address_bytes = listeners.iter().map(bytes).collect::<io::Result<_>>()?;
         self.listeners = listeners.into_iter().map(|socket| Listener { socket, retry_at: None }).collect();
         (0..self.listeners.len()).try_for_each(|listener| self.arm_accept(listener))
     }
@@ -187,6 +199,14 @@ impl Sockets {
                 }
                 Happened::Nothing
             }
+            Operation::PeerName => {
+                let (descriptor, address) = self.peer_names.answer(completion.index(), completion.result);
+                self.introduce(descriptor, address)?
+            }
+            operation @ (Operation::Shutdown | Operation::Abort) => {
+                self.installed(completion, how(operation))?;
+                Happened::Nothing
+            }
             Operation::Ignored => Happened::Nothing,
         })
     }
@@ -207,14 +227,14 @@ impl Sockets {
     }
 
     /// Takes over an accepted descriptor and starts to receive.
-    pub(crate) fn open(&mut self, connection: ConnectionId, descriptor: OwnedFd) -> io::Result<()> {
+    pub(crate) fn open(&mut self, connection: ConnectionId, descriptor: Descriptor) -> io::Result<()> {
         let slot = connection.slot as usize;
         if self.sockets.len() <= slot {
-            self.sockets.resize(slot + 1, Socket { descriptor: CLOSED, generation: 0, flags: 0 });
+            self.sockets.resize(slot + 1, Socket { descriptor: Descriptor::NONE, generation: 0, flags: 0 });
         }
         let socket = &mut self.sockets[slot];
-        assert_eq!(socket.descriptor, CLOSED, "the shard reuses a slot only after its close");
-        *socket = Socket { descriptor: descriptor.into_raw_fd(), generation: connection.generation, flags: 0 };
+        assert_eq!(socket.descriptor, Descriptor::NONE, "the shard reuses a slot only after its close");
+        *socket = Socket { descriptor, generation: connection.generation, flags: 0 };
         self.arm_receive(connection)
     }
 
@@ -234,7 +254,7 @@ impl Sockets {
             Mode::Turn => send::turn(socket.descriptor, bytes, token),
             Mode::Owned => send::owned(socket.descriptor, bytes, connection),
         };
-        self.push(&entry)?;
+        self.push(&self.table.on(entry))?;
         Ok(true)
     }
 
@@ -258,26 +278,31 @@ impl Sockets {
         self.arm_receive(connection)
     }
 
-    /// Sends the end of our stream, at once: the shard says so when everything before it is sent. Not by the ring, which
-    /// has no other way than a thread of its own for it.
-    pub(crate) fn shutdown(&self, connection: ConnectionId) {
-        self.shut(connection, Shutdown::Write);
+    /// Closes an accepted descriptor for which there is no room.
+    pub(crate) fn refuse(&mut self, descriptor: Descriptor) -> io::Result<()> {
+        self.push(&quiet(self.table.close(descriptor)))
+    }
+
+    /// Sends the end of our stream: the shard says so when everything before it is sent. Not by the ring, which has no
+    /// other way than a thread of its own for it.
+    pub(crate) fn shutdown(&mut self, connection: ConnectionId) -> io::Result<()> {
+        self.shut(connection, Operation::Shutdown)
     }
 
     /// Breaks the connection off: sends and receives in flight end, and each is still reported.
     pub(crate) fn abort(&mut self, connection: ConnectionId) -> io::Result<()> {
-        self.shut(connection, Shutdown::Both);
+        self.shut(connection, Operation::Abort)?;
         self.resume(connection)
     }
 
     /// Closes the descriptor; the slot is free from now on.
     pub(crate) fn close(&mut self, connection: ConnectionId) -> io::Result<()> {
         let Some(socket) = self.socket_mut(connection) else { return Ok(()) };
-        let closed = std::mem::replace(socket, Socket { descriptor: CLOSED, ..*socket });
+        let closed = std::mem::replace(socket, Socket { descriptor: Descriptor::NONE, ..*socket });
         if closed.flags & (ARMED | CANCELLED) == ARMED {
             self.push(&cancel_receive(connection))?;
         }
-        self.push(&quiet(opcode::Close::new(Fd(closed.descriptor)).build()))
+        self.push(&quiet(self.table.close(closed.descriptor)))
     }
 
     /// Sets the one-shot timer for `at`, if it is not set for an earlier time. Fires at most once per setting, and may
@@ -313,12 +338,54 @@ impl Sockets {
         }
     }
 
-    fn shut(&self, connection: ConnectionId, how: Shutdown) {
-        let Some(socket) = self.socket(connection) else { return };
+    /// At once on a descriptor of the process; one that the ring keeps becomes one for that purpose first.
+    fn shut(&mut self, connection: ConnectionId, operation: Operation) -> io::Result<()> {
+        let Some(socket) = self.socket(connection) else { return Ok(()) };
+        if self.table.is_direct() {
+            let entry = Table::install(socket.descriptor);
+            return self.push(&entry.user_data(of_connection(operation, connection)));
+        }
         // SAFETY: an open slot holds an open descriptor.
-        let descriptor = unsafe { BorrowedFd::borrow_raw(socket.descriptor) };
-        // It only fails when the peer has reset the connection, and then its receive ends too.
-        let _ = SockRef::from(&descriptor).shutdown(how);
+        let descriptor = unsafe { BorrowedFd::borrow_raw(socket.descriptor.0) };
+        shut(&SockRef::from(&descriptor), how(operation));
+        Ok(())
+    }
+
+    /// The descriptor to shut down is there, and is closed again. If the process had none left, a thread of the kernel's
+    /// does it, without one.
+    fn installed(&mut self, completion: Completion, how: Shutdown) -> io::Result<()> {
+        if completion.result >= 0 {
+            // SAFETY: the kernel has just made this descriptor, and this completion is the only one to name it.
+            let descriptor = unsafe { OwnedFd::from_raw_fd(completion.result) };
+            shut(&SockRef::from(&descriptor), how);
+            return Ok(());
+        }
+        let Some(socket) = self.socket(completion.connection()) else { return Ok(()) };
+        let how = if how == Shutdown::Both { libc::SHUT_RDWR } else { libc::SHUT_WR };
+        let entry = quiet(opcode::Shutdown::new(fd(socket.descriptor), how).build());
+        self.push(&self.table.on(entry))
+    }
+
+    /// A new connection, if its peer is still there; it has no address otherwise.
+    fn introduce(&mut self, descriptor: Descriptor, address: Option<SocketAddr>) -> io::Result<Happened<'static>> {
+        match address {
+            Some(address) => Ok(Happened::Accepted(descriptor, address)),
+            None => self.refuse(descriptor).map(|()| Happened::Nothing),
+        }
+    }
+
+    /// Finds out who has connected: getpeername(2) where there is a descriptor for it, which costs as much as the ring's
+    /// way and saves a pass.
+    fn identify(&mut self, descriptor: Descriptor, listener: usize) -> io::Result<Happened<'static>> {
+        if self.table.is_direct() {
+            let (entry, number) = self.peer_names.ask(descriptor, self.address_bytes[listener]);
+            self.push(&self.table.on(entry).user_data(of_index(Operation::PeerName, number)))?;
+            return Ok(Happened::Nothing);
+        }
+        // SAFETY: accept has just made this descriptor, and nobody closes it before it is refused or opened.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor.0) };
+        let address = SockRef::from(&borrowed).peer_addr().ok().and_then(|address| address.as_socket());
+        self.introduce(descriptor, address)
     }
 
     fn received(&mut self, completion: Completion) -> io::Result<Happened<'_>> {
@@ -351,6 +418,10 @@ impl Sockets {
         match error {
             libc::ENOBUFS => {
                 self.metrics.buffers_exhausted += 1;
+                if self.metrics.buffers_exhausted.is_power_of_two() {
+                    let (receives, buffers) = (self.metrics.buffers_exhausted, self.buffers.count());
+                    tracing::warn!(receives, buffers, "receives have found no free buffer: raise --receive-buffers");
+                }
                 self.starved.push_back(connection);
             }
             // Paused, and perhaps resumed meanwhile.
@@ -370,12 +441,7 @@ impl Sockets {
         let mut happened = Happened::Nothing;
         let mut exhausted = false;
         if completion.result >= 0 {
-            // SAFETY: accept has just made this descriptor, and this completion is the only one to name it.
-            let descriptor = unsafe { OwnedFd::from_raw_fd(completion.result) };
-            // A peer that is gone already has no address; its descriptor is closed right here.
-            if let Some(address) = SockRef::from(&descriptor).peer_addr().ok().and_then(|address| address.as_socket()) {
-                happened = Happened::Accepted(descriptor, address);
-            }
+            happened = self.identify(Descriptor(completion.result), listener)?;
         } else {
             exhausted =
                 !matches!(-completion.result, libc::ECONNABORTED | libc::EINTR | libc::EAGAIN | libc::ECANCELED);
@@ -412,14 +478,12 @@ impl Sockets {
             return Ok(());
         };
         socket.flags |= ARMED;
-        let entry = opcode::RecvMulti::new(Fd(socket.descriptor), Buffers::GROUP).build();
-        self.push(&entry.user_data(of_connection(Operation::Receive, connection)))
+        let entry = opcode::RecvMulti::new(fd(socket.descriptor), Buffers::GROUP).build();
+        self.push(&self.table.on(entry).user_data(of_connection(Operation::Receive, connection)))
     }
 
     fn arm_accept(&mut self, listener: usize) -> io::Result<()> {
-        // Blocking sockets on purpose: on a non-blocking one the ring would not wait for room or data.
-        let descriptor = Fd(self.listeners[listener].socket.as_raw_fd());
-        let entry = opcode::AcceptMulti::new(descriptor).flags(libc::SOCK_CLOEXEC).build();
+        let entry = self.table.accept(self.listeners[listener].socket.as_raw_fd());
         self.push(&entry.user_data(of_index(Operation::Accept, index(listener))))
     }
 
@@ -442,23 +506,36 @@ impl Sockets {
 
     fn socket(&self, connection: ConnectionId) -> Option<Socket> {
         let socket = self.sockets.get(connection.slot as usize)?;
-        (socket.descriptor != CLOSED && socket.generation == connection.generation).then_some(*socket)
+        (socket.descriptor != Descriptor::NONE && socket.generation == connection.generation).then_some(*socket)
     }
 
     fn socket_mut(&mut self, connection: ConnectionId) -> Option<&mut Socket> {
         let socket = self.sockets.get_mut(connection.slot as usize)?;
-        (socket.descriptor != CLOSED && socket.generation == connection.generation).then_some(socket)
+        (socket.descriptor != Descriptor::NONE && socket.generation == connection.generation).then_some(socket)
     }
 }
 
 impl Drop for Sockets {
-    /// Whatever is still open when a shard ends is closed with it.
+    /// Whatever is still open when a shard ends is closed with it; a table goes with its ring.
     fn drop(&mut self) {
-        for socket in self.sockets.iter().filter(|socket| socket.descriptor != CLOSED) {
+        if self.table.is_direct() {
+            return;
+        }
+        for socket in self.sockets.iter().filter(|socket| socket.descriptor != Descriptor::NONE) {
             // SAFETY: an open slot holds an open descriptor, and this is the end of it.
-            drop(unsafe { OwnedFd::from_raw_fd(socket.descriptor) });
+            drop(unsafe { OwnedFd::from_raw_fd(socket.descriptor.0) });
         }
     }
+}
+
+/// What an operation shuts down.
+const fn how(operation: Operation) -> Shutdown {
+    if matches!(operation, Operation::Abort) { Shutdown::Both } else { Shutdown::Write }
+}
+
+/// It only fails when the peer has reset the connection, and then its receive ends too.
+fn shut(socket: &socket2::Socket, how: Shutdown) {
+    let _ = socket.shutdown(how);
 }
 
 fn cancel_receive(connection: ConnectionId) -> Entry {
@@ -479,8 +556,6 @@ const fn timespec(duration: Duration) -> Timespec {
     Timespec::new().sec(duration.as_secs()).nsec(duration.subsec_nanos())
 }
 
-/// A slot without a descriptor.
-const CLOSED: RawFd = -1;
 /// A receive is in the kernel.
 const ARMED: u8 = 1;
 /// No receive is wanted.

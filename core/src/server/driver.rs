@@ -142,12 +142,10 @@ impl<H: Application> Driver<H> {
                     self.shard.handle_receive(now, connection, bytes, &mut self.host);
                     self.sockets.recycle(buffer);
                 }
-                Happened::Accepted(descriptor, address) => {
-                    // A descriptor that the shard has no room for is closed here.
-                    if let Some(connection) = self.shard.handle_accept(now, address) {
-                        self.sockets.open(connection, descriptor)?;
-                    }
-                }
+                Happened::Accepted(descriptor, address) => match self.shard.handle_accept(now, address) {
+                    Some(connection) => self.sockets.open(connection, descriptor)?,
+                    None => self.sockets.refuse(descriptor)?,
+                },
                 Happened::Ended(connection) => self.shard.handle_end(now, connection, &mut self.host),
                 Happened::SendFailed(token, sent) => self.shard.handle_send_failed(now, token, sent, &mut self.host),
                 Happened::Sent(connection, sent) => self.shard.handle_sent(now, connection, sent, &mut self.host),
@@ -245,7 +243,7 @@ impl<H: Application> Driver<H> {
             match event {
                 Event::PauseReceive(connection) => self.sockets.pause(connection)?,
                 Event::ResumeReceive(connection) => self.sockets.resume(connection)?,
-                Event::Shutdown(connection) => self.sockets.shutdown(connection),
+                Event::Shutdown(connection) => self.sockets.shutdown(connection)?,
                 Event::Abort(connection) => self.sockets.abort(connection)?,
                 Event::Close(connection) => self.sockets.close(connection)?,
             }

@@ -60,7 +60,7 @@ mod tests {
 
     fn parts() -> (Sockets, Arc<Doorbell>) {
         let doorbell = Arc::new(Doorbell::new().expect("an eventfd"));
-        let settings = RingSettings { entries: 8, receive_buffers: 2, receive_buffer_bytes: 64 };
+        let settings = RingSettings { entries: 8, receive_buffers: 2, receive_buffer_bytes: 64, direct_descriptors: 0 };
         // The tick is an hour away: nothing completes by itself.
         let tick = Duration::from_secs(3600);
         (Sockets::new(&settings, Arc::clone(&doorbell), tick).expect("a ring"), doorbell)
@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn a_completion_is_seen() {
         let doorbell = Arc::new(Doorbell::new().expect("an eventfd"));
-        let settings = RingSettings { entries: 8, receive_buffers: 2, receive_buffer_bytes: 64 };
+        let settings = RingSettings { entries: 8, receive_buffers: 2, receive_buffer_bytes: 64, direct_descriptors: 0 };
         let mut sockets = Sockets::new(&settings, Arc::clone(&doorbell), Duration::from_millis(1)).expect("a ring");
         let mut spin = Spin::new(Duration::from_secs(60));
         assert!(spin.look(&mut sockets, &doorbell).expect("a ring that works"), "the tick comes");

@@ -37,4 +37,15 @@ pub(super) struct RingFlags {
         value_parser = size::within::<u32>(512..=(1 << 20)),
     )]
     pub(super) receive_buffer_bytes: u32,
+
+    /// Connections that a shard keeps in its ring and not in the process's descriptors
+    ///
+    /// Range: 0 to 1M, and not more than the limit of open files (ulimit -n); 0 keeps them in descriptors. Set it
+    /// where that limit cannot be raised: it then holds for each shard, not for all together. A few percent more CPU; a
+    /// shard that is full resets who comes. Needs Linux 6.8.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_DIRECT_DESCRIPTORS", default_value = "0",
+        value_parser = count::within::<u32>(0..=1_000_000),
+    )]
+    pub(super) direct_descriptors: u32,
 }

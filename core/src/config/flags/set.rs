@@ -71,6 +71,7 @@ impl Flags {
                 entries: self.ring.ring_entries,
                 receive_buffers: self.ring.receive_buffers,
                 receive_buffer_bytes: self.ring.receive_buffer_bytes,
+                direct_descriptors: self.ring.direct_descriptors,
             },
             lane_capacity: self.lanes.lane_capacity,
             tick: self.placement.tick,

@@ -5,7 +5,7 @@ use super::running::Running;
 use crate::config::{RingSettings, Settings};
 
 fn few_buffers() -> Settings {
-    let ring = RingSettings { entries: 64, receive_buffers: 2, receive_buffer_bytes: 512 };
+    let ring = RingSettings { entries: 64, receive_buffers: 2, receive_buffer_bytes: 512, direct_descriptors: 0 };
     Settings { ring, ..Settings::default() }
 }
 

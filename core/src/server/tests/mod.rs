@@ -8,6 +8,7 @@ mod running;
 
 mod buffers;
 mod descriptors;
+mod direct;
 mod ending;
 mod executors;
 mod meshed;
