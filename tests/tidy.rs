@@ -17,6 +17,7 @@ use source::Source;
 /// The files that may hold `unsafe`: system calls and memory that the kernel writes to, nothing else.
 const UNSAFE_FILES: &[&str] = &[
     "bench/src/bin/peers/child.rs",
+    "bench/tests/steady_state.rs",
     "codec/tests/no_allocation.rs",
     "core/src/app/tests/allocations.rs",
     "core/src/net/doorbell.rs",

@@ -30,6 +30,13 @@ pub mod time {
     pub use crate::app::{Elapsed, Sleep, sleep, timeout};
 }
 
+/// One shard's application without a server around it: for the project's own benches, and no part of the API.
+#[doc(hidden)]
+#[must_use]
+pub fn host(app: App, shard: shard::ShardId) -> impl shard::Host {
+    app::ShardHost::new(app, shard)
+}
+
 /// The README, whose example has to compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

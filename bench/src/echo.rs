@@ -1,0 +1,59 @@
+//! The smallest application that a shard can have: `app.echo` gives its argument back and everything is allowed. What
+//! remains is the shard's own cost.
+
+use codec::http::request::Head;
+use codec::http::response;
+use codec::message::RawJson;
+use shard::{
+    Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, Ticket, Verdict,
+};
+
+/// `app.echo` gives its argument back; everything is allowed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Echo;
+
+impl Host for Echo {
+    fn route(&mut self, path: &str) -> Option<Route> {
+        Some(if path == "/echo" { Route::Raw(0) } else { Route::SocketCluster })
+    }
+
+    fn request(&mut self, _: Peer, _: &Head<'_>, keep_alive: bool, out: &mut Vec<u8>) {
+        response::write(out, 200, &[], b"", keep_alive);
+    }
+
+    fn connect(&mut self, _: Ticket, _: Peer, _: Route) -> Verdict {
+        Verdict::Allow
+    }
+
+    fn disconnect(&mut self, _: Peer, _: &Disconnect) {}
+
+    fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {
+        if invocation.action != "app.echo" {
+            return Invoked::Unknown;
+        }
+        if let Some(data) = invocation.data {
+            reply.set_data().extend_from_slice(data.as_str().as_bytes());
+        }
+        Invoked::Ready
+    }
+
+    fn subscribe(&mut self, _: Ticket, _: Peer, _: &str, _: Option<RawJson<'_>>) -> Verdict {
+        Verdict::Allow
+    }
+
+    fn publish(&mut self, _: Ticket, _: Peer, _: &str, _: Option<RawJson<'_>>) -> Verdict {
+        Verdict::Allow
+    }
+
+    fn message(&mut self, _: Peer, _: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
+        replies.send(message);
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        None
+    }
+
+    fn congested(&mut self, _: bool) {}
+
+    fn cancel(&mut self, _: Ticket) {}
+}
