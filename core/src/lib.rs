@@ -8,6 +8,7 @@ mod app;
 pub mod cli;
 mod config;
 mod demo;
+mod doctor;
 mod mesh;
 mod net;
 mod observe;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use super::{exit, version};
 use crate::config::Flags;
@@ -23,6 +23,8 @@ pub(super) enum Command {
     Start(StartArguments),
     /// Check the settings and print them, without starting
     Check(CheckArguments),
+    /// Check this machine for a server with these settings, and say what to change and what to expect
+    Doctor(DoctorArguments),
     /// Print the version
     Version,
 }
@@ -36,6 +38,12 @@ pub(super) struct StartArguments {
     #[arg(short = 't', long)]
     pub(super) check: bool,
 
+    /// Say what each flag trades that measurement showed to matter
+    ///
+    /// The knobs of speed and latency, each with its default, its unit, what was measured and when to change it.
+    #[arg(long)]
+    pub(super) help_tuning: bool,
+
     #[command(flatten)]
     pub(super) flags: Flags,
 }
@@ -45,6 +53,26 @@ pub(super) struct StartArguments {
 pub(super) struct CheckArguments {
     #[command(flatten)]
     pub(super) flags: Flags,
+}
+
+/// The arguments of `doctor`.
+#[derive(Args, Debug)]
+pub(super) struct DoctorArguments {
+    /// The shape of what it prints
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = DoctorFormat::Text)]
+    pub(super) format: DoctorFormat,
+
+    #[command(flatten)]
+    pub(super) flags: Flags,
+}
+
+/// How `doctor` prints what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum DoctorFormat {
+    /// For people.
+    Text,
+    /// One JSON object, for scripts.
+    Json,
 }
 
 /// The command for clap, with the texts that are put together at run time.
@@ -58,6 +86,9 @@ pub(super) fn command() -> clap::Command {
         .after_help("Every flag of the server: socketshard start --help")
         .after_long_help(format!("Every flag of the server: socketshard start --help\n\n{EXAMPLES}\n{codes}"))
         .mut_subcommand("start", |start| start.mut_args(hide).after_help(SHORT).after_long_help(long.clone()))
+        .mut_subcommand("doctor", |doctor| {
+            doctor.mut_args(hide).after_help(SHORT).after_long_help(format!("{DOCTOR}\n{UNITS}\n{codes}"))
+        })
         .mut_subcommand("check", |check| check.mut_args(hide).after_help(SHORT).after_long_help(long.clone()))
 }
 
@@ -77,7 +108,9 @@ pub(super) fn with_command(arguments: impl IntoIterator<Item = OsString>) -> Vec
     arguments
 }
 
-const SHORT: &str = "Units, ranges, when to change what, variables, examples and exit codes: --help";
+const SHORT: &str = "\
+Units, ranges, when to change what, variables, examples and exit codes: --help
+What to tune for speed: socketshard start --help-tuning";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -89,6 +122,15 @@ Examples:
       the environment sets what the command line does not
   socketshard check --ping-timeout 5s
       says what is wrong with that, and ends with 3
+  socketshard doctor --shards 8 --max-connections 100k
+      says what this machine lacks for that, and ends with 1 if it is something that matters
+  socketshard start --help-tuning
+      says which flags matter to speed, and what was measured
+";
+
+const DOCTOR: &str = "\
+It reads /proc and /sys, builds a small io_uring, changes nothing and needs no privilege. Give it the
+flags that the server will have. It ends with 1 if there is a problem, else with 0.
 ";
 
 const UNITS: &str = "\

@@ -4,7 +4,7 @@
 /// It did what it was asked to.
 pub(super) const OK: u8 = 0;
 
-/// It failed while running.
+/// It failed while running, or the machine has a problem.
 pub(super) const FAILURE: u8 = 1;
 
 /// The command line is wrong.
@@ -16,7 +16,7 @@ pub(super) const CONFIG: u8 = 3;
 /// Every code and what it means, as `--help` and the README print it.
 pub(super) const CODES: &[(u8, &str)] = &[
     (OK, "stopped as asked"),
-    (FAILURE, "failed while running; the last log line says why"),
+    (FAILURE, "failed while running, and the last log line says why; or doctor found a problem"),
     (USAGE, "the command line is wrong"),
     (CONFIG, "the settings do not fit together"),
     (10, "io_uring is blocked here, by a sysctl or by a seccomp filter"),

@@ -18,7 +18,7 @@ fn flags() -> Vec<Arg> {
     let mut command = arguments::command();
     command.build();
     let start = command.find_subcommand("start").expect("the command line has a start");
-    let sets = |argument: &&Arg| !["help", "version", "check"].contains(&argument.get_id().as_str());
+    let sets = |argument: &&Arg| !["help", "version", "check", "help_tuning"].contains(&argument.get_id().as_str());
     start.get_arguments().filter(sets).cloned().collect()
 }
 

@@ -5,6 +5,7 @@ mod arguments;
 mod exit;
 mod request;
 mod server;
+mod tuning;
 mod version;
 
 #[cfg(test)]

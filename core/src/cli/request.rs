@@ -7,8 +7,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches};
 
-use super::arguments::{self, Arguments, Command};
-use super::{exit, version};
+use super::arguments::{self, Arguments, Command, DoctorFormat};
+use super::{exit, tuning, version};
 use crate::config::{self, Settings};
 
 /// What the command line asks for.
@@ -16,6 +16,8 @@ use crate::config::{self, Settings};
 pub(super) enum Request {
     /// Run the server.
     Start(Box<Settings>),
+    /// Look at the machine for a server with these settings.
+    Examine(Box<Settings>, DoctorFormat),
     /// Print this and end well.
     Print(String),
     /// Print this to standard error and end with the code.
@@ -56,10 +58,16 @@ fn request(
     matches: &ArgMatches,
     variables: impl Iterator<Item = OsString>,
 ) -> Result<Request, clap::Error> {
+    let mut format = None;
     let (flags, check) = match arguments.command {
         Command::Version => return Ok(Request::Print(format!("socketshard {}\n", version::text()))),
+        Command::Start(start) if start.help_tuning => return Ok(Request::Print(tuning::text())),
         Command::Start(start) => (start.flags, start.check),
         Command::Check(check) => (check.flags, true),
+        Command::Doctor(doctor) => {
+            format = Some(doctor.format);
+            (doctor.flags, false)
+        }
     };
     let settings = flags
         .settings(matches)
@@ -67,7 +75,10 @@ fn request(
     Ok(match mistaken(variables).or_else(|| objection(&settings)) {
         Some(message) => Request::Refuse(message, exit::CONFIG),
         None if check => Request::Print(listing(&settings, matches)),
-        None => Request::Start(Box::new(settings)),
+        None => match format {
+            Some(format) => Request::Examine(Box::new(settings), format),
+            None => Request::Start(Box::new(settings)),
+        },
     })
 }
 

@@ -4,12 +4,14 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use super::arguments::DoctorFormat;
 use super::exit;
 use super::request::{self, Request};
 use crate::app::App;
 use crate::config::{LogFormat, LogLevel, Settings};
+use crate::doctor::Machine;
 use crate::observe::log;
-use crate::{demo, server};
+use crate::{demo, doctor, server};
 
 /// A server that is about to run.
 ///
@@ -27,7 +29,7 @@ pub struct Server {
 
 impl Server {
     /// A server that does what this process's command line and environment ask for: `start` (also without a command),
-    /// `check`, `version`, `--help`. Nothing happens, and nothing is printed, before [`run`](Self::run).
+    /// `check`, `doctor`, `version`, `--help`. Nothing happens, and nothing is printed, before [`run`](Self::run).
     #[must_use]
     pub fn from_args() -> Self {
         let variables = std::env::vars_os().map(|(name, _)| name);
@@ -52,6 +54,7 @@ impl Server {
     {
         match self.request {
             Request::Start(settings) => ExitCode::from(start(&settings, factory)),
+            Request::Examine(settings, format) => ExitCode::from(examine(&settings, format)),
             Request::Print(text) => {
                 let said = say(&mut std::io::stdout(), &text);
                 ExitCode::from(if said.is_ok() { exit::OK } else { exit::FAILURE })
@@ -69,6 +72,16 @@ impl Server {
 #[must_use]
 pub fn run() -> ExitCode {
     Server::from_args().run(demo::app)
+}
+
+fn examine(settings: &Settings, format: DoctorFormat) -> u8 {
+    let diagnosis = doctor::examine(&Machine::new("/", server::probe_ring), settings);
+    let text = match format {
+        DoctorFormat::Text => diagnosis.text(),
+        DoctorFormat::Json => diagnosis.json(),
+    };
+    let said = say(&mut io::stdout(), &text);
+    if said.is_err() || diagnosis.has_problems() { exit::FAILURE } else { exit::OK }
 }
 
 fn start<F>(settings: &Settings, factory: F) -> u8

@@ -3,7 +3,7 @@
 mod address;
 mod check;
 pub(crate) mod count;
-mod cpus;
+pub(crate) mod cpus;
 pub(crate) mod duration;
 mod environment;
 mod flags;

@@ -34,7 +34,7 @@ fn memlock() -> Result<(), StartError> {
 
 /// Builds a small ring and sees it work: the flags, the registered buffers and a multishot time-out, which is the newest
 /// operation that we use.
-fn ring() -> Result<(), StartError> {
+pub(crate) fn ring() -> Result<(), StartError> {
     let settings = RingSettings { entries: 4, receive_buffers: 1, receive_buffer_bytes: 64, direct_descriptors: 0 };
     let doorbell = Doorbell::new().map_err(|error| StartError::System { call: "eventfd", error })?;
     let works = Sockets::new(&settings, Arc::new(doorbell), Duration::from_nanos(1)).and_then(|mut sockets| {

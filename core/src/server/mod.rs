@@ -18,5 +18,7 @@ mod spin;
 mod tests;
 
 pub(crate) use application::Application;
+pub(crate) use checks::ring as probe_ring;
 pub(crate) use error::StartError;
+pub(crate) use placement::Placement;
 pub(crate) use run::run;

@@ -10,9 +10,9 @@ use crate::config::Settings;
 
 /// Where the shards run: the CPU of each, in shard order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Placement {
+pub(crate) struct Placement {
     /// The CPU of each shard.
-    pub(super) cpus: Vec<usize>,
+    pub(crate) cpus: Vec<usize>,
     /// Whether threads are bound to them.
     pub(super) pinned: bool,
 }
@@ -40,7 +40,8 @@ impl Placement {
         format!("{shards} on CPU{} {}", if cpus.len() == 1 { "" } else { "s" }, cpus.join(","))
     }
 
-    fn among(allowed: &[usize], settings: &Settings) -> Result<Self, StartError> {
+    /// Decides by the settings among these CPUs.
+    pub(crate) fn among(allowed: &[usize], settings: &Settings) -> Result<Self, StartError> {
         let asked = match &settings.cpus {
             None => allowed,
             Some(cpus) => {
