@@ -35,7 +35,7 @@ impl Capacity {
             bytes.saturating_sub(buffers * shards.len() as u64) / 100 * MEMORY_SHARE / (USER_BYTES + KERNEL_BYTES)
         });
         Self {
-            by_descriptors: descriptors_free(machine, shards.len()).ok(),
+            by_descriptors: descriptors_free(machine, settings, shards.len()).ok(),
             by_memory: memory,
             by_settings: planned(settings, shards.len()),
             milli_cpus,

@@ -33,7 +33,7 @@ pub(crate) fn examine(machine: &Machine, settings: &Settings) -> Diagnosis {
     let count = shards.len().max(1);
     findings.extend(limits::findings(machine, settings, count));
     let planned = limits::planned(settings, count);
-    let connections = limits::descriptors_free(machine, count).map_or(planned, |free| free.min(planned));
+    let connections = limits::descriptors_free(machine, settings, count).map_or(planned, |free| free.min(planned));
     findings.extend(network::findings(machine, settings, connections));
     if !shards.is_empty() {
         findings.extend(cpus::findings(machine, &shards));

@@ -9,11 +9,16 @@ pub(super) fn planned(settings: &Settings, shards: usize) -> u64 {
     (settings.limits.connections_max as u64).saturating_mul(shards as u64)
 }
 
-/// Descriptors that are left for connections: each is one. The server raises its soft limit to the hard one.
-pub(super) fn descriptors_free(machine: &Machine, shards: usize) -> Result<u64, Unreadable> {
+/// Connections that there are descriptors for. In the process's table each is one, and the server raises its soft limit to
+/// the hard one; in the rings' own tables the hard limit holds for each shard.
+pub(super) fn descriptors_free(machine: &Machine, settings: &Settings, shards: usize) -> Result<u64, Unreadable> {
     let limit = machine.limit("Max open files")?;
     let nr_open = machine.number("proc/sys/fs/nr_open").unwrap_or(u64::MAX);
-    Ok(limit.hard.min(nr_open).saturating_sub(reserve(shards)))
+    let direct = u64::from(settings.ring.direct_descriptors);
+    Ok(match direct {
+        0 => limit.hard.min(nr_open).saturating_sub(reserve(shards)),
+        _ => direct.min(limit.hard).saturating_mul(shards as u64),
+    })
 }
 
 /// What an idle server holds itself: the start-up checks ask for as many.
@@ -24,12 +29,13 @@ const fn reserve(shards: usize) -> u64 {
 /// Open files of the process and of the system, and locked memory.
 pub(super) fn findings(machine: &Machine, settings: &Settings, shards: usize) -> Vec<Finding> {
     let planned = planned(settings, shards);
-    vec![files(machine, planned, shards), system_files(machine, planned), memlock(machine, shards)]
+    vec![files(machine, settings, shards), system_files(machine, planned), memlock(machine, shards)]
 }
 
-fn files(machine: &Machine, planned: u64, shards: usize) -> Finding {
+fn files(machine: &Machine, settings: &Settings, shards: usize) -> Finding {
     const SUBJECT: &str = "descriptors";
-    let (limit, free) = match (machine.limit("Max open files"), descriptors_free(machine, shards)) {
+    let planned = planned(settings, shards);
+    let (limit, free) = match (machine.limit("Max open files"), descriptors_free(machine, settings, shards)) {
         (Ok(limit), Ok(free)) => (limit, free),
         (Err(error), _) | (_, Err(error)) => return Finding::unknown(SUBJECT, &error),
     };
@@ -37,6 +43,9 @@ fn files(machine: &Machine, planned: u64, shards: usize) -> Finding {
     if limit.hard < reserve(shards) {
         let why = format!("the server needs {} before the first connection", reserve(shards));
         return Finding::new(Level::Problem, SUBJECT, found, why).change(raise(machine, reserve(shards) * 2));
+    }
+    if settings.ring.direct_descriptors > 0 {
+        return direct(machine, u64::from(settings.ring.direct_descriptors), limit.hard, free, planned);
     }
     if free >= planned || limit.hard >= PLENTY {
         return Finding::ok(SUBJECT, found);
@@ -46,6 +55,26 @@ fn files(machine: &Machine, planned: u64, shards: usize) -> Finding {
         grouped(planned)
     );
     Finding::new(Level::Warning, SUBJECT, found, why).change(raise(machine, planned.min(PLENTY) + reserve(shards)))
+}
+
+/// With the rings' own tables.
+fn direct(machine: &Machine, places: u64, hard: u64, free: u64, planned: u64) -> Finding {
+    const SUBJECT: &str = "descriptors";
+    let found =
+        format!("{} places for connections in the rings, {} of each shard", grouped(free), grouped(places.min(hard)));
+    if places > hard {
+        let why = format!("a ring's table may not be larger than the {hard} files that may be open");
+        return Finding::new(Level::Problem, SUBJECT, found, why).change(raise(machine, places));
+    }
+    if free >= planned {
+        return Finding::ok(SUBJECT, found);
+    }
+    let why = format!(
+        "--max-connections times the shards is {}, and what comes beyond the places is reset",
+        grouped(planned)
+    );
+    Finding::new(Level::Warning, SUBJECT, found, why)
+        .change("a larger --direct-descriptors, or a smaller --max-connections")
 }
 
 fn raise(machine: &Machine, files: u64) -> String {

@@ -200,6 +200,24 @@ fn descriptors_are_counted_against_the_plan() {
 }
 
 #[test]
+fn places_in_the_rings_are_counted_per_shard() {
+    let fake = Fake::good().replaced("proc/self/limits", "4096                 1048576", "1024                 20000");
+    let direct = |places: u32, connections: usize| {
+        let mut settings = plan();
+        settings.ring.direct_descriptors = places;
+        settings.limits.connections_max = connections;
+        let diagnosis = fake.examine(&settings);
+        let capacity = diagnosis.capacity.expect("the shards have a place");
+        (find(&diagnosis, "descriptors"), capacity.by_descriptors)
+    };
+    let (finding, connections) = direct(20_000, 20_000);
+    expect(&finding, Level::Ok, &["80k places", "20k of each"]);
+    assert_eq!(connections, Some(80_000));
+    expect(&direct(20_001, 1_000).0, Level::Problem, &["LimitNOFILE=20001"]);
+    expect(&direct(10_000, 20_000).0, Level::Warning, &["80k", "--direct-descriptors"]);
+}
+
+#[test]
 fn locked_memory_is_counted_per_shard() {
     let memlock = |bytes: &str| {
         Fake::good().replaced("proc/self/limits", "8388608              8388608", &format!("{bytes} {bytes}"))
