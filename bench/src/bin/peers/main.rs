@@ -141,7 +141,7 @@ fn empty(scenario: &Scenario, ready: &BTreeMap<Peer, Ready>) -> Findings {
     let row = |contestant: Contestant| Row {
         label: contestant.label,
         peer: contestant.peer.name().to_owned(),
-        arguments: contestant.runs,
+        arguments: contestant.load,
         runs: Vec::new(),
         summary: Summary::default(),
     };

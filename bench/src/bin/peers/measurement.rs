@@ -23,6 +23,7 @@ pub(crate) struct Measurement {
     /// Resident bytes of the server while all connections stood.
     pub(crate) resident_bytes: Option<f64>,
     pub(crate) connections: Option<f64>,
+    /// What each of the connections added to it, where they were only held.
     pub(crate) bytes_per_connection: Option<f64>,
 }
 
@@ -51,17 +52,8 @@ impl Measurement {
             generator_share: number("/generator/share"),
             resident_bytes: number("/memory/connected/resident"),
             connections: number("/connections/open"),
-            bytes_per_connection: None,
+            bytes_per_connection: number("/memory/bytes_per_connection").filter(|_| !expects_messages),
         }
-    }
-
-    /// What the run with more connections holds for each that the other has not.
-    pub(crate) fn growth(few: &Self, many: &Self) -> Self {
-        let problem = few.problem.clone().or_else(|| many.problem.clone());
-        let connections = many.connections.zip(few.connections).map(|(many, few)| many - few);
-        let bytes = many.resident_bytes.zip(few.resident_bytes).map(|(many, few)| many - few);
-        let each = bytes.zip(connections).filter(|&(_, count)| count > 0.0).map(|(bytes, count)| bytes / count);
-        Self { problem, bytes_per_connection: each, ..many.clone() }
     }
 
     /// Whether it counts.
@@ -151,15 +143,13 @@ mod tests {
     }
 
     #[test]
-    fn bytes_per_connection_are_a_quotient_of_differences() {
-        let held = |connections: f64, resident: f64| Measurement {
-            connections: Some(connections),
-            resident_bytes: Some(resident),
-            ..Measurement::default()
-        };
-        let grown = Measurement::growth(&held(100.0, 1_000_000.0), &held(1_100.0, 1_500_000.0));
-        assert_eq!(grown.bytes_per_connection, Some(500.0));
-        let broken = Measurement::growth(&Measurement::failed(0, "no"), &held(1.0, 1.0));
-        assert!(!broken.is_valid());
+    fn memory_counts_where_connections_are_only_held() {
+        let mut held = result();
+        held["memory"]["bytes_per_connection"] = json!(456.0);
+        held["counts"]["received_in_window"] = json!(0);
+        let read = Measurement::read(0, &held, false);
+        assert!(read.is_valid(), "{read:?}");
+        assert_eq!((read.bytes_per_connection, read.cpu_ns), (Some(456.0), None));
+        assert_eq!(Measurement::read(0, &result(), true).bytes_per_connection, None);
     }
 }

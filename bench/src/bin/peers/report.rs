@@ -56,7 +56,7 @@ pub(crate) struct Row {
     pub(crate) label: String,
     pub(crate) peer: String,
     /// The generator's arguments.
-    pub(crate) arguments: Vec<Vec<String>>,
+    pub(crate) arguments: Vec<String>,
     pub(crate) runs: Vec<Measurement>,
     /// What follows from the runs, for readers of the file.
     pub(crate) summary: Summary,

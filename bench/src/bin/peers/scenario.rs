@@ -11,9 +11,10 @@ const CONNECTIONS: &str = "200";
 const SUBSCRIBERS: &str = "1000";
 /// Handshakes under way at once.
 const CHURN: &str = "32";
-/// The idle memory is the growth between these many connections: what a server takes once, and what its tables hold in
-/// reserve for the first, is in both.
-const IDLE: [&str; 2] = ["2000", "10000"];
+/// The idle memory is the growth of a server that holds so many connections already by so many more: what it takes once
+/// is there before.
+const HELD: u64 = 2_000;
+const IDLE: &str = "8000";
 /// Calls per second of the open loop.
 const OPEN_RATE: &str = "15k/s";
 /// A call has 40 bytes around its data (five digits of id), its answer 20: a raw echo carries as many bytes in both
@@ -65,8 +66,21 @@ pub(crate) struct Contestant {
     pub(crate) server: Vec<&'static str>,
     /// CPUs the server needs.
     pub(crate) server_cpus: usize,
-    /// Arguments of the generator: one run, or two whose difference counts.
-    pub(crate) runs: Vec<Vec<String>>,
+    /// The generator's arguments.
+    pub(crate) load: Vec<String>,
+    /// What else is held meanwhile: a churn of handshakes first, then connections; for idle memory.
+    pub(crate) held: Option<Held>,
+}
+
+/// What a server has seen and holds before the connections that count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Arguments of a generator that makes the server touch everything it touches once.
+    pub(crate) churn: Vec<String>,
+    /// Arguments of the one that holds connections.
+    pub(crate) load: Vec<String>,
+    /// How many it holds.
+    pub(crate) connections: u64,
 }
 
 use Side::{OursAcross, OursCalls, OursRaw, OursSame, TheirCalls, TheirRaw};
@@ -222,50 +236,56 @@ impl Scenario {
         let mut contestants = Vec::new();
         for peer in Peer::ALL {
             for &dialect in peer.dialects() {
-                let runs = self.runs(peer, dialect);
-                if runs.is_empty() {
-                    continue;
-                }
+                let Some(load) = self.load(peer, dialect) else { continue };
                 let server = if peer == Peer::Ours { vec!["--shards", "1"] } else { Vec::new() };
-                contestants.push(Contestant { peer, label: label(peer, dialect), server, server_cpus: 1, runs });
+                let held = self.is_idle().then(|| held(dialect));
+                let label = label(peer, dialect);
+                contestants.push(Contestant { peer, label, server, server_cpus: 1, load, held });
             }
         }
         contestants
     }
 
     /// The generator's arguments for one contestant; none if it has no part in the scenario.
-    fn runs(&self, peer: Peer, dialect: Dialect) -> Vec<Vec<String>> {
+    fn load(&self, peer: Peer, dialect: Dialect) -> Option<Vec<String>> {
         // Our server's raw route is an echo: it sends nothing to others.
         let is_lonely = peer == Peer::Ours && dialect == Dialect::Raw;
-        let raw_path: &[&str] = if dialect == Dialect::Raw { &["--path", "/echo"] } else { &[] };
         let protocol = ["--protocol", dialect.flag()];
         let calls = if dialect == Dialect::Raw { "echo" } else { "rpc" };
-        match self.load {
+        Some(match self.load {
             Load::Calls { bytes, raw_bytes, connections, pipeline } => {
                 let bytes = if dialect == Dialect::Raw { raw_bytes } else { bytes }.to_string();
                 let load = ["--closed-loop", "--size", &bytes, "--connections", connections, "--pipeline", pipeline];
-                vec![words(&[&[calls], &protocol, &load])]
+                words(&[&[calls], &protocol, &load])
             }
             Load::Planned { bytes } => {
                 let bytes = bytes.to_string();
                 let load = ["--rate", OPEN_RATE, "--size", &bytes, "--connections", CONNECTIONS];
-                vec![words(&[&[calls], &protocol, &load])]
+                words(&[&[calls], &protocol, &load])
             }
-            Load::Fanout { .. } | Load::Idle if is_lonely => Vec::new(),
+            Load::Fanout { .. } | Load::Idle if is_lonely => return None,
             Load::Fanout { window } => {
                 let load = ["--closed-loop", "--size", "64", "--subscribers", SUBSCRIBERS, "--pipeline", window];
-                vec![words(&[&["fanout"], &protocol, &load])]
+                words(&[&["fanout"], &protocol, &load])
             }
-            Load::Handshakes => {
-                vec![words(&[&["connect"], &protocol, raw_path, &["--closed-loop", "--connections", CHURN]])]
-            }
-            Load::Idle => {
-                let run = |connections| words(&[&["idle", "--subscribe", "-c", connections], &protocol]);
-                IDLE.map(run).into()
-            }
+            Load::Handshakes => handshakes(dialect),
+            Load::Idle => idle(dialect, IDLE),
             Load::Shards => unreachable!("it has contestants of its own"),
-        }
+        })
     }
+}
+
+fn handshakes(dialect: Dialect) -> Vec<String> {
+    let path: &[&str] = if dialect == Dialect::Raw { &["--path", "/echo"] } else { &[] };
+    words(&[&["connect", "--protocol", dialect.flag()], path, &["--closed-loop", "--connections", CHURN]])
+}
+
+fn idle(dialect: Dialect, connections: &str) -> Vec<String> {
+    words(&[&["idle", "--subscribe", "--connections", connections, "--protocol", dialect.flag()]])
+}
+
+fn held(dialect: Dialect) -> Held {
+    Held { churn: handshakes(dialect), load: idle(dialect, &HELD.to_string()), connections: HELD }
 }
 
 /// Two shards, subscribers on shard 0, the publisher on that one.
@@ -277,7 +297,8 @@ fn across(side: Side, publisher: &str) -> Contestant {
         label: side.label(),
         server: vec!["--shards", "2"],
         server_cpus: 2,
-        runs: vec![words(&[&load, &place])],
+        load: words(&[&load, &place]),
+        held: None,
     }
 }
 

@@ -143,7 +143,7 @@ fn write_goals(text: &mut String, report: &Report, form: Form) -> std::fmt::Resu
             rows.push(vec![
                 findings.name.clone(),
                 figure(goal),
-                found.map_or_else(dash, |found| spread(found, |found| bound(goal, found))),
+                found.map_or_else(dash, |found| spread(found, |found| precise(goal, found))),
                 format!("≤ {}", bound(goal, goal.goal)),
                 goal.landing.map_or_else(dash, |landing| bound(goal, landing)),
                 goal.judge(found).text().to_owned(),
@@ -168,6 +168,11 @@ fn figure(goal: &Goal) -> String {
 
 fn bound(goal: &Goal, figure: f64) -> String {
     if goal.metric == Metric::Bytes { format!("{figure:.0}") } else { number(figure) }
+}
+
+/// One digit more than a goal has: what misses it by a little must not look as if it met it.
+fn precise(goal: &Goal, figure: f64) -> String {
+    if goal.metric == Metric::Bytes { format!("{figure:.0}") } else { format!("{figure:.3}") }
 }
 
 /// A table whose first column is text and whose others are figures.
