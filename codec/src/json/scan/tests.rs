@@ -171,7 +171,7 @@ fn nesting_is_bounded_before_anything_is_read() {
 fn every_depth_up_to_the_greatest_is_kept_apart() {
     for depth in [1, 2, 63, 64, 65, 127, 128, 129, 1_000, 1_023, 1_024] {
         // Each level's kind is that of another bit pattern, so that a bit that is lost closes the wrong bracket.
-        let is_object = |level: usize| (level * 7 + level / 64) % 3 == 0;
+        let is_object = |level: usize| (level * 7 + level / 64).is_multiple_of(3);
         let opening: String = (0..depth).map(|level| if is_object(level) { r#"{"k":"# } else { "[" }).collect();
         let closing: String = (0..depth).rev().map(|level| if is_object(level) { '}' } else { ']' }).collect();
         let text = format!("{opening}1{closing}");
