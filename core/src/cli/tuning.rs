@@ -32,7 +32,7 @@ pub(super) const KNOBS: &[Knob] = &[
     Knob {
         flag: "cpus",
         unit: "CPU numbers",
-        trades: "which CPUs, in the shards' order. Sibling threads share one core, and memory nodes a link.",
+        trades: "nearness against independence: shards on sibling threads share a core, shards on two memory nodes a link.",
         change: "socketshard doctor says where shards share a core or straddle nodes, and which list avoids it.",
     },
     Knob {
@@ -55,7 +55,7 @@ pub(super) const KNOBS: &[Knob] = &[
     Knob {
         flag: "backlog",
         unit: "connections, per listener",
-        trades: "room for crowds against nothing: the kernel keeps what it has accepted for us until a pass takes it.",
+        trades: "some memory of the kernel's against refused crowds: it keeps who has connected until a pass accepts them.",
         change: "Raise it together with net.core.somaxconn, which cuts it, where crowds reconnect at once.",
     },
     Knob {

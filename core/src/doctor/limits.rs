@@ -54,7 +54,7 @@ fn files(machine: &Machine, settings: &Settings, shards: usize) -> Finding {
         "each connection is one; --max-connections times the shards is {}, and what comes beyond the limit waits unaccepted",
         grouped(planned)
     );
-    Finding::new(Level::Warning, SUBJECT, found, why).change(raise(machine, planned.min(PLENTY) + reserve(shards)))
+    Finding::new(Level::Warning, SUBJECT, found, why).change(raise(machine, (planned + reserve(shards)).min(PLENTY)))
 }
 
 /// With the rings' own tables.
