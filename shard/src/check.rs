@@ -19,15 +19,15 @@ impl Shard {
                 "subscribers of {name} wait for a complete interest"
             );
             for (index, subscriber) in channel.subscribers.iter().enumerate() {
-                let connection = self.connections.get(subscriber.slot as usize).expect("a subscriber is connected");
+                let connection = self.connections.get(subscriber.slot).expect("a subscriber is connected");
                 let back = connection.subscriptions.get(subscriber.index as usize).expect("it knows its subscription");
                 assert_eq!((back.channel, back.index as usize), (slot, index), "subscription and subscriber disagree");
             }
         }
-        for (slot, connection) in &self.connections {
+        for (slot, connection) in self.connections.iter() {
             for subscription in &connection.subscriptions {
                 let channel = self.channels.channel(subscription.channel);
-                assert_eq!(channel.subscribers[subscription.index as usize].slot as usize, slot);
+                assert_eq!(channel.subscribers[subscription.index as usize].slot, slot);
             }
             if connection.state == State::Closing {
                 assert!(connection.subscriptions.is_empty() && connection.held.is_none() && connection.pauses == 0);
@@ -36,14 +36,17 @@ impl Shard {
                 let gone = ending::END_RECEIVED | ending::BROKEN | ending::SHUT_DOWN;
                 assert!(connection.endings & gone == 0, "a connection ends by leaving");
             }
-            assert!(self.due[slot] != u32::MAX, "every connection has a deadline");
+            let has_chain = !connection.chain.is_empty();
+            let is_listed = self.turn.waiting.contains(&slot) || self.turn.urgent.contains(&slot);
+            assert!(!has_chain || is_listed, "bytes that nobody would send");
+            assert!(self.due[slot as usize] != u32::MAX, "every connection has a deadline");
         }
     }
     /// The bytes of the connection's owned send in flight: what a simulated kernel reads, to see that they stay where
     /// they are.
     #[must_use]
     pub fn flying(&self, id: ConnectionId) -> Option<&[u8]> {
-        let connection = self.connections.get(id.slot as usize).filter(|known| known.generation == id.generation)?;
+        let connection = self.connections.get(id.slot).filter(|known| known.generation == id.generation)?;
         connection.outbox.as_ref().filter(|outbox| outbox.in_flight()).map(|outbox| outbox.flying())
     }
 }

@@ -6,7 +6,7 @@ use codec::websocket::{Opcode, encode};
 
 use crate::connection::{Protocol, State, ending};
 use crate::heartbeat::stamp;
-use crate::shard::{Event, Shard, live};
+use crate::shard::{Event, Shard};
 use crate::turn::Chain;
 use crate::{ConnectionId, Disconnect, Host, Time};
 
@@ -99,7 +99,7 @@ impl Shard {
     /// out.
     pub(crate) fn leave<H: Host>(&mut self, now: Time, id: ConnectionId, disconnect: &Disconnect, host: &mut H) {
         let deadline = stamp(now) + self.timing.close;
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         let is_paused = std::mem::take(&mut connection.pauses) != 0;
         let is_admitted = std::mem::take(&mut connection.admitted);
         let has_calls = std::mem::take(&mut connection.calls) != 0;
@@ -129,7 +129,7 @@ impl Shard {
 
     /// Has the connection's last bytes watched when the turn settles.
     pub(crate) fn linger(&mut self, id: ConnectionId) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         if !connection.is_ending(ending::LINGERING) {
             connection.endings |= ending::LINGERING;
             self.lingering.push(id);
@@ -143,7 +143,7 @@ impl Shard {
     }
 
     fn watch(&mut self, id: ConnectionId) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         connection.endings &= !ending::LINGERING;
         if connection.is_ending(ending::BROKEN) {
             if !connection.in_flight() {
@@ -172,13 +172,13 @@ impl Shard {
 
     /// Its time is up.
     pub(crate) fn give_up(&mut self, id: ConnectionId) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         connection.endings |= ending::BROKEN;
         self.linger(id);
     }
 
     fn release(&mut self, id: ConnectionId) {
-        let connection = self.connections.remove(id.slot as usize);
+        let connection = self.connections.remove(id.slot);
         debug_assert!(connection.subscriptions.is_empty() && !connection.in_flight(), "released too early");
         self.due[id.slot as usize] = u32::MAX;
         self.metrics.connections_closed += 1;
@@ -191,8 +191,9 @@ impl Shard {
         let end = self.due.len().min(cursor + self.limits.drain_connections_per_turn);
         self.drain_cursor = Some(end);
         for slot in cursor..end {
+            let slot = u32::try_from(slot).expect("connections are bounded far below 2^32");
             let Some(connection) = self.connections.get(slot) else { continue };
-            let id = connection.id(u32::try_from(slot).expect("connections are bounded far below 2^32"));
+            let id = connection.id(slot);
             self.close(now, id, &Disconnect::new(1001, "server is going away"), host);
         }
     }

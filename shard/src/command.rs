@@ -6,7 +6,7 @@ use codec::websocket::{Opcode, encode};
 
 use crate::connection::{Protocol, State};
 use crate::pending::{Pending, Work};
-use crate::shard::{Shard, live};
+use crate::shard::Shard;
 use crate::{Command, ConnectionId, Host, Refusal, Reply, Ticket, Time};
 
 impl Shard {
@@ -33,7 +33,9 @@ impl Shard {
                 }
             }
             Command::Send { connection, payload } => {
-                let is_raw = live(&mut self.connections, connection)
+                let is_raw = self
+                    .connections
+                    .live(connection)
                     .is_some_and(|known| known.state == State::Open && matches!(known.protocol, Protocol::Raw(_)));
                 if is_raw {
                     self.write(connection, |out| match &payload {
@@ -52,13 +54,14 @@ impl Shard {
     }
 
     fn speaks_socketcluster(&mut self, id: ConnectionId) -> bool {
-        live(&mut self.connections, id)
+        self.connections
+            .live(id)
             .is_some_and(|known| known.state == State::Open && known.protocol == Protocol::SocketCluster)
     }
 
     fn take_pending(&mut self, ticket: Ticket) -> Option<Pending> {
         let pending = self.pending.remove(ticket)?;
-        if let Some(connection) = live(&mut self.connections, pending.connection) {
+        if let Some(connection) = self.connections.live(pending.connection) {
             connection.calls = connection.calls.saturating_sub(1);
         }
         Some(pending)

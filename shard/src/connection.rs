@@ -95,9 +95,11 @@ pub(crate) struct Connection {
     /// The application let it in: it is owed one disconnect.
     pub(crate) admitted: bool,
     pub(crate) heartbeat: Heartbeat,
+    /// On the list of those who are sent to in this pass.
+    pub(crate) is_urgent: bool,
     /// Calls that are not answered yet.
     pub(crate) calls: u16,
-    /// Bytes of this turn.
+    /// What the turn holds for it.
     pub(crate) chain: Chain,
     /// When anything was last received, in stamps.
     pub(crate) last_seen: u32,
@@ -131,6 +133,7 @@ impl Connection {
             endings: 0,
             admitted: false,
             heartbeat: Heartbeat::Probing(Dialect::V2),
+            is_urgent: false,
             calls: 0,
             chain: Chain::EMPTY,
             last_seen: now,

@@ -11,7 +11,7 @@ use codec::websocket::{Opcode, encode};
 
 use crate::connection::{Heartbeat, Protocol, State};
 use crate::pending::{Pending, Work};
-use crate::shard::{Shard, live};
+use crate::shard::Shard;
 use crate::{ConnectionId, Disconnect, Host, Limits, Refusal, Time};
 
 /// Microseconds in a stamp. A tenth of a second: fine enough for heartbeats, and 32 bits of it are 13 years.
@@ -81,7 +81,7 @@ impl Shard {
 
     /// A call or a hook has not answered in time.
     fn expire_call<H: Host>(&mut self, now: Time, pending: Pending, host: &mut H) {
-        if let Some(connection) = live(&mut self.connections, pending.connection) {
+        if let Some(connection) = self.connections.live(pending.connection) {
             connection.calls = connection.calls.saturating_sub(1);
         }
         let Work::Call { action } = &pending.work else {
@@ -97,11 +97,12 @@ impl Shard {
     }
 
     fn look_at<H: Host>(&mut self, now: Time, slot: usize, host: &mut H) {
-        let Some(connection) = self.connections.get(slot) else {
+        let number = u32::try_from(slot).expect("connections are bounded far below 2^32");
+        let Some(connection) = self.connections.get(number) else {
             self.due[slot] = u32::MAX;
             return;
         };
-        let id = connection.id(u32::try_from(slot).expect("connections are bounded far below 2^32"));
+        let id = connection.id(number);
         let is_over = connection.deadline <= stamp(now);
         match connection.state {
             State::Request if is_over => self.request_timed_out(now, id, host),
@@ -116,7 +117,7 @@ impl Shard {
     }
 
     fn request_timed_out<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         let has_begun = connection.held.as_ref().is_some_and(|held| !held.bytes.is_empty());
         if has_begun {
             self.write(id, |out| response::write(out, 408, &[], b"request timed out", false));
@@ -128,7 +129,7 @@ impl Shard {
     /// An open connection: is it still there, does it take what it is sent, is a ping due?
     fn beat<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
         let (now_stamp, timing) = (stamp(now), self.timing);
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         if connection.pauses != 0 {
             // It is we who do not listen. Hooks, flights and lanes have their own time-outs.
             connection.last_seen = now_stamp;
@@ -147,14 +148,14 @@ impl Shard {
         if connection.deadline <= now_stamp {
             self.ping(id, now_stamp);
         }
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         self.due[id.slot as usize] = connection.deadline.min(silent_at).min(stuck_at.unwrap_or(u32::MAX));
     }
 
     /// Sends the ping that is due, and says when the next one will be.
     fn ping(&mut self, id: ConnectionId, now: u32) {
         let timing = self.timing;
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         let heartbeat = connection.heartbeat;
         if connection.protocol != Protocol::SocketCluster {
             connection.deadline = now + timing.ping_interval;
@@ -175,7 +176,7 @@ impl Shard {
     /// The client has answered a ping, and so told its dialect.
     pub(crate) fn pong_received(&mut self, now: Time, id: ConnectionId, dialect: Dialect) {
         let interval = self.timing.ping_interval;
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         if matches!(connection.heartbeat, Heartbeat::Probing(_)) {
             connection.heartbeat = Heartbeat::Locked(dialect);
             connection.deadline = stamp(now) + interval;
@@ -185,7 +186,7 @@ impl Shard {
     /// A connection was let in: its heartbeat begins.
     pub(crate) fn start_heartbeat(&mut self, now: Time, id: ConnectionId) {
         let timing = self.timing;
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         let is_probing =
             connection.protocol == Protocol::SocketCluster && matches!(connection.heartbeat, Heartbeat::Probing(_));
         // The first question early: the dialect must be known well before the client's patience ends.

@@ -12,13 +12,13 @@
 //!
 //! One pass of the driver, in this order (the order is part of the contract):
 //! ```text
-//! begin_turn(now)                        swaps the turn's arenas: last turn's bytes stay readable one turn longer
+//! begin_turn(now)                        what the last pass sent stays readable one pass longer
 //! handle_accept / handle_receive / handle_end / handle_send_failed / handle_sent     every completion of the pass
 //! handle_batch(peer, batch)              what the mesh brought
 //! command(...)                           what tasks of the application ask for
 //! settle(now, host)                      resumes what was held back, finishes what is drained
 //! poll_batch(peer) …                     to the mesh
-//! poll_transmit() …                      one per dirty connection; nothing else is called until the kernel took them
+//! poll_transmit() …                      one per connection that is due; nothing else is called until the kernel took them
 //! poll_event() …                         pause, resume, shut down, abort, close
 //! ```
 //! A panic in here is a bug of ours and stops the shard; bad input never panics, it ends one connection.
@@ -28,6 +28,7 @@ mod check;
 mod closing;
 mod command;
 mod connection;
+mod connections;
 mod envelope;
 mod heartbeat;
 mod host;

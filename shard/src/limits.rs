@@ -54,6 +54,9 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Bytes queued for one peer shard above which publishers to it are not read. 8 MiB: some milliseconds of mesh.
     pub lane_high_water_mark: usize,
+    /// Sends of one pass to connections that only hear publications; the others wait for the next one. 512: about a
+    /// millisecond of kernel time, so long at most do other clients wait for a huge channel.
+    pub sends_per_pass: usize,
     /// Connections told to leave per pass at shutdown. 1,000: about a millisecond of sends.
     pub drain_connections_per_turn: usize,
 }
@@ -79,6 +82,7 @@ impl Default for Limits {
             close_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(60),
             lane_high_water_mark: 8 << 20,
+            sends_per_pass: 512,
             drain_connections_per_turn: 1_000,
         }
     }

@@ -39,6 +39,8 @@ pub struct Metrics {
     pub timeouts: u64,
     /// Times a socket was not read because of its outbox, the mesh or a pending hook.
     pub pauses: u64,
+    /// Passes after which subscribers still waited for their turn's publications.
+    pub turns_continued: u64,
     /// Sends that went short and were queued.
     pub sends_short: u64,
 }

@@ -9,7 +9,7 @@ use codec::websocket::handshake::{self, Accept};
 use crate::connection::{Heartbeat, Protocol, State};
 use crate::heartbeat::stamp;
 use crate::pending::{Pending, Work};
-use crate::shard::{Shard, live};
+use crate::shard::Shard;
 use crate::turn::Arena;
 use crate::{ConnectionId, Disconnect, Host, Refusal, Route, Time, Verdict};
 
@@ -27,7 +27,7 @@ impl Shard {
     /// Answers every request that is whole; keeps an incomplete one until more arrives.
     pub(crate) fn process_requests<H: Host>(&mut self, now: Time, id: ConnectionId, bytes: &mut [u8], host: &mut H) {
         let handshake_timeout = self.timing.handshake;
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         let Some(held) = connection.held.take().filter(|held| !held.bytes.is_empty()) else {
             // The first byte of a head: from here on it has the handshake's time, however slowly it drips.
             connection.deadline = connection.deadline.min(stamp(now) + handshake_timeout);
@@ -60,7 +60,7 @@ impl Shard {
             };
             scanned = 0;
             if self.must_wait(id) {
-                if let Some(connection) = live(&mut self.connections, id)
+                if let Some(connection) = self.connections.live(id)
                     && connection.state != State::Closing
                 {
                     connection.held_mut().bytes.extend_from_slice(&bytes[at..]);
@@ -76,7 +76,7 @@ impl Shard {
     }
 
     fn hold_head(&mut self, id: ConnectionId, rest: &[u8]) {
-        if let Some(connection) = live(&mut self.connections, id)
+        if let Some(connection) = self.connections.live(id)
             && !rest.is_empty()
         {
             let held = connection.held_mut();
@@ -96,7 +96,7 @@ impl Shard {
             return Next::Nothing;
         }
         let idle_timeout = self.timing.idle;
-        let Some(connection) = live(&mut self.connections, id) else { return Next::Nothing };
+        let Some(connection) = self.connections.live(id) else { return Next::Nothing };
         connection.deadline = stamp(now) + idle_timeout;
         self.due[id.slot as usize] = connection.deadline;
         let peer = connection.peer(id.slot);
@@ -140,7 +140,7 @@ impl Shard {
             }
             Some(Route::SocketCluster) => {
                 let fixed = head.query.and_then(dialect_of);
-                let Some(connection) = live(&mut self.connections, id) else { return Next::Nothing };
+                let Some(connection) = self.connections.live(id) else { return Next::Nothing };
                 connection.state = State::Handshake;
                 connection.protocol = Protocol::SocketCluster;
                 if let Some(dialect) = fixed {
@@ -154,7 +154,7 @@ impl Shard {
     }
 
     fn upgrade_raw<H: Host>(&mut self, now: Time, id: ConnectionId, accept: Accept, route: u16, host: &mut H) -> Next {
-        let Some(connection) = live(&mut self.connections, id) else { return Next::Nothing };
+        let Some(connection) = self.connections.live(id) else { return Next::Nothing };
         let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
         let verdict = match host.connect(ticket, peer, Route::Raw(route)) {
@@ -163,7 +163,7 @@ impl Shard {
             Verdict::Pending => {
                 self.await_verdict(now, ticket, id, None, Work::Upgrade { accept, route });
                 self.drain_commands(now, host);
-                let is_open = live(&mut self.connections, id).is_some_and(|known| known.state == State::Open);
+                let is_open = self.connections.live(id).is_some_and(|known| known.state == State::Open);
                 return if is_open { Next::Frames } else { Next::Nothing };
             }
         };
@@ -183,7 +183,7 @@ impl Shard {
         verdict: Result<(), Refusal>,
         host: &mut H,
     ) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         if connection.state == State::Closing {
             return;
         }
@@ -208,7 +208,7 @@ impl Shard {
         work: Work,
     ) {
         let deadline = now + self.limits.call_timeout;
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         connection.calls += 1;
         let call = call.map(|call| call.as_str().into());
         self.pending.insert(ticket, deadline, Pending { connection: id, call, work });

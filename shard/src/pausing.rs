@@ -3,7 +3,7 @@
 
 use crate::connection::{State, pause};
 use crate::heartbeat::stamp;
-use crate::shard::{Event, Shard, live};
+use crate::shard::{Event, Shard};
 use crate::{ConnectionId, Host, Time};
 
 /// Bytes that one turn may write before paused connections have to wait for the next: 16 MiB, a few milliseconds.
@@ -14,7 +14,7 @@ impl Shard {
     pub(crate) fn must_wait(&mut self, id: ConnectionId) -> bool {
         let high_water_mark = self.limits.outbox_high_water_mark;
         let has_overflowed = std::mem::take(&mut self.has_overflowed);
-        let Some(connection) = live(&mut self.connections, id) else { return true };
+        let Some(connection) = self.connections.live(id) else { return true };
         if connection.state == State::Closing {
             return true;
         }
@@ -38,7 +38,7 @@ impl Shard {
 
     /// A hook is pending: the connection's later messages wait for it.
     pub(crate) fn pause_for_hook(&mut self, id: ConnectionId) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         if connection.pauses == 0 {
             self.metrics.pauses += 1;
             self.events.push_back(Event::PauseReceive(id));
@@ -48,7 +48,7 @@ impl Shard {
 
     /// The hook has decided.
     pub(crate) fn resume_after_hook(&mut self, id: ConnectionId) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         connection.pauses &= !pause::HOOK;
         self.resumable.push(id);
     }
@@ -70,7 +70,7 @@ impl Shard {
 
     fn resume_one<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
         let (low_water_mark, is_congested) = (self.limits.outbox_high_water_mark / 2, self.is_congested);
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         if connection.state == State::Closing {
             return;
         }
@@ -90,7 +90,7 @@ impl Shard {
         }
         connection.last_seen = stamp(now); // What it said meanwhile was not heard.
         self.process_held(now, id, host);
-        if let Some(connection) = live(&mut self.connections, id)
+        if let Some(connection) = self.connections.live(id)
             && connection.pauses == 0
         {
             self.events.push_back(Event::ResumeReceive(id));
@@ -98,7 +98,7 @@ impl Shard {
     }
 
     fn process_held<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         let Some(mut held) = connection.held.take() else { return };
         if self.is_stopping {
             return;
@@ -109,7 +109,7 @@ impl Shard {
             self.handle_text(now, id, &text, done, &mut protocol, host);
             self.protocol = Some(protocol);
             if self.must_wait(id) {
-                if let Some(connection) = live(&mut self.connections, id)
+                if let Some(connection) = self.connections.live(id)
                     && connection.state != State::Closing
                 {
                     connection.held_mut().bytes = held.bytes;
@@ -128,9 +128,7 @@ impl Shard {
         if self.can_decongest() {
             self.is_congested = false;
             let waiting = self.connections.iter().filter(|(_, connection)| connection.pauses & pause::MESH != 0);
-            self.resumable.extend(waiting.map(|(slot, connection)| {
-                connection.id(u32::try_from(slot).expect("connections are bounded far below 2^32"))
-            }));
+            self.resumable.extend(waiting.map(|(slot, connection)| connection.id(slot)));
         }
         host.congested(self.is_congested);
     }

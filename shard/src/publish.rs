@@ -1,7 +1,7 @@
 //! Publications: accepted once, encoded once per shard, pointed to by every local subscriber, sent once to every peer
 //! shard that wants the channel.
 //!
-//! Per subscriber: one chunk of 16 bytes and a slot in the dirty list. Per publication: one copy into the turn's shared
+//! Per subscriber: one chunk of 16 bytes and a place in the line of those who wait. Per publication: one copy into the turn's shared
 //! arena, and one into the lane of each interested peer.
 
 use codec::message::{CallId, RawJson};
@@ -10,7 +10,7 @@ use codec::websocket::{Opcode, encode};
 
 use crate::connection::State;
 use crate::pending::Work;
-use crate::shard::{Shard, live};
+use crate::shard::Shard;
 use crate::turn::Arena;
 use crate::{Batch, ConnectionId, Envelope, Host, Refusal, ShardId, SlowConsumer, Time, Verdict};
 
@@ -25,7 +25,7 @@ impl Shard {
         call: Option<CallId<'_>>,
         host: &mut H,
     ) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
         let verdict = match host.publish(ticket, peer, channel, data) {
@@ -51,7 +51,7 @@ impl Shard {
         call: Option<CallId<'_>>,
         verdict: Result<(), Refusal>,
     ) {
-        if live(&mut self.connections, id).is_none_or(|connection| connection.state != State::Open) {
+        if self.connections.live(id).is_none_or(|connection| connection.state != State::Open) {
             return;
         }
         match verdict {
@@ -135,6 +135,6 @@ impl Shard {
     }
 
     fn is_backlogged(&self, slot: u32) -> bool {
-        self.connections[slot as usize].backlog_bytes() > self.limits.outbox_high_water_mark
+        self.connections[slot].backlog_bytes() > self.limits.outbox_high_water_mark
     }
 }

@@ -4,7 +4,7 @@ use codec::socketcluster;
 use codec::websocket::{Decoder, Message, Opcode, Role, encode};
 
 use crate::connection::{Protocol, State};
-use crate::shard::{Shard, live};
+use crate::shard::Shard;
 use crate::turn::Arena;
 use crate::{ConnectionId, Disconnect, Host, RawMessage, RawReplies, Time};
 
@@ -41,7 +41,7 @@ impl Shard {
             }
         }
         self.protocol = Some(protocol);
-        if let Some(connection) = live(&mut self.connections, id)
+        if let Some(connection) = self.connections.live(id)
             && connection.state != State::Closing
         {
             if connection.pauses != 0 && !messages.rest().is_empty() {
@@ -65,7 +65,7 @@ impl Shard {
         host: &mut H,
     ) {
         self.metrics.messages_received += 1;
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         match (connection.protocol, message) {
             (_, Message::Close(close)) => self.close_received(now, id, close, host),
             (_, Message::Ping(payload)) => self.pong(id, payload),
@@ -81,7 +81,7 @@ impl Shard {
     }
 
     fn raw<H: Host>(&mut self, now: Time, id: ConnectionId, route: u16, message: RawMessage<'_>, host: &mut H) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         let peer = connection.peer(id.slot);
         let start = self.turn.end(Arena::Direct);
         host.message(peer, route, message, &mut RawReplies::new(&mut self.turn.direct));

@@ -1,50 +1,64 @@
-//! The end of a turn: every connection that has something to say gets one send, of its own backlog or straight from the
-//! turn's arena.
+//! The end of a pass: connections that have something to hear get one send each, of their own backlog or straight from
+//! the turn's arena.
+//!
+//! Sends cost some microseconds of kernel time each, so that a publication to ten thousand subscribers would hold the
+//! loop for tens of milliseconds. Those who only hear publications therefore wait in a line of which each pass takes a
+//! bounded part; between two parts everybody else is heard and answered. Whoever is told something of their own gets it
+//! in the same pass, and before it, in order, what was waiting for them.
 
 use crate::connection::State;
 use crate::shard::Shard;
 use crate::turn::{Chain, Mode, Send, Transmit};
 
 impl Shard {
-    /// The next send of this turn. From the first call until the kernel has taken the bytes of all, nothing else of the
+    /// The next send of this pass. From the first call until the kernel has taken the bytes of all, nothing else of the
     /// shard may be called.
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
         if self.next_send.is_none() {
-            self.close_turn();
+            self.decide_sends();
         }
-        let index = self.next_send.expect("the turn was just closed");
-        let send = self.turn.sends.get(index).copied()?;
+        let index = self.next_send.expect("they were just decided");
+        let send = self.sends.get(index).copied()?;
         self.next_send = Some(index + 1);
         let token = u32::try_from(index).expect("one send per connection");
         let connection = send.connection;
         Some(match send.span {
             Some(span) => Transmit { connection, token, mode: Mode::Turn, bytes: self.turn.bytes_of(span) },
             None => {
-                let outbox = self.connections[connection.slot as usize].outbox.as_ref();
+                let outbox = self.connections[connection.slot].outbox.as_ref();
                 let bytes = outbox.expect("an outbox in flight is kept until it has landed").flying();
                 Transmit { connection, token, mode: Mode::Owned, bytes }
             }
         })
     }
 
-    /// Decides for every connection with something to say how it is sent.
-    fn close_turn(&mut self) {
-        let mut dirty = std::mem::take(&mut self.turn.dirty);
-        for slot in dirty.drain(..) {
+    /// Decides who is sent to in this pass, and how: everybody who is told something of their own, then those who only
+    /// hear publications, as many as the loop may be held for.
+    fn decide_sends(&mut self) {
+        let mut urgent = std::mem::take(&mut self.turn.urgent);
+        for slot in urgent.drain(..) {
             self.close_chain(slot);
         }
-        self.turn.dirty = dirty;
+        self.turn.urgent = urgent;
+        let sends_max = if self.turn.is_full() { usize::MAX } else { self.limits.sends_per_pass };
+        while self.sends.len() < sends_max
+            && let Some(slot) = self.turn.waiting.pop_front()
+        {
+            self.close_chain(slot);
+        }
+        self.metrics.turns_continued += u64::from(!self.turn.waiting.is_empty());
         self.next_send = Some(0);
     }
 
     fn close_chain(&mut self, slot: u32) {
-        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        let Some(connection) = self.connections.get_mut(slot) else { return };
         let id = connection.id(slot);
+        connection.is_urgent = false;
         let chain = std::mem::replace(&mut connection.chain, Chain::EMPTY);
         let Some(outbox) = connection.outbox.as_mut() else {
             if !chain.is_empty() {
                 let span = self.turn.span(chain);
-                self.turn.sends.push(Send { connection: id, span: Some(span) });
+                self.sends.push(Send { connection: id, turn: self.turn.number, span: Some(span) });
             }
             return;
         };
@@ -53,7 +67,7 @@ impl Shard {
             self.slow_consumers.push(id);
         }
         if outbox.take_off(self.now) {
-            self.turn.sends.push(Send { connection: id, span: None });
+            self.sends.push(Send { connection: id, turn: self.turn.number, span: None });
         } else if outbox.is_empty() {
             connection.outbox = None;
         }

@@ -5,15 +5,15 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use codec::socketcluster;
-use slab::Slab;
 
 use crate::channel::Channels;
 use crate::connection::{Connection, State, pause};
+use crate::connections::Connections;
 use crate::heartbeat::{Timing, stamp};
 use crate::lane::Lane;
 use crate::outbox::Outbox;
 use crate::pending::PendingCalls;
-use crate::turn::{Arena, Turn};
+use crate::turn::{Arena, Send, Turn};
 use crate::{Batch, Command, ConnectionId, Disconnect, Host, Limits, Metrics, Reply, ShardId, ShardSet, Time};
 
 /// What a shard is made of.
@@ -51,7 +51,7 @@ pub struct Shard {
     pub(crate) limits: Limits,
     pub(crate) timing: Timing,
     pub(crate) seed: u64,
-    pub(crate) connections: Slab<Connection>,
+    pub(crate) connections: Connections,
     next_generation: u32,
     /// By slot: when the sweep must look at the connection, in stamps.
     pub(crate) due: Vec<u32>,
@@ -65,7 +65,10 @@ pub struct Shard {
     pub(crate) pending: PendingCalls,
     pub(crate) turn: Turn,
     pub(crate) last_turn: Turn,
-    /// The next of `turn.sends` to poll; `None` until the turn is closed.
+    /// This pass's sends, and the last one's: those that went short are reported now.
+    pub(crate) sends: Vec<Send>,
+    last_sends: Vec<Send>,
+    /// The next of `sends` to poll; `None` until they are decided.
     pub(crate) next_send: Option<usize>,
     /// The turn's time, in stamps.
     pub(crate) now: u32,
@@ -97,7 +100,7 @@ impl Shard {
             limits,
             timing: Timing::new(&limits, now),
             seed: config.seed,
-            connections: Slab::new(),
+            connections: Connections::default(),
             next_generation: 0,
             due: Vec::new(),
             sweep_cursor: 0,
@@ -108,7 +111,9 @@ impl Shard {
             has_overflowed: false,
             pending: PendingCalls::new(config.seed),
             turn: Turn::default(),
-            last_turn: Turn::default(),
+            last_turn: Turn::odd(),
+            sends: Vec::new(),
+            last_sends: Vec::new(),
             next_send: None,
             now: stamp(now),
             events: VecDeque::new(),
@@ -123,11 +128,16 @@ impl Shard {
         }
     }
 
-    /// Swaps the turn's arenas: what was sent in the last turn stays readable for one turn more.
+    /// Begins a pass; and a turn, by swapping the arenas, if all of the last one is with the kernel. What was sent in
+    /// the last pass stays readable for one pass more.
     pub fn begin_turn(&mut self, now: Time) {
-        debug_assert!(self.turn.dirty.is_empty() || self.next_send.is_some(), "a turn ends with poll_transmit");
-        std::mem::swap(&mut self.turn, &mut self.last_turn);
-        self.turn.clear();
+        debug_assert!(self.turn.urgent.is_empty() || self.next_send.is_some(), "a pass ends with poll_transmit");
+        std::mem::swap(&mut self.sends, &mut self.last_sends);
+        self.sends.clear();
+        if self.turn.is_over() {
+            std::mem::swap(&mut self.turn, &mut self.last_turn);
+            self.turn.clear();
+        }
         self.next_send = None;
         self.now = stamp(now);
     }
@@ -142,12 +152,11 @@ impl Shard {
         let (now, generation) = (stamp(now), self.next_generation);
         let deadline = now + self.timing.handshake;
         let slot = self.connections.insert(Connection::new(generation, address, now, deadline));
-        if self.due.len() <= slot {
-            self.due.resize(slot + 1, u32::MAX);
+        if self.due.len() <= slot as usize {
+            self.due.resize(slot as usize + 1, u32::MAX);
         }
-        self.due[slot] = deadline;
+        self.due[slot as usize] = deadline;
         self.metrics.connections_accepted += 1;
-        let slot = u32::try_from(slot).expect("connections are bounded far below 2^32");
         Some(ConnectionId { slot, generation })
     }
 
@@ -167,22 +176,23 @@ impl Shard {
         self.end_received(now, connection, host);
     }
 
-    /// A [`crate::Mode::Turn`] send of the last turn went short (`Ok`, how many bytes went) or broke (`Err`).
+    /// A [`crate::Mode::Turn`] send of the last pass went short (`Ok`, how many bytes went) or broke (`Err`).
     pub fn handle_send_failed<H: Host>(&mut self, now: Time, token: u32, sent: Result<usize, ()>, host: &mut H) {
-        let Some(send) = self.last_turn.sends.get(token as usize).copied() else { return };
+        let Some(send) = self.last_sends.get(token as usize).copied() else { return };
         let Some(span) = send.span else { return };
-        let Some(connection) = live(&mut self.connections, send.connection) else { return };
+        let turn = if send.turn == self.turn.number { &self.turn } else { &self.last_turn };
+        let Some(connection) = self.connections.live(send.connection) else { return };
         let Ok(sent) = sent else { return self.break_connection(now, send.connection, &LOST, host) };
         debug_assert!(connection.outbox.is_none(), "a turn is sent directly only when nothing is queued before it");
-        connection.outbox = Some(Box::new(Outbox::with_rest(&self.last_turn.bytes_of(span)[sent..])));
-        self.turn.dirty.push(send.connection.slot);
+        connection.outbox = Some(Box::new(Outbox::with_rest(&turn.bytes_of(span)[sent..])));
+        self.turn.urgent.push(send.connection.slot);
         self.metrics.sends_short += 1;
     }
 
     /// A [`crate::Mode::Owned`] send is over: `Ok`, how many bytes went, or broken.
     pub fn handle_sent<H: Host>(&mut self, now: Time, id: ConnectionId, sent: Result<usize, ()>, host: &mut H) {
         let high_water_mark = self.limits.outbox_high_water_mark;
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         let Some(outbox) = connection.outbox.as_mut() else { return };
         outbox.landed(sent.unwrap_or(0));
         if sent.is_err() {
@@ -191,7 +201,7 @@ impl Shard {
         if outbox.is_empty() {
             connection.outbox = None;
         } else {
-            self.turn.dirty.push(id.slot);
+            self.turn.urgent.push(id.slot);
         }
         if connection.pauses & pause::OUTBOX != 0 && connection.backlog_bytes() <= high_water_mark / 2 {
             self.resumable.push(id);
@@ -272,6 +282,7 @@ impl Shard {
     pub fn has_work(&self) -> bool {
         let draining = self.drain_cursor.is_some_and(|cursor| cursor < self.due.len());
         draining
+            || !self.turn.waiting.is_empty()
             || self.can_decongest()
             || !(self.resumable.is_empty() && self.lingering.is_empty() && self.slow_consumers.is_empty())
     }
@@ -283,7 +294,7 @@ impl Shard {
     }
 
     pub(crate) fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
-        live(&mut self.connections, id)
+        self.connections.live(id)
     }
 
     /// Queues what `write` appends for one connection.
@@ -296,19 +307,24 @@ impl Shard {
 
     pub(crate) fn queue_direct(&mut self, id: ConnectionId, start: u32) {
         let end = self.turn.end(Arena::Direct);
-        if start < end && live(&mut self.connections, id).is_some() {
+        if start < end && self.connections.live(id).is_some() {
             self.queue(id.slot, Arena::Direct, start, end);
         }
     }
 
     #[inline]
     pub(crate) fn queue(&mut self, slot: u32, arena: Arena, start: u32, end: u32) {
-        let connection = &mut self.connections[slot as usize];
+        let connection = &mut self.connections[slot];
         if connection.is_ending(crate::connection::ending::BROKEN) {
             return;
         }
-        if connection.chain.is_empty() {
-            self.turn.dirty.push(slot);
+        if arena == Arena::Shared {
+            if connection.chain.is_empty() {
+                self.turn.waiting.push_back(slot);
+            }
+        } else if !connection.is_urgent {
+            connection.is_urgent = true;
+            self.turn.urgent.push(slot);
         }
         self.turn.append(&mut connection.chain, arena, start, end);
     }
@@ -316,8 +332,3 @@ impl Shard {
 
 /// A send failed: the peer is gone.
 const LOST: Disconnect = Disconnect::new(1006, "connection lost");
-
-/// The connection, unless it is gone and its slot used by another.
-pub(crate) fn live(connections: &mut Slab<Connection>, id: ConnectionId) -> Option<&mut Connection> {
-    connections.get_mut(id.slot as usize).filter(|connection| connection.generation == id.generation)
-}

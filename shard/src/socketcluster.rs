@@ -8,7 +8,7 @@ use codec::websocket::{Opcode, encode};
 
 use crate::connection::{Protocol, State};
 use crate::pending::{Pending, Work};
-use crate::shard::{Shard, live};
+use crate::shard::Shard;
 use crate::{ConnectionId, Disconnect, Host, Invocation, Invoked, Refusal, Route, Time, Verdict};
 
 /// Bytes of a public id: 20 characters of base64 are 120 bits.
@@ -34,7 +34,7 @@ impl Shard {
         for (index, message) in messages.enumerate().skip(done) {
             is_empty = false;
             self.handle_packet(now, id, message, host);
-            let Some(connection) = live(&mut self.connections, id) else { return };
+            let Some(connection) = self.connections.live(id) else { return };
             if connection.state == State::Closing {
                 return;
             }
@@ -51,13 +51,13 @@ impl Shard {
     /// Neither a packet nor JSON: ignored, as the reference does; before the handshake it ends the connection.
     pub(crate) fn handle_garbage<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
         self.metrics.messages_unknown += 1;
-        if live(&mut self.connections, id).is_some_and(|connection| connection.state == State::Handshake) {
+        if self.connections.live(id).is_some_and(|connection| connection.state == State::Handshake) {
             self.close(now, id, &Disconnect::new(4009, ""), host);
         }
     }
 
     fn handle_packet<H: Host>(&mut self, now: Time, id: ConnectionId, message: ClientMessage<'_>, host: &mut H) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         if connection.state == State::Handshake {
             return match message {
                 ClientMessage::Handshake { call, token } => self.handshake(now, id, call, token.is_some(), host),
@@ -104,7 +104,7 @@ impl Shard {
         host: &mut H,
     ) {
         let Some(call) = call else { return self.close(now, id, &Disconnect::new(4008, ""), host) };
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
         let verdict = match host.connect(ticket, peer, Route::SocketCluster) {
@@ -130,7 +130,7 @@ impl Shard {
         verdict: Result<(), Refusal>,
         host: &mut H,
     ) {
-        let (Some(call), Some(connection)) = (call, live(&mut self.connections, id)) else { return };
+        let (Some(call), Some(connection)) = (call, self.connections.live(id)) else { return };
         if connection.state != State::Handshake {
             return;
         }
@@ -185,7 +185,7 @@ impl Shard {
     ) {
         self.metrics.calls += 1;
         let calls_max = self.limits.calls_per_connection_max;
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         if usize::from(connection.calls) >= calls_max {
             self.metrics.calls_busy += 1;
             return self.refuse(id, call, &WireError::TooManyCalls { calls_max: calls_max as u64 });
@@ -218,7 +218,7 @@ impl Shard {
         call: Option<CallId<'_>>,
     ) {
         let deadline = now + self.limits.call_timeout;
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         connection.calls += 1;
         let call = call.map(|call| call.as_str().into());
         let work = Work::Call { action: action.into() };
@@ -257,7 +257,7 @@ impl Shard {
 
     /// Queues one packet for an open SocketCluster connection, or one in its handshake.
     pub(crate) fn say(&mut self, id: ConnectionId, length_hint: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         if connection.protocol == Protocol::SocketCluster && matches!(connection.state, State::Open | State::Handshake)
         {
             self.write(id, |out| encode::frame_with(out, Opcode::Text, length_hint, write));

@@ -10,7 +10,7 @@ use crate::channel::{Subscriber, Subscription};
 use crate::connection::State;
 use crate::interest::Waiting;
 use crate::pending::Work;
-use crate::shard::{Shard, live};
+use crate::shard::Shard;
 use crate::{ConnectionId, Envelope, Host, Refusal, ShardId, Time, Verdict};
 
 impl Shard {
@@ -24,7 +24,7 @@ impl Shard {
         call: Option<CallId<'_>>,
         host: &mut H,
     ) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
         let verdict = match host.subscribe(ticket, peer, channel, data) {
@@ -48,7 +48,7 @@ impl Shard {
         call: Option<CallId<'_>>,
         verdict: Result<(), Refusal>,
     ) {
-        let Some(connection) = live(&mut self.connections, id) else { return };
+        let Some(connection) = self.connections.live(id) else { return };
         if connection.state != State::Open {
             return;
         }
@@ -73,7 +73,7 @@ impl Shard {
         let (subscriptions_max, channels_max) =
             (self.limits.subscriptions_per_connection_max, self.limits.channels_max);
         let known = self.channels.find(channel);
-        let connection = live(&mut self.connections, id)?;
+        let connection = self.connections.live(id)?;
         if let Some(slot) = known
             && connection.subscriptions.iter().any(|subscription| subscription.channel == slot)
         {
@@ -86,6 +86,9 @@ impl Shard {
         let slot = self.channels.find_or_insert(channel);
         let index = u32::try_from(connection.subscriptions.len()).expect("subscriptions are bounded far below 2^32");
         let (place, is_first) = self.channels.join(slot, Subscriber { slot: id.slot, index });
+        if connection.subscriptions.capacity() == 0 {
+            connection.subscriptions.reserve_exact(1); // Many have just one.
+        }
         connection.subscriptions.push(Subscription { channel: slot, index: place });
         if is_first {
             self.next_interest += 1;
@@ -101,7 +104,7 @@ impl Shard {
     fn refuse_subscription(&mut self, id: ConnectionId, channel: &str, call: Option<CallId<'_>>) {
         let connection = self.public_id(id);
         let subscriptions_max = self.limits.subscriptions_per_connection_max as u64;
-        let held = live(&mut self.connections, id).map_or(0, |connection| connection.subscriptions.len());
+        let held = self.connections.live(id).map_or(0, |connection| connection.subscriptions.len());
         let connection = std::str::from_utf8(&connection).expect("public ids are ASCII");
         if held as u64 >= subscriptions_max {
             self.refuse(id, call, &WireError::SubscriptionLimit { channel, connection, subscriptions_max });
@@ -126,7 +129,7 @@ impl Shard {
     /// Ends one subscription; whether there was one.
     pub(crate) fn unsubscribe(&mut self, id: ConnectionId, channel: &str) -> bool {
         let Some(slot) = self.channels.find(channel) else { return false };
-        let Some(connection) = live(&mut self.connections, id) else { return false };
+        let Some(connection) = self.connections.live(id) else { return false };
         let Some(index) = connection.subscriptions.iter().position(|subscription| subscription.channel == slot) else {
             return false;
         };
@@ -136,18 +139,16 @@ impl Shard {
 
     /// Ends all subscriptions of a connection that leaves.
     pub(crate) fn unsubscribe_all(&mut self, id: ConnectionId) {
-        while let Some(last) =
-            live(&mut self.connections, id).and_then(|known| known.subscriptions.len().checked_sub(1))
-        {
+        while let Some(last) = self.connections.live(id).and_then(|known| known.subscriptions.len().checked_sub(1)) {
             self.remove_subscription(id, last);
         }
-        if let Some(connection) = live(&mut self.connections, id) {
+        if let Some(connection) = self.connections.live(id) {
             connection.subscriptions = Vec::new();
         }
     }
 
     fn remove_subscription(&mut self, id: ConnectionId, index: usize) {
-        let subscriptions = &mut self.connections[id.slot as usize].subscriptions;
+        let subscriptions = &mut self.connections[id.slot].subscriptions;
         let removed = subscriptions.swap_remove(index);
         if let Some(moved) = subscriptions.get(index).copied() {
             let members = &mut self.channels.channel_mut(moved.channel).subscribers;
@@ -155,7 +156,7 @@ impl Shard {
         }
         let (moved, is_last) = self.channels.leave(removed.channel, removed.index);
         if let Some(moved) = moved {
-            self.connections[moved.slot as usize].subscriptions[moved.index as usize].index = removed.index;
+            self.connections[moved.slot].subscriptions[moved.index as usize].index = removed.index;
         }
         let channel = self.channels.channel_mut(removed.channel);
         let forgotten = channel.interest.forget(id);
