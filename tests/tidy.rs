@@ -28,6 +28,7 @@ const UNSAFE_FILES: &[&str] = &[
     "core/src/net/tests.rs",
     "core/src/server/checks.rs",
     "core/src/server/driver.rs",
+    "core/src/server/memory.rs",
     "core/src/server/placement.rs",
     "core/src/server/reactor.rs",
     "core/src/server/signals.rs",

@@ -96,8 +96,17 @@ impl<H: Host> World<H> {
         sends
     }
 
-    /// Ends a turn as a driver does: to the mesh, to the sockets.
+    /// Ends a turn as a driver does, in as many passes as it takes.
     fn finish(&mut self, mut show: impl FnMut(&[u8])) {
+        self.pass(&mut show);
+        while self.shard.has_work() {
+            self.shard.begin_turn(self.now);
+            self.pass(&mut show);
+        }
+    }
+
+    /// The end of a pass: to the mesh, to the sockets.
+    fn pass(&mut self, show: &mut impl FnMut(&[u8])) {
         self.shard.settle(self.now, &mut self.host);
         for peer in 0..self.shards {
             let peer = ShardId(u8::try_from(peer).expect("shards are bounded by 128"));

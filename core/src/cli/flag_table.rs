@@ -121,6 +121,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("close-timeout", "6s"),
     ("idle-timeout", "61s"),
     ("slow-consumer", "drop"),
+    ("sends-per-pass", "64"),
     ("outbox-high-water-mark", "300KiB"),
     ("outbox-bytes-max", "2MiB"),
     ("lane-capacity", "1"),

@@ -92,6 +92,14 @@ pub(super) const KNOBS: &[Knob] = &[
         change: "Set it where more connections than the limit are wanted and the limit cannot be raised.",
     },
     Knob {
+        flag: "sends-per-pass",
+        unit: "sends of a shard",
+        trades: "latency of everybody against throughput of huge channels: subscribers beyond it wait for the next pass, \
+                 and between two passes others are heard and answered. A send is about 2 us of the kernel's time.",
+        change: "Raise it where a shard serves one huge channel and nothing else; lower it where calls must not wait a \
+                 millisecond behind publications. The metrics count turns_continued.",
+    },
+    Knob {
         flag: "outbox-high-water-mark",
         unit: "bytes, per connection",
         trades: "bursts against memory: above it the server does not read from the connection whose answers pile up.",

@@ -106,6 +106,7 @@ fn limits(settings: &Settings, found: &mut Vec<Violation>) {
         ("--max-call-id", limits.socketcluster.call_id_bytes_max),
         ("--lane-high-water-mark", limits.lane_high_water_mark),
         ("--outbox-high-water-mark", limits.outbox_high_water_mark),
+        ("--sends-per-pass", limits.sends_per_pass),
         ("--drain-batch", limits.drain_connections_per_turn),
     ] {
         if value == 0 {

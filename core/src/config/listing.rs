@@ -93,6 +93,7 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         close_timeout,
         idle_timeout,
         lane_high_water_mark,
+        sends_per_pass,
         drain_connections_per_turn,
     } = limits;
     let count = |value: &usize| count::format(*value as u64);
@@ -122,6 +123,7 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         ("close-timeout", duration::format(*close_timeout)),
         ("idle-timeout", duration::format(*idle_timeout)),
         ("slow-consumer", policy.to_owned()),
+        ("sends-per-pass", count(sends_per_pass)),
         ("outbox-high-water-mark", size(outbox_high_water_mark)),
         ("outbox-bytes-max", size(outbox_bytes_max)),
         ("lane-high-water-mark", size(lane_high_water_mark)),

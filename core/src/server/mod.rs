@@ -7,6 +7,7 @@ mod control;
 mod driver;
 mod error;
 mod executor;
+mod memory;
 mod placement;
 mod reactor;
 mod report;

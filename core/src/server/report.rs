@@ -50,6 +50,7 @@ pub(super) fn line(
         ("subscriptions_refused", metrics.subscriptions_refused),
         ("timeouts", metrics.timeouts),
         ("pauses", metrics.pauses),
+        ("turns_continued", metrics.turns_continued),
         ("sends_short", metrics.sends_short),
         ("enters", sockets.enters),
         ("buffers_exhausted", sockets.buffers_exhausted),

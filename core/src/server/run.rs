@@ -13,7 +13,7 @@ use shard::Time;
 use super::executor::Executors;
 use super::placement::Placement;
 use super::signals::{self, Signal};
-use super::{Application, StartError, checks};
+use super::{Application, StartError, checks, memory};
 use crate::app::{App, ShardHost};
 use crate::config::Settings;
 
@@ -24,6 +24,7 @@ where
 {
     let began = Instant::now();
     let system = |call| move |error| StartError::System { call, error };
+    memory::refuse_huge_pages();
     signals::block().map_err(system("pthread_sigmask"))?;
     let placement = Placement::new(settings)?;
     checks::machine(placement.cpus.len())?;

@@ -21,6 +21,16 @@ pub(super) struct ConsumerFlags {
     )]
     pub(super) slow_consumer: SlowConsumer,
 
+    /// Sends of one pass to connections that only hear publications
+    ///
+    /// Range: 1 to 1M. The subscribers of a huge channel are sent to over several passes, so that others are answered
+    /// in between. Raise it where throughput of huge channels matters more than the latency of everybody else.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_SENDS_PER_PASS", default_value = "512",
+        value_parser = count::within::<usize>(1..=1_000_000),
+    )]
+    pub(super) sends_per_pass: usize,
+
     /// Bytes queued for a connection above which the server stops reading from it
     ///
     /// Range: 1KiB to 1GiB, at most --outbox-bytes-max. Raise it for clients that call much and read in bursts.

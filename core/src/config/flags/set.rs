@@ -136,6 +136,7 @@ impl Flags {
             close_timeout: self.timeouts.close_timeout,
             idle_timeout: self.timeouts.idle_timeout,
             lane_high_water_mark: self.lanes.lane_high_water_mark,
+            sends_per_pass: self.consumers.sends_per_pass,
             drain_connections_per_turn: self.stop.drain_batch,
         }
     }
