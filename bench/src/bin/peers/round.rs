@@ -80,8 +80,12 @@ impl Rules {
         if holder.as_mut().is_some_and(|holder| !holder.is_running()) {
             return Err("the connections that were to be held beside did not last".to_owned());
         }
-        played?;
-        let text = std::fs::read_to_string(&file).map_err(|error| format!("the generator's result: {error}"))?;
+        // A generator that measured nothing has failed, and its result says what it met.
+        let text = match (std::fs::read_to_string(&file), played) {
+            (Ok(text), _) => text,
+            (Err(_), Err(problem)) => return Err(problem),
+            (Err(error), Ok(())) => return Err(format!("the generator's result: {error}")),
+        };
         serde_json::from_str(&text).map_err(|error| format!("the generator's result: {error}"))
     }
 

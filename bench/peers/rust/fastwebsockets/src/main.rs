@@ -62,7 +62,10 @@ async fn echo(upgraded: UpgradeFut) -> Result {
         let frame = socket.read_frame().await?;
         match frame.opcode {
             OpCode::Close => return Ok(()),
-            OpCode::Text | OpCode::Binary => socket.write_frame(frame).await?,
+            // A new frame: the old one still names the client's mask, which a server must not.
+            OpCode::Text | OpCode::Binary => {
+                socket.write_frame(Frame::new(true, frame.opcode, None, frame.payload)).await?;
+            }
             _ => {}
         }
     }
