@@ -88,8 +88,6 @@ pub(crate) struct Point {
     pub(crate) slab_bytes: Option<Spread>,
     /// The share of a CPU that the server used.
     pub(crate) cpu_share: Option<Spread>,
-    /// Heartbeats per second.
-    pub(crate) heartbeats: Option<Spread>,
     /// Messages that were lost, in all rounds.
     pub(crate) loss: u64,
     /// In how many rounds the generator, not the server, set the pace.

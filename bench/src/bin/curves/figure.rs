@@ -112,6 +112,17 @@ fn charts(name: Name) -> Vec<Chart> {
     }
 }
 
+impl Chart {
+    /// Where its lines leave room.
+    fn legend(&self) -> SeriesLabelPosition {
+        match self.file {
+            "connections" | "channels" => SeriesLabelPosition::MiddleRight,
+            "subscribers" => SeriesLabelPosition::UpperRight,
+            _ => SeriesLabelPosition::UpperLeft,
+        }
+    }
+}
+
 /// Draws every chart of a curve.
 pub(crate) fn draw(curve: &Curve, folder: &Path) -> Result<(), String> {
     charts(curve.name).iter().try_for_each(|chart| {
@@ -140,7 +151,7 @@ fn lines(curve: &Curve, chart: &Chart) -> Vec<Line> {
     }
     let line = |name: &str, quantity: &Quantity| {
         let points = curve.points.iter().filter(|point| point.line == name).filter_map(|point| {
-            let spread = (quantity.1)(point)?;
+            let spread = (quantity.1)(point).filter(|spread| !chart.y.is_log || spread.min > 0.0)?;
             let place = |value: f64| chart.y.place(value * chart.scale);
             let place = Spread { min: place(spread.min), median: place(spread.median), max: place(spread.max) };
             Some((chart.x.place(point.x), place))
@@ -157,7 +168,7 @@ fn lines(curve: &Curve, chart: &Chart) -> Vec<Line> {
 impl Axis {
     /// Where on the axis a value is.
     fn place(self, value: f64) -> f64 {
-        if self.is_log { value.max(1e-9).log10() } else { value }
+        if self.is_log { value.log10() } else { value }
     }
 
     /// From where to where it goes, and how many labels fit: one for each power of ten.
@@ -203,7 +214,7 @@ fn plot(chart: &Chart, lines: &[Line], path: &Path) -> Result<(), Box<dyn std::e
     let (y, y_labels) = chart.y.range(values().flat_map(|point| [point.1.min, point.1.max]));
     let area = SVGBackend::new(path, SIZE).into_drawing_area();
     let mut builder = ChartBuilder::on(&area);
-    builder.margin(12).x_label_area_size(46).y_label_area_size(66).caption(chart.title, font(18));
+    builder.margin(12).margin_right(24).x_label_area_size(46).y_label_area_size(66).caption(chart.title, font(18));
     let mut context = builder.build_cartesian_2d(x, y)?;
     context
         .configure_mesh()
@@ -231,7 +242,7 @@ fn plot(chart: &Chart, lines: &[Line], path: &Path) -> Result<(), Box<dyn std::e
     }
     context
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(chart.legend())
         .border_style(GREY.mix(0.4))
         .label_font(font(13))
         .draw()?;

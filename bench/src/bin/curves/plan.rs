@@ -88,8 +88,10 @@ fn jobs(name: Name, args: &Args) -> Result<Vec<Job>, String> {
             .to_vec(),
         Name::Channels => [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000]
             .map(|channels: u64| {
-                let subscribers = channels.min(1_000);
-                let each = channels / subscribers;
+                // A thousand to each connection, wherever there are so many: what is in flight then always goes to one
+                // or two connections and leaves joined, so that only the tables grow.
+                let each = channels.min(1_000);
+                let subscribers = channels / each;
                 let shape = format!("--channels {channels} --subscribers {subscribers} --subs-per-conn {each}");
                 let load = format!("fanout --closed-loop --publishers 4 --pipeline 16 {shape} {time}");
                 job("publications", channels, 0, &load)

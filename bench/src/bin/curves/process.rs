@@ -88,9 +88,8 @@ impl Programs {
             return Ok(Crowd { _child: None });
         }
         let before = sockets()?;
-        let arguments = ["idle", "-d", "10m", "-c"].map(str::to_owned);
-        let mut command = self.generator(server, &arguments);
-        let mut child = start(command.arg(connections.to_string()))?;
+        let arguments = ["idle", "-d", "10m", "-c", &connections.to_string()].map(str::to_owned);
+        let mut child = start(&mut self.generator(server, &arguments))?;
         let deadline = Instant::now() + CROWD_WAIT;
         // Each connection is two sockets of this machine.
         while sockets()? < before + 2 * connections {

@@ -14,7 +14,6 @@ pub(crate) struct Reading {
     pub(crate) user_bytes: Option<f64>,
     pub(crate) slab_bytes: Option<f64>,
     pub(crate) cpu_share: Option<f64>,
-    pub(crate) heartbeats: Option<f64>,
     pub(crate) loss: u64,
     pub(crate) is_generator_bound: bool,
 }
@@ -32,7 +31,6 @@ impl Reading {
         let total_ns = number("/server/cpu_ns/total_ns");
         let user_share = number("/server/cpu_ns/user_ns").zip(total_ns).map(|(user, total)| user / total.max(1.0));
         let cpu_us = number("/server/cpu_ns_per_message").map(|ns| ns / 1e3);
-        let seconds = number("/measured_s").unwrap_or(f64::NAN);
         Ok(Self {
             cpu_us,
             user_us: cpu_us.zip(user_share).map(|(total, share)| total * share),
@@ -41,7 +39,6 @@ impl Reading {
             user_bytes: growth("resident"),
             slab_bytes: growth("slab"),
             cpu_share: number("/server/share"),
-            heartbeats: number("/counts/heartbeats").map(|count| count / seconds),
             loss: result.pointer("/counts/loss").and_then(Value::as_u64).unwrap_or(0),
             is_generator_bound: result.get("generator_bound").is_some_and(|reason| !reason.is_null()),
         })
@@ -62,7 +59,6 @@ pub(crate) fn join(line: &str, x: f64, readings: &[Reading]) -> Point {
         user_bytes: spread(|reading| reading.user_bytes),
         slab_bytes: spread(|reading| reading.slab_bytes),
         cpu_share: spread(|reading| reading.cpu_share),
-        heartbeats: spread(|reading| reading.heartbeats),
         loss: readings.iter().map(|reading| reading.loss).sum(),
         generator_bound: u16::try_from(bound).unwrap_or(u16::MAX),
     }
@@ -75,8 +71,8 @@ mod tests {
 
     fn result() -> Value {
         json!({
-            "measured_s": 2.0, "rate": {"received": 500.0}, "latency_ns": {"corrected": {"p50": 40_000}},
-            "counts": {"errors": 0, "loss": 3, "heartbeats": 8},
+            "rate": {"received": 500.0}, "latency_ns": {"corrected": {"p50": 40_000}},
+            "counts": {"errors": 0, "loss": 3},
             "server": {"cpu_ns": {"total_ns": 1_000, "user_ns": 250}, "share": 0.5, "cpu_ns_per_message": 4_000.0},
             "memory": {"before": {"resident": 100, "slab": null}, "connected": {"resident": 350, "slab": 7}},
             "generator_bound": null,
@@ -88,7 +84,7 @@ mod tests {
         let reading = Reading::of(&result()).expect("no errors");
         assert_eq!((reading.cpu_us, reading.user_us, reading.p50_us), (Some(4.0), Some(1.0), Some(40.0)));
         assert_eq!((reading.user_bytes, reading.slab_bytes), (Some(250.0), None));
-        assert_eq!((reading.heartbeats, reading.loss, reading.is_generator_bound), (Some(4.0), 3, false));
+        assert_eq!((reading.loss, reading.is_generator_bound), (3, false));
     }
 
     #[test]
