@@ -41,6 +41,9 @@ impl Shard {
     ) {
         let (code, reason) = close.unwrap_or((1005, ""));
         self.write(id, |out| encode::close(out, code, ""));
+        if let Some(connection) = self.connection_mut(id) {
+            connection.endings |= ending::CLOSES_EXCHANGED;
+        }
         self.leave(now, id, &Disconnect { code, reason: reason.to_owned().into() }, host);
     }
 
@@ -161,7 +164,9 @@ impl Shard {
         if !connection.is_drained() {
             return self.linger(id);
         }
-        if connection.is_ending(ending::END_RECEIVED) {
+        // After both close frames the server closes at once (RFC 6455 section 7.1.1): that ends our direction as well,
+        // and saves a call and the wait for the peer's end.
+        if connection.is_ending(ending::END_RECEIVED | ending::CLOSES_EXCHANGED) {
             return self.release(id);
         }
         if !connection.is_ending(ending::SHUT_DOWN) {

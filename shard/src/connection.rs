@@ -60,6 +60,8 @@ pub(crate) mod ending {
     pub(crate) const LINGERING: u8 = 8;
     /// Nothing can be sent any more.
     pub(crate) const BROKEN: u8 = 16;
+    /// The peer's close frame was answered: it sends no more, and reads what we have sent.
+    pub(crate) const CLOSES_EXCHANGED: u8 = 32;
 }
 
 /// Which ping the client answers.
