@@ -45,7 +45,7 @@ impl Machine {
             rustc: version("rustc"),
             compiler: version("g++"),
             node: version("node"),
-            commit: workshop.commit().unwrap_or_default(),
+            commit: workshop.commit().unwrap_or_else(|| "unknown".to_owned()),
             command: std::env::args().skip(1).collect(),
         }
     }

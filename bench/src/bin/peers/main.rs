@@ -90,7 +90,7 @@ fn referee(arguments: &Arguments) -> Result<String, String> {
         scenarios: Vec::new(),
     };
     for scenario in arguments.scenarios() {
-        report.scenarios.push(empty(&scenario, &ready));
+        report.scenarios.push(empty(&scenario, &ready, &report.machine.commit));
         let contestants: Vec<Contestant> =
             scenario.contestants().into_iter().filter(|one| ready.contains_key(&one.peer)).collect();
         for round in 0..report.rounds {
@@ -137,7 +137,7 @@ fn line(attendance: &Attendance) -> String {
 }
 
 /// A scenario's findings before its first round.
-fn empty(scenario: &Scenario, ready: &BTreeMap<Peer, Ready>) -> Findings {
+fn empty(scenario: &Scenario, ready: &BTreeMap<Peer, Ready>, commit: &str) -> Findings {
     let row = |contestant: Contestant| Row {
         label: contestant.label,
         peer: contestant.peer.name().to_owned(),
@@ -151,6 +151,7 @@ fn empty(scenario: &Scenario, ready: &BTreeMap<Peer, Ready>) -> Findings {
         name: scenario.name.to_owned(),
         title: scenario.title.to_owned(),
         unit: scenario.unit.to_owned(),
+        commit: commit.to_owned(),
         reference: scenario.reference(),
         skipped: rows.is_empty().then(|| "nobody who takes part in it was asked for or could be had".to_owned()),
         rows,

@@ -42,6 +42,8 @@ pub(crate) struct Findings {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) unit: String,
+    /// The commit of our server.
+    pub(crate) commit: String,
     /// The row that the ratios are taken to.
     pub(crate) reference: String,
     pub(crate) rows: Vec<Row>,
@@ -226,6 +228,7 @@ pub(crate) mod tests {
             name: "call".to_owned(),
             title: "calls".to_owned(),
             unit: "call".to_owned(),
+            commit: String::new(),
             reference: "theirs".to_owned(),
             rows: vec![row("ours", ours), row("theirs", theirs)],
             goals: vec![goal],

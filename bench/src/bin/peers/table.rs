@@ -46,6 +46,14 @@ fn write_report(text: &mut String, report: &Report, form: Form) -> std::fmt::Res
     )?;
     for findings in &report.scenarios {
         heading(text, form, &findings.title)?;
+        if findings.commit != machine.commit {
+            writeln!(
+                text,
+                "Measured before, at commit {}.{}",
+                findings.commit,
+                if form == Form::Markdown { "\n" } else { "" }
+            )?;
+        }
         match &findings.skipped {
             Some(reason) => writeln!(text, "Not measured: {reason}.")?,
             None => write_rows(text, findings, form)?,
@@ -283,6 +291,13 @@ mod tests {
         let text = render(&report(broken), Form::Text);
         assert!(text.contains("Not counted: ours, round 1: 3 loss."), "{text}");
         assert!(text.contains("0 of 1") && text.contains("not measured"), "{text}");
+    }
+
+    #[test]
+    fn a_scenario_of_another_commit_is_marked() {
+        let older = crate::report::Findings { commit: "abc123".to_owned(), ..findings(&[800.0], &[1_000.0]) };
+        assert!(render(&report(older), Form::Text).contains("Measured before, at commit abc123."));
+        assert!(!render(&report(findings(&[800.0], &[1_000.0])), Form::Text).contains("Measured before"));
     }
 
     #[test]

@@ -62,7 +62,14 @@ impl Workshop {
             }
             run(&mut command)?;
         }
-        ["socketshard", "socketshard-loadgen"].into_iter().try_for_each(|name| self.has(&self.program(name)))
+        ["socketshard", "socketshard-loadgen"].into_iter().try_for_each(|name| self.has(&self.program(name)))?;
+        if self.may_build {
+            let stamp = format!("{} {}", self.fingerprint().unwrap_or_default(), self.head().unwrap_or_default());
+            std::fs::create_dir_all(&self.peers)
+                .and_then(|()| std::fs::write(self.stamp(), stamp))
+                .map_err(|error| format!("{}: {error}", self.stamp().display()))?;
+        }
+        Ok(())
     }
 
     /// Whether this program, and so ours beside it, is optimised.
@@ -83,8 +90,27 @@ impl Workshop {
         command
     }
 
-    /// The commit of the tree, with a mark if the tree differs from it.
+    /// The commit from which our server was built: noted then, since the tree may have moved on.
     pub(crate) fn commit(&self) -> Option<String> {
+        let stamp = std::fs::read_to_string(self.stamp()).ok()?;
+        let (fingerprint, commit) = stamp.split_once(' ')?;
+        (self.fingerprint()? == fingerprint && !commit.is_empty()).then(|| commit.to_owned())
+    }
+
+    fn stamp(&self) -> PathBuf {
+        let kind = if self.is_released() { "release" } else { "dev" };
+        self.peers.join(format!("socketshard-{kind}.commit"))
+    }
+
+    /// What tells one build of our server from another.
+    fn fingerprint(&self) -> Option<String> {
+        let metadata = self.program("socketshard").metadata().ok()?;
+        let time = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        Some(format!("{}-{}", metadata.len(), time.as_nanos()))
+    }
+
+    /// The commit of the tree, with a mark if the tree differs from it.
+    fn head(&self) -> Option<String> {
         let git = |arguments: &[&str]| {
             let mut command = Command::new("git");
             command.arg("-C").arg(&self.root).args(arguments);
