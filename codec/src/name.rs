@@ -91,12 +91,14 @@ fn has_control_character(name: &[u8]) -> bool {
     for word in words {
         suspects |= suspects_of(u64::from_le_bytes(*word));
     }
-    // Spaces fill the last word: no suspects.
-    let mut last = [b' '; 8];
-    for (filled, &byte) in last.iter_mut().zip(rest) {
-        *filled = byte;
-    }
-    suspects |= suspects_of(u64::from_le_bytes(last));
+    // The last word overlaps the one before; what is shorter than a word is read as two halves, which may overlap, too.
+    suspects |= match (name.last_chunk::<8>(), name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        (Some(last), ..) => suspects_of(u64::from_le_bytes(*last)),
+        (None, Some(first), Some(last)) => {
+            suspects_of(u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)))
+        }
+        _ => u64::from(rest.iter().any(|byte| !matches!(byte, b' '..=b'~'))),
+    };
     suspects != 0 && has_control_character_exactly(name)
 }
 

@@ -3,6 +3,7 @@
 
 mod error;
 mod scan;
+mod skip;
 mod string;
 mod token;
 

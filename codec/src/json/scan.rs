@@ -3,7 +3,7 @@
 //! What was read counts only when `finish` has found the end: until then any text may turn out to be none.
 
 use super::error::{JsonError, JsonLimits, NESTING_MAX};
-use super::token;
+use super::{skip, token};
 use crate::message::RawJson;
 
 /// What a value is.
@@ -37,13 +37,15 @@ pub struct Value {
 }
 
 /// Walks through one text.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Scanner<'a> {
     text: &'a str,
     at: usize,
     /// Containers around the place.
     depth: usize,
     depth_max: usize,
+    /// Values read in the container around the place.
+    values: usize,
 }
 
 impl<'a> Scanner<'a> {
@@ -56,7 +58,7 @@ impl<'a> Scanner<'a> {
         if text.len() >= 1 << 31 {
             return Err(JsonError::Syntax { at: 0 });
         }
-        Ok(Self { text, at: 0, depth: 0, depth_max: limits.depth_max.min(NESTING_MAX) })
+        Ok(Self { text, at: 0, depth: 0, depth_max: limits.depth_max.min(NESTING_MAX), values: 0 })
     }
 
     /// The source text of a value that was found.
@@ -85,31 +87,38 @@ impl<'a> Scanner<'a> {
     /// The text is refused.
     #[inline]
     pub fn value(&mut self) -> Result<Value, JsonError> {
-        match self.kind() {
-            Some(Kind::String) => self.string(),
-            Some(Kind::Number) => self.number(),
-            Some(kind @ (Kind::Array | Kind::Object)) => {
-                Ok(Value { kind, span: self.container()?, has_escapes: false })
-            }
-            Some(kind @ (Kind::Boolean | Kind::Null)) => Ok(Value { kind, span: self.word()?, has_escapes: false }),
-            None => Err(self.unexpected()),
+        let Some(kind) = self.kind() else { return Err(self.unexpected()) };
+        self.values += 1;
+        if kind == Kind::String {
+            return self.string();
         }
+        let (bytes, start) = (self.text.as_bytes(), self.at);
+        match skip::value_end(bytes, start, self.depth_max - self.depth) {
+            Ok(end) => self.at = end,
+            Err(at) => return Err(self.refused(at)),
+        }
+        Ok(Value { kind, span: self.span(start), has_escapes: false })
     }
 
     /// Enters the next value, an object, and gives each member's key to `member`, which reads the value.
     ///
     /// # Errors
     /// The text is refused, or the value is no object.
+    ///
+    /// # Panics
+    /// `member` has read no value, or more than one, without an error.
     #[inline]
     pub fn object(
         &mut self,
         mut member: impl FnMut(&mut Self, Value) -> Result<(), JsonError>,
     ) -> Result<Span, JsonError> {
-        let start = self.enter(b'{')?;
+        let (start, outside) = self.enter(b'{')?;
         if self.next() != b'}' {
             loop {
                 let key = self.key()?;
+                self.values = 0;
                 member(self, key)?;
+                assert!(self.values == 1, "a member has one value");
                 match self.next() {
                     b',' => self.at += 1,
                     b'}' => break,
@@ -117,19 +126,24 @@ impl<'a> Scanner<'a> {
                 }
             }
         }
-        Ok(self.leave(start))
+        Ok(self.leave(start, outside))
     }
 
     /// Enters the next value, an array, and lets `element` read each element.
     ///
     /// # Errors
     /// The text is refused, or the value is no array.
+    ///
+    /// # Panics
+    /// `element` has read no value, or more than one, without an error.
     #[inline]
     pub fn array(&mut self, mut element: impl FnMut(&mut Self) -> Result<(), JsonError>) -> Result<Span, JsonError> {
-        let start = self.enter(b'[')?;
+        let (start, outside) = self.enter(b'[')?;
         if self.next() != b']' {
             loop {
+                self.values = 0;
                 element(self)?;
+                assert!(self.values == 1, "an element is one value");
                 match self.next() {
                     b',' => self.at += 1,
                     b']' => break,
@@ -137,7 +151,7 @@ impl<'a> Scanner<'a> {
                 }
             }
         }
-        Ok(self.leave(start))
+        Ok(self.leave(start, outside))
     }
 
     /// Makes sure that nothing but whitespace is left.
@@ -150,53 +164,91 @@ impl<'a> Scanner<'a> {
         if self.at == self.text.len() { Ok(()) } else { Err(self.unexpected()) }
     }
 
-    /// The next byte that is no whitespace (RFC 8259, section 2), without reading it; 0, which stands nowhere, at the
-    /// end.
+    /// Reads these very bytes, if they come next.
+    #[inline]
+    pub(crate) fn take<const BYTES: usize>(&mut self, expected: &[u8; BYTES]) -> bool {
+        let is_next = self.rest().first_chunk() == Some(expected);
+        self.at += if is_next { BYTES } else { 0 };
+        is_next
+    }
+
+    /// Reads a string without escapes, if one comes next.
+    #[inline]
+    pub(crate) fn take_plain_string(&mut self) -> Option<Span> {
+        let (bytes, start) = (self.text.as_bytes(), self.at);
+        if bytes.get(start) != Some(&b'"') {
+            return None;
+        }
+        let end = token::plain_end(bytes, start + 1);
+        if bytes.get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        Some(self.span(start))
+    }
+
+    /// Reads a number, if one comes next.
+    #[inline]
+    pub(crate) fn take_number(&mut self) -> Option<Span> {
+        let start = self.at;
+        self.at = token::number_end(self.text.as_bytes(), start).ok()?;
+        Some(self.span(start))
+    }
+
+    /// Whether so many more containers may be entered here.
+    #[inline]
+    pub(crate) const fn allows(&self, levels: usize) -> bool {
+        self.depth_max - self.depth >= levels
+    }
+
+    /// Reads a value that begins here, without whitespace before it, inside of so many more containers, which are
+    /// allowed.
+    #[inline]
+    pub(crate) fn take_value(&mut self, levels: usize) -> Option<Span> {
+        let start = self.at;
+        self.at = skip::value_end(self.text.as_bytes(), start, self.depth_max - self.depth - levels).ok()?;
+        Some(self.span(start))
+    }
+
+    /// Goes on where `other`, which has read one value from here by `take`, has stopped.
+    #[inline]
+    pub(crate) fn resume(&mut self, other: &Self) {
+        self.at = other.at;
+        self.values += 1;
+    }
+
+    #[inline]
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// The next byte that is no whitespace, without reading it; 0, which stands nowhere, at the end.
     #[inline]
     fn next(&mut self) -> u8 {
-        let byte = self.byte();
-        if byte > b' ' { byte } else { self.next_behind_whitespace() }
-    }
-
-    #[inline(never)]
-    fn next_behind_whitespace(&mut self) -> u8 {
-        while matches!(self.byte(), b' ' | b'\t' | b'\n' | b'\r') {
-            self.at += 1;
-        }
-        self.byte()
-    }
-
-    #[inline]
-    fn byte(&self) -> u8 {
+        self.at = skip::past_whitespace(self.text.as_bytes(), self.at);
         self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
 
+    /// Reads an opening bracket. Gives its place and how many values were read outside of it.
     #[inline]
-    fn enter(&mut self, bracket: u8) -> Result<usize, JsonError> {
+    fn enter(&mut self, bracket: u8) -> Result<(usize, usize), JsonError> {
         if self.next() != bracket {
             return Err(self.unexpected());
         }
-        let start = self.at;
-        self.descend()?;
-        Ok(start)
-    }
-
-    /// Reads an opening bracket.
-    #[inline]
-    fn descend(&mut self) -> Result<(), JsonError> {
         if self.depth == self.depth_max {
             return Err(JsonError::TooDeep { depth_max: self.depth_max });
         }
         self.depth += 1;
         self.at += 1;
-        Ok(())
+        Ok((self.at - 1, self.values))
     }
 
     /// Reads a closing bracket.
     #[inline]
-    fn leave(&mut self, start: usize) -> Span {
+    fn leave(&mut self, start: usize, outside: usize) -> Span {
         self.depth -= 1;
         self.at += 1;
+        self.values = outside + 1;
         self.span(start)
     }
 
@@ -216,84 +268,39 @@ impl<'a> Scanner<'a> {
 
     #[inline]
     fn string(&mut self) -> Result<Value, JsonError> {
-        let start = self.at;
-        let (end, has_escapes) = token::string_end(self.text.as_bytes(), start).map_err(syntax)?;
-        self.at = end;
+        let (bytes, start) = (self.text.as_bytes(), self.at);
+        let plain = token::plain_end(bytes, start + 1);
+        let has_escapes = bytes.get(plain) != Some(&b'"');
+        self.at = plain + 1;
+        if has_escapes {
+            match token::escaped_end(bytes, plain) {
+                Ok(end) => self.at = end,
+                Err(at) => return Err(self.refused(at)),
+            }
+        }
         Ok(Value { kind: Kind::String, span: self.span(start), has_escapes })
     }
 
+    /// Where it is.
     #[inline]
-    fn number(&mut self) -> Result<Value, JsonError> {
-        let start = self.at;
-        self.at = token::number_end(self.text.as_bytes(), start).map_err(syntax)?;
-        Ok(Value { kind: Kind::Number, span: self.span(start), has_escapes: false })
-    }
-
-    #[inline]
-    fn word(&mut self) -> Result<Span, JsonError> {
-        let start = self.at;
-        let rest = &self.text.as_bytes()[start..];
-        match ["null", "true", "false"].into_iter().find(|word| rest.starts_with(word.as_bytes())) {
-            Some(word) => self.at += word.len(),
-            None => return Err(self.unexpected()),
-        }
-        Ok(self.span(start))
-    }
-
-    /// A container of any depth, by a loop. Of the containers around the place it keeps only which are objects.
-    #[inline(never)]
-    fn container(&mut self) -> Result<Span, JsonError> {
-        let (start, outside) = (self.at, self.depth);
-        let mut are_objects = [0; NESTING_MAX / 64];
-        let mut is_object = false;
-        loop {
-            match self.kind() {
-                Some(Kind::String) => self.string().map(drop)?,
-                Some(Kind::Number) => self.number().map(drop)?,
-                Some(Kind::Boolean | Kind::Null) => self.word().map(drop)?,
-                Some(kind @ (Kind::Array | Kind::Object)) => {
-                    self.descend()?;
-                    is_object = kind == Kind::Object;
-                    set_bit(&mut are_objects, self.depth - 1, is_object);
-                    if self.next() != closing(is_object) {
-                        if is_object {
-                            self.key()?;
-                        }
-                        continue;
-                    }
-                    self.depth -= 1;
-                    self.at += 1;
-                    is_object = self.depth > outside && bit(&are_objects, self.depth - 1);
-                }
-                None => return Err(self.unexpected()),
-            }
-            while self.depth > outside && self.next() == closing(is_object) {
-                self.depth -= 1;
-                self.at += 1;
-                is_object = self.depth > outside && bit(&are_objects, self.depth - 1);
-            }
-            if self.depth == outside {
-                return Ok(self.span(start));
-            }
-            if self.next() != b',' {
-                return Err(self.unexpected());
-            }
-            self.at += 1;
-            if is_object {
-                self.key()?;
-            }
-        }
+    pub(crate) const fn place(&self) -> usize {
+        self.at
     }
 
     /// From `start` to the place.
     #[inline]
-    fn span(&self, start: usize) -> Span {
+    pub(crate) fn span(&self, start: usize) -> Span {
         Span { start: narrow(start), end: narrow(self.at) }
     }
 
     #[cold]
     fn unexpected(&self) -> JsonError {
         JsonError::Syntax { at: self.at }
+    }
+
+    #[cold]
+    fn refused(&self, at: usize) -> JsonError {
+        if at == skip::TOO_DEEP { JsonError::TooDeep { depth_max: self.depth_max } } else { JsonError::Syntax { at } }
     }
 }
 
@@ -322,32 +329,10 @@ impl Span {
     }
 }
 
-#[cold]
-fn syntax(at: usize) -> JsonError {
-    JsonError::Syntax { at }
-}
-
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "`new` refuses texts that are longer")]
 const fn narrow(place: usize) -> u32 {
     place as u32
-}
-
-const fn closing(is_object: bool) -> u8 {
-    if is_object { b'}' } else { b']' }
-}
-
-type Bits = [u64; NESTING_MAX / 64];
-
-#[inline]
-fn set_bit(bits: &mut Bits, index: usize, is_set: bool) {
-    let word = &mut bits[index / 64 % (NESTING_MAX / 64)];
-    *word = *word & !(1 << (index % 64)) | u64::from(is_set) << (index % 64);
-}
-
-#[inline]
-fn bit(bits: &Bits, index: usize) -> bool {
-    bits[index / 64 % (NESTING_MAX / 64)] >> (index % 64) & 1 == 1
 }
 
 #[cfg(test)]

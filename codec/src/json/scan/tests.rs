@@ -129,6 +129,35 @@ fn what_is_no_object_is_not_entered_as_one() {
 }
 
 #[test]
+#[should_panic(expected = "a member has one value")]
+fn a_member_that_is_not_read_is_a_bug() {
+    let mut scanner = Scanner::new(r#"{"a":}"#, JsonLimits::default()).expect("short");
+    let _ = scanner.object(|_, _| Ok(()));
+}
+
+#[test]
+#[should_panic(expected = "a member has one value")]
+fn a_member_that_is_read_twice_is_a_bug() {
+    let mut scanner = Scanner::new(r#"{"a":1 2}"#, JsonLimits::default()).expect("short");
+    let _ = scanner.object(|scanner, _| scanner.value().and_then(|_| scanner.value()).map(drop));
+}
+
+#[test]
+#[should_panic(expected = "an element is one value")]
+fn an_element_that_is_not_read_is_a_bug() {
+    let mut scanner = Scanner::new("[,]", JsonLimits::default()).expect("short");
+    let _ = scanner.array(|_| Ok(()));
+}
+
+#[test]
+#[should_panic(expected = "an element is one value")]
+fn an_element_that_is_read_twice_is_a_bug() {
+    let mut scanner = Scanner::new("[[1][2]]", JsonLimits::default()).expect("short");
+    let pair = |scanner: &mut Scanner<'_>| scanner.array(|scanner| scanner.value().map(drop)).map(drop);
+    let _ = scanner.array(|scanner| pair(scanner).and_then(|()| pair(scanner)));
+}
+
+#[test]
 fn an_error_names_the_byte_where_it_was_noticed() {
     for (text, at) in [
         ("", 0),
