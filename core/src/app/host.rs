@@ -57,6 +57,11 @@ impl ShardHost {
         if self.tasks.has_new() { Some(self.local.now()) } else { self.local.timers.next() }
     }
 
+    /// Whether an action, a hook or spawned work is pending.
+    pub(crate) fn has_tasks(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
     /// Panics of the application, commands refused, tasks refused: since the start.
     pub(crate) fn counters(&self) -> [(&'static str, u64); 3] {
         [

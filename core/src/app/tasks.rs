@@ -127,7 +127,7 @@ impl Tasks {
     /// Runs all work that was woken, and what that wakes in turn, for so many rounds; then rings `waker` to come back.
     pub(crate) fn run(&mut self, now: Time, waker: &Waker) {
         self.local.set_running(true, now);
-        if self.set.is_empty() && !self.local.has_spawned() {
+        if self.is_empty() {
             // The common pass: nothing is pending, and nothing can wait for a timer.
             self.local.set_running(false, now);
             return;
@@ -160,6 +160,11 @@ impl Tasks {
     /// Whether something was added that only the next run looks at.
     pub(crate) fn has_new(&self) -> bool {
         self.has_new || self.local.has_spawned()
+    }
+
+    /// Whether nothing is pending.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.set.is_empty() && !self.local.has_spawned()
     }
 
     /// Drops all work.

@@ -12,6 +12,12 @@ pub(crate) trait Application: Host {
     /// When `run_tasks` must be called again at the latest, rung or not. A time that is over: in the next pass.
     fn next_wake(&self) -> Option<Time>;
 
+    /// Whether any task is pending. Only then are glommio's own tasks looked after between two ticks: a pass of its
+    /// executor costs as much as a message.
+    fn has_tasks(&self) -> bool {
+        false
+    }
+
     /// Counters of its own for the report.
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Vec::new()

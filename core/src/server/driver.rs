@@ -51,6 +51,8 @@ pub(super) struct Driver<H> {
 pub(super) enum Pass {
     /// At once.
     Next,
+    /// After glommio's tasks that can run: the application waits for something that may be one of them.
+    Rest,
     /// After a visit to the reactor.
     Visit,
     /// No more: everybody has left and heard that nothing follows.
@@ -116,7 +118,11 @@ impl<H: Application> Driver<H> {
             Step::Done => return Ok(Pass::Done),
         }
         self.plan(now)?;
-        Ok(if ticked { Pass::Visit } else { Pass::Next })
+        Ok(match (ticked, self.host.has_tasks()) {
+            (true, _) => Pass::Visit,
+            (false, true) => Pass::Rest,
+            (false, false) => Pass::Next,
+        })
     }
 
     /// Submits, and sleeps if there is nothing to do; before that it looks for a while if it was told to.

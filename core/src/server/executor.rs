@@ -200,7 +200,8 @@ where
     let mut driver = Driver::new(sockets, shard, host, seat.link, seat.orders, &seat.settings, seat.began);
     loop {
         match fenced("a bug", || driver.pass())?.map_err(failed("its ring is broken"))? {
-            Pass::Next => reactor.rest().await,
+            Pass::Next => {}
+            Pass::Rest => reactor.rest().await,
             Pass::Visit => reactor.visit().await,
             Pass::Done => break,
         }

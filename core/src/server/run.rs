@@ -56,6 +56,10 @@ impl Application for ShardHost {
         Self::next_wake(self)
     }
 
+    fn has_tasks(&self) -> bool {
+        Self::has_tasks(self)
+    }
+
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Self::counters(self).to_vec()
     }
