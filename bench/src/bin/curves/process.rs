@@ -47,6 +47,16 @@ pub(crate) struct Crowd {
     _child: Option<Owned>,
 }
 
+impl Server {
+    /// How many connections it has, by the kernel's word: it may hold them without descriptors of the process.
+    fn connections(&self) -> Result<u64, String> {
+        let table = std::fs::read_to_string("/proc/net/tcp").map_err(|error| format!("/proc/net/tcp: {error}"))?;
+        let port = self.address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+        let port = port.ok_or_else(|| format!("{} has no port", self.address))?;
+        Ok(established(&table, &format!(":{port:04X}")))
+    }
+}
+
 impl Programs {
     /// Starts a server with a shard on each of its CPUs.
     pub(crate) fn serve(&self) -> Result<Server, String> {
@@ -87,19 +97,17 @@ impl Programs {
         if connections == 0 {
             return Ok(Crowd { _child: None });
         }
-        let before = sockets()?;
         let arguments = ["idle", "-d", "10m", "-c", &connections.to_string()].map(str::to_owned);
         let mut child = start(&mut self.generator(server, &arguments))?;
         let deadline = Instant::now() + CROWD_WAIT;
-        // Each connection is two sockets of this machine.
-        while sockets()? < before + 2 * connections {
+        while server.connections()? < connections {
             if let Ok(Some(status)) = child.0.try_wait() {
                 return Err(format!("the generator of {connections} idle connections ended with {status}"));
             }
             if Instant::now() > deadline {
                 return Err(format!("{connections} idle connections did not come up in {} s", CROWD_WAIT.as_secs()));
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(200));
         }
         Ok(Crowd { _child: Some(child) })
     }
@@ -133,15 +141,14 @@ fn listening(line: &str) -> Option<String> {
     line.strip_prefix("socketshard listening on ")?.split(' ').next().map(str::to_owned)
 }
 
-/// TCP sockets in use on this machine.
-fn sockets() -> Result<u64, String> {
-    let text = std::fs::read_to_string("/proc/net/sockstat").map_err(|error| format!("/proc/net/sockstat: {error}"))?;
-    in_use(&text).ok_or_else(|| "no TCP sockets in /proc/net/sockstat".to_owned())
-}
-
-fn in_use(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("TCP: inuse "))?;
-    line.split(' ').next()?.parse().ok()
+/// Established connections of a local port in the kernel's table of sockets, both in its notation.
+fn established(table: &str, port: &str) -> u64 {
+    let is_ours = |line: &&str| {
+        let mut columns = line.split_ascii_whitespace().skip(1);
+        let is_local = columns.next().is_some_and(|local| local.ends_with(port));
+        is_local && columns.nth(1) == Some("01")
+    };
+    table.lines().filter(is_ours).count() as u64
 }
 
 #[cfg(test)]
@@ -152,7 +159,9 @@ mod tests {
     fn what_the_programs_and_the_kernel_say_is_understood() {
         assert_eq!(listening("socketshard listening on 127.0.0.1:9 shards=2").as_deref(), Some("127.0.0.1:9"));
         assert_eq!(listening("hello"), None);
-        assert_eq!(in_use("sockets: used 3\nTCP: inuse 17 orphan 0 tw 2 alloc 19 mem 1\n"), Some(17));
+        let table = "  sl  local_address rem_address   st tx_queue\n   0: 0100007F:1F90 00000000:0000 0A 0\n   \
+                     1: 0100007F:1F90 0100007F:C350 01 0\n   2: 0100007F:C350 0100007F:1F90 01 0\n";
+        assert_eq!((established(table, ":1F90"), established(table, ":0050")), (1, 0));
         assert_eq!(list(&[0, 2, 3]), "0,2,3");
     }
 
