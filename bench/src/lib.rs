@@ -6,8 +6,8 @@ use codec::message::RawJson;
 use codec::socketcluster::client;
 use codec::websocket::{Opcode, encode, handshake};
 use shard::{
-    Batch, Command, Config, ConnectionId, Disconnect, Host, Invocation, Invoked, Limits, Peer, RawMessage, RawReplies,
-    Reply, Route, Shard, ShardId, Ticket, Time, Verdict,
+    Batch, Caller, Command, Config, ConnectionId, Disconnect, Host, Invocation, Invoked, Limits, Peer, RawMessage,
+    RawReplies, Reply, Route, Shard, ShardId, Ticket, Time, Verdict,
 };
 
 /// `app.echo` gives its argument back; everything is allowed.
@@ -23,11 +23,11 @@ impl Host for Echo {
         response::write(out, 200, &[], b"", keep_alive);
     }
 
-    fn connect(&mut self, _: Ticket, _: Peer, _: Route) -> Verdict {
+    fn connect(&mut self, _: Ticket, _: Caller<'_>, _: Route) -> Verdict {
         Verdict::Allow
     }
 
-    fn disconnect(&mut self, _: Peer, _: &Disconnect) {}
+    fn disconnect(&mut self, _: Caller<'_>, _: &Disconnect) {}
 
     fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {
         if invocation.action != "app.echo" {
@@ -39,11 +39,11 @@ impl Host for Echo {
         Invoked::Ready
     }
 
-    fn subscribe(&mut self, _: Ticket, _: Peer, _: &str, _: Option<RawJson<'_>>) -> Verdict {
+    fn subscribe(&mut self, _: Ticket, _: Caller<'_>, _: &str, _: Option<RawJson<'_>>) -> Verdict {
         Verdict::Allow
     }
 
-    fn publish(&mut self, _: Ticket, _: Peer, _: &str, _: Option<RawJson<'_>>) -> Verdict {
+    fn publish(&mut self, _: Ticket, _: Caller<'_>, _: &str, _: Option<RawJson<'_>>) -> Verdict {
         Verdict::Allow
     }
 

@@ -5,6 +5,7 @@
 //! What the bytes mean is `codec`'s business and what follows from them is `shard`'s; neither is repeated here.
 
 mod app;
+mod auth;
 pub mod cli;
 mod config;
 mod demo;
@@ -15,14 +16,14 @@ pub mod prelude;
 mod server;
 
 pub use app::{
-    Answer, App, AppLimits, Args, Call, Channel, Channels, Disconnected, Error, FromCall, Handler, IntoReply,
-    IntoVerdict, Message, Occasion, Page, Peer, PeerId, RawArgs, RawSender, RawSocket, Result, Site, Spawner, State,
-    spawn,
+    Answer, App, AppLimits, Args, Auth, Call, Channel, Channels, Disconnected, Error, FromCall, Handler, IntoLogin,
+    IntoReply, IntoVerdict, Login, Message, Occasion, Page, Peer, PeerId, RawArgs, RawSender, RawSocket, Result, Site,
+    Spawner, State, spawn,
 };
 pub use cli::Server;
 pub use config::{
-    ApplicationSettings, Limits, LogFormat, LogLevel, LogSettings, RingSettings, Settings, SlowConsumer,
-    WebSocketLimits,
+    AllowedOrigin, ApplicationSettings, AuthSettings, KeyFile, Limits, LogFormat, LogLevel, LogSettings,
+    OriginSettings, RingSettings, Secret, Settings, SlowConsumer, WebSocketLimits,
 };
 
 /// The shard's clock, for actions and tasks to wait by.

@@ -32,6 +32,7 @@ impl Shard {
             if connection.state == State::Closing {
                 assert!(connection.subscriptions.is_empty() && connection.held.is_none() && connection.pauses == 0);
                 assert!(!connection.admitted, "a connection that left is owed no disconnect");
+                assert!(connection.identity.is_none(), "a connection that left is nobody");
             } else {
                 let gone = ending::END_RECEIVED | ending::BROKEN | ending::SHUT_DOWN;
                 assert!(connection.endings & gone == 0, "a connection ends by leaving");

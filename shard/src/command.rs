@@ -47,6 +47,8 @@ impl Shard {
                     self.say(connection, 256, |out| socketcluster::kick_out(out, &channel, &message));
                 }
             }
+            Command::SetToken { connection, token, verified } => self.set_token(now, connection, &token, verified),
+            Command::RemoveToken { connection } => self.remove_token(connection),
             Command::Disconnect { connection, disconnect } => self.close(now, connection, &disconnect, host),
         }
     }
@@ -88,7 +90,14 @@ impl Shard {
         let call = call.as_deref().map(|call| CallId::new(RawJson::from_validated(call)));
         match work {
             Work::Call { .. } => {}
-            Work::Handshake { has_token } => self.finish_handshake(now, id, call, has_token, verdict, host),
+            Work::Handshake { objection } => {
+                self.finish_handshake(now, id, call, objection.map(|objection| *objection), verdict, host);
+            }
+            Work::Authenticate { identity, is_handshake } => {
+                if !self.finish_authenticate(now, id, call, (identity, is_handshake), verdict, host) {
+                    return; // It waits for the next hook.
+                }
+            }
             Work::Upgrade { accept, route } => self.finish_upgrade(now, id, &accept, route, verdict, host),
             Work::Subscribe { channel } => self.finish_subscribe(id, &channel, call, verdict),
             Work::Publish { channel, data } => {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use codec::socketcluster::Dialect;
 use codec::websocket::{Decoder, Role};
 
+use crate::authentication::Identity;
 use crate::channel::Subscription;
 use crate::outbox::Outbox;
 use crate::turn::Chain;
@@ -107,6 +108,8 @@ pub(crate) struct Connection {
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) outbox: Option<Box<Outbox>>,
     pub(crate) held: Option<Box<Held>>,
+    /// Who it has shown to be.
+    pub(crate) identity: Option<Box<Identity>>,
     pub(crate) address: SocketAddr,
 }
 
@@ -139,6 +142,7 @@ impl Connection {
             subscriptions: Vec::new(),
             outbox: None,
             held: None,
+            identity: None,
             address,
         }
     }

@@ -23,6 +23,7 @@
 //! ```
 //! A panic in here is a bug of ours and stops the shard; bad input never panics, it ends one connection.
 
+mod authentication;
 mod channel;
 mod check;
 mod closing;
@@ -51,7 +52,8 @@ mod turn;
 
 pub use envelope::{Batch, Envelope};
 pub use host::{
-    Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply, Route, Verdict,
+    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply, Route,
+    TokenError, Verdict, Verified,
 };
 pub use id::{ConnectionId, ShardId, ShardSet, Ticket};
 pub use limits::{Limits, SlowConsumer};

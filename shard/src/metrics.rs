@@ -23,6 +23,14 @@ pub struct Metrics {
     pub calls_busy: u64,
     /// Calls that missed `call_timeout`.
     pub calls_timed_out: u64,
+    /// Tokens that clients presented and that counted.
+    pub tokens_accepted: u64,
+    /// Tokens that clients presented and that did not count.
+    pub tokens_refused: u64,
+    /// Tokens whose time was over when something came from their client.
+    pub tokens_expired: u64,
+    /// Upgrades refused because of the page they came from.
+    pub origins_refused: u64,
     /// Publications accepted from clients and from the application.
     pub publications: u64,
     /// Publications that came over the mesh.

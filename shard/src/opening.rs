@@ -133,6 +133,11 @@ impl Shard {
                 return Next::Nothing;
             }
         };
+        if !host.admits_origin(head) {
+            self.metrics.origins_refused += 1;
+            self.refuse_request(now, id, 403, &[], "pages of this origin may not connect here", host);
+            return Next::Nothing;
+        }
         match host.route(head.path) {
             None => {
                 self.refuse_request(now, id, 404, &[], "no websocket here", host);
@@ -155,9 +160,8 @@ impl Shard {
 
     fn upgrade_raw<H: Host>(&mut self, now: Time, id: ConnectionId, accept: Accept, route: u16, host: &mut H) -> Next {
         let Some(connection) = live(&mut self.connections, id) else { return Next::Nothing };
-        let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
-        let verdict = match host.connect(ticket, peer, Route::Raw(route)) {
+        let verdict = match host.connect(ticket, connection.caller(id.slot), Route::Raw(route)) {
             Verdict::Allow => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {

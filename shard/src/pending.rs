@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use codec::websocket::handshake::Accept;
 use foldhash::fast::FixedState;
 
+use crate::authentication::{Identity, Objection};
 use crate::{ConnectionId, Ticket, Time};
 
 #[derive(Debug)]
@@ -22,9 +23,14 @@ pub(crate) enum Work {
     Call {
         action: Box<str>,
     },
-    /// Let a SocketCluster connection in.
+    /// Let a SocketCluster connection in, whatever was wrong with its token.
     Handshake {
-        has_token: bool,
+        objection: Option<Box<Objection>>,
+    },
+    /// Take a connection for whom its token names.
+    Authenticate {
+        identity: Box<Identity>,
+        is_handshake: bool,
     },
     /// Let a raw connection in.
     Upgrade {

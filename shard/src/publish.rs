@@ -26,9 +26,8 @@ impl Shard {
         host: &mut H,
     ) {
         let Some(connection) = live(&mut self.connections, id) else { return };
-        let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
-        let verdict = match host.publish(ticket, peer, channel, data) {
+        let verdict = match host.publish(ticket, connection.caller(id.slot), channel, data) {
             Verdict::Allow => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {

@@ -47,6 +47,13 @@ fn fixed_seeds_hold() {
         assert!(deliveries > 10_000, "{deliveries} deliveries with {shards} shards");
     }
     assert!(sum(|report| report.sends_short) > 1_000 && sum(|report| report.pauses) > 1_000);
+    let tokens = [
+        sum(|report| report.tokens_accepted),
+        sum(|report| report.tokens_refused),
+        sum(|report| report.tokens_expired),
+    ];
+    println!("{tokens:?} tokens accepted, refused, expired");
+    assert!(tokens.iter().all(|count| *count > 1_000), "{tokens:?} tokens accepted, refused, expired");
     assert!(sum(|report| report.slow_consumers) > 100 && sum(|report| report.congested_turns) > 100);
 }
 

@@ -78,7 +78,8 @@ fn bytes(command: &Command) -> usize {
         Command::Send { payload: Ok(text), .. } => text.len(),
         Command::Send { payload: Err(bytes), .. } => bytes.len(),
         Command::KickOut { channel, message, .. } => channel.len() + message.len(),
-        Command::Reply { .. } | Command::Verdict { .. } | Command::Disconnect { .. } => 0,
+        Command::SetToken { token, verified, .. } => token.len() + verified.claims.len(),
+        Command::Reply { .. } | Command::Verdict { .. } | Command::Disconnect { .. } | Command::RemoveToken { .. } => 0,
     }
 }
 

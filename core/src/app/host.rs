@@ -7,12 +7,13 @@ use std::task::Waker;
 use codec::http::request::Head;
 use codec::message::RawJson;
 use shard::{
-    Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, ShardId, Ticket, Time,
-    Verdict,
+    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, ShardId,
+    Ticket, Time, TokenError, Verdict, Verified,
 };
 
 use super::application::App;
 use super::call::{Call, Occasion};
+use super::common::Common;
 use super::error::{Error, Result};
 use super::fence::{self, fence};
 use super::handler::Step;
@@ -33,12 +34,12 @@ impl ShardHost {
     ///
     /// # Panics
     /// When an action or hook takes something that is not there.
-    pub(crate) fn new(mut app: App, shard: ShardId) -> Self {
+    pub(crate) fn new(mut app: App, shard: ShardId, common: Common) -> Self {
         fence::install();
-        if let Err(reason) = app.check() {
+        if let Err(reason) = app.complete().and_then(|()| app.check()) {
             panic!("{reason}");
         }
-        let local = Local::new(shard, std::mem::take(&mut app.states), &app.limits);
+        let local = Local::new(shard, common, std::mem::take(&mut app.states), &app.limits);
         let host = Self { app, tasks: Tasks::new(Rc::clone(&local)), local };
         host.start();
         host
@@ -78,7 +79,17 @@ impl ShardHost {
         subject: &'a str,
         data: Option<RawJson<'a>>,
     ) -> Call<'a> {
-        Call { local: &self.local, occasion, peer, subject, data, disconnect: None }
+        Call { local: &self.local, occasion, peer, claims: None, subject, data, disconnect: None }
+    }
+
+    const fn call_by<'a>(
+        &'a self,
+        occasion: Occasion,
+        caller: Caller<'a>,
+        subject: &'a str,
+        data: Option<RawJson<'a>>,
+    ) -> Call<'a> {
+        Call { claims: caller.claims, ..self.call(occasion, Some(caller.peer), subject, data) }
     }
 
     /// Tells hooks of something that is so, whatever they say to it.
@@ -148,29 +159,50 @@ impl Host for ShardHost {
         }
     }
 
-    fn connect(&mut self, ticket: Ticket, peer: Peer, _route: Route) -> Verdict {
+    fn admits_origin(&mut self, head: &Head<'_>) -> bool {
+        self.local.common.origins.admit(head)
+    }
+
+    fn verify(&mut self, token: &str) -> std::result::Result<Verified, TokenError> {
+        self.local.common.authority.verify(token)
+    }
+
+    fn authenticate(&mut self, ticket: Ticket, caller: Caller<'_>) -> Verdict {
+        if self.app.authenticate.is_empty() {
+            return Verdict::Allow;
+        }
+        let _entered = self.local.enter();
+        let outcome = self.app.authenticate.ask(ticket, &self.call_by(Occasion::Authenticate, caller, "", None));
+        self.adopt(outcome)
+    }
+
+    fn connect(&mut self, ticket: Ticket, caller: Caller<'_>, _route: Route) -> Verdict {
         if self.app.connect.is_empty() {
             return Verdict::Allow;
         }
         let _entered = self.local.enter();
-        let outcome = self.app.connect.ask(ticket, &self.call(Occasion::Connect, Some(peer), "", None));
+        let outcome = self.app.connect.ask(ticket, &self.call_by(Occasion::Connect, caller, "", None));
         self.adopt(outcome)
     }
 
-    fn disconnect(&mut self, peer: Peer, disconnect: &Disconnect) {
+    fn disconnect(&mut self, caller: Caller<'_>, disconnect: &Disconnect) {
         if self.app.disconnect.is_empty() {
             return;
         }
         let _entered = self.local.enter();
-        let call = Call { disconnect: Some(disconnect), ..self.call(Occasion::Disconnect, Some(peer), "", None) };
+        let call = Call { disconnect: Some(disconnect), ..self.call_by(Occasion::Disconnect, caller, "", None) };
         self.tell(&self.app.disconnect, &call);
     }
 
     fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {
-        let Some((name, action)) = self.app.actions.get_key_value(invocation.action) else { return Invoked::Unknown };
+        let Some((name, entry)) = self.app.actions.get_key_value(invocation.action) else { return Invoked::Unknown };
+        if entry.requires_login && invocation.caller.claims.is_none() {
+            Error::unauthenticated().write(reply.set_error());
+            return Invoked::Ready;
+        }
         let _entered = self.local.enter();
-        let call = self.call(Occasion::Action, Some(invocation.peer), name, invocation.data);
-        let pending = fence(|| action.call(&call, reply)).unwrap_or_else(|panic| {
+        let call = self.call_by(Occasion::Action, invocation.caller, name, invocation.data);
+        let pending = fence(|| entry.action.call(&call, reply)).unwrap_or_else(|panic| {
             Counters::count(&self.local.counters.panics);
             action_panicked(name, &panic, reply);
             None
@@ -186,21 +218,21 @@ impl Host for ShardHost {
         Invoked::Pending
     }
 
-    fn subscribe(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
+    fn subscribe(&mut self, ticket: Ticket, caller: Caller<'_>, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
         if self.app.subscribe.is_empty() {
             return Verdict::Allow;
         }
         let _entered = self.local.enter();
-        let outcome = self.app.subscribe.ask(ticket, &self.call(Occasion::Subscribe, Some(peer), channel, data));
+        let outcome = self.app.subscribe.ask(ticket, &self.call_by(Occasion::Subscribe, caller, channel, data));
         self.adopt(outcome)
     }
 
-    fn publish(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
+    fn publish(&mut self, ticket: Ticket, caller: Caller<'_>, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
         if self.app.publish.is_empty() {
             return Verdict::Allow;
         }
         let _entered = self.local.enter();
-        let outcome = self.app.publish.ask(ticket, &self.call(Occasion::Publish, Some(peer), channel, data));
+        let outcome = self.app.publish.ask(ticket, &self.call_by(Occasion::Publish, caller, channel, data));
         self.adopt(outcome)
     }
 

@@ -9,6 +9,7 @@ use std::task::Waker;
 use shard::{ShardId, Time};
 
 use super::commands::Commands;
+use super::common::Common;
 use super::error::{Error, Result};
 use super::limits::AppLimits;
 use super::state::States;
@@ -18,6 +19,7 @@ use super::timer::Timers;
 /// The shared things of one shard's application.
 pub(crate) struct Local {
     pub(crate) shard: ShardId,
+    pub(crate) common: Common,
     pub(crate) commands: Commands,
     pub(crate) timers: Timers,
     pub(crate) states: States,
@@ -43,9 +45,10 @@ pub(crate) struct Counters {
 
 impl Local {
     /// The shared things of a new shard.
-    pub(crate) fn new(shard: ShardId, states: States, limits: &AppLimits) -> Rc<Self> {
+    pub(crate) fn new(shard: ShardId, common: Common, states: States, limits: &AppLimits) -> Rc<Self> {
         Rc::new(Self {
             shard,
+            common,
             commands: Commands::new(limits),
             timers: Timers::new(limits.timers_max),
             states,

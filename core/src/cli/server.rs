@@ -52,10 +52,14 @@ impl Server {
     {
         match self.request {
             Request::Start(settings) => ExitCode::from(start(&settings, factory)),
-            Request::Print(text) => {
-                let said = say(&mut std::io::stdout(), &text);
-                ExitCode::from(if said.is_ok() { exit::OK } else { exit::FAILURE })
-            }
+            Request::Check(settings, text) => match server::check_keys(&settings) {
+                Ok(()) => print(&text),
+                Err(error) => {
+                    let _ = say(&mut std::io::stderr(), &format!("error: {error}\n"));
+                    ExitCode::from(error.exit_code())
+                }
+            },
+            Request::Print(text) => print(&text),
             Request::Refuse(message, code) => {
                 // Where not even that can be written, the code still says it.
                 let _ = say(&mut std::io::stderr(), &message);
@@ -92,6 +96,12 @@ where
         let _ = say(&mut std::io::stderr(), &format!("error: {error}\n"));
     }
     error.exit_code()
+}
+
+/// Says what was asked for.
+fn print(text: &str) -> ExitCode {
+    let said = say(&mut std::io::stdout(), text);
+    ExitCode::from(if said.is_ok() { exit::OK } else { exit::FAILURE })
 }
 
 /// Writes the text. A reader that has gone away (`socketshard --help | head -1`) is no failure, a full disk is.

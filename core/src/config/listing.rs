@@ -9,7 +9,8 @@ use codec::{socketcluster, websocket};
 use shard::{Limits, SlowConsumer};
 
 use super::{
-    ApplicationSettings, LogFormat, LogLevel, LogSettings, RingSettings, Settings, count, cpus, duration, size,
+    ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, Settings, count,
+    cpus, duration, size,
 };
 
 /// The name of each flag (without its dashes) and the value these settings give it. No `..` in here: a setting without
@@ -23,6 +24,8 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         backlog,
         limits,
         application,
+        auth,
+        origins,
         ring,
         lane_capacity,
         tick,
@@ -33,6 +36,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     let RingSettings { entries, receive_buffers, receive_buffer_bytes } = ring;
     let ApplicationSettings { commands_max, command_bytes_max, tasks_max, timers_max } = application;
     let LogSettings { level, format, lines_per_second_max } = log;
+    let OriginSettings { allowed, required } = origins;
     let addresses = listen.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
     let mut rows = vec![
         ("listen", addresses),
@@ -48,6 +52,11 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     };
     rows.extend([
         ("lane-capacity", lane_capacity.to_string()),
+        ("auth-key-file", keys(auth)),
+        ("token-lifetime", duration::format(auth.token_lifetime)),
+        ("max-token", size::format(auth.token_bytes_max as u64)),
+        ("allow-origin", if allowed.is_empty() { "the server's own".to_owned() } else { list(allowed) }),
+        ("require-origin", required.to_string()),
         ("max-tasks", own(tasks_max, count::format)),
         ("max-timers", own(timers_max, count::format)),
         ("max-commands", own(commands_max, count::format)),
@@ -62,6 +71,20 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("app-name", app_name.clone()),
     ]);
     rows
+}
+
+/// Where the keys of tokens come from, never what they are.
+fn keys(auth: &AuthSettings) -> String {
+    let AuthSettings { key, key_files, token_lifetime: _, token_bytes_max: _ } = auth;
+    match (key, key_files.is_empty()) {
+        (Some(_), _) => "(SOCKETSHARD_AUTH_KEY)".to_owned(),
+        (None, true) => "a random key".to_owned(),
+        (None, false) => list(key_files),
+    }
+}
+
+fn list(items: &[impl ToString]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {

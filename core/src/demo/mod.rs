@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
 use crate::time::sleep;
-use crate::{App, Args, Error, Page, Peer, RawArgs, Result, spawn};
+use crate::{App, Args, Auth, Error, Login, Page, Peer, RawArgs, Result, spawn};
 
 /// The demo application.
 pub(crate) fn app() -> App {
@@ -17,6 +18,13 @@ pub(crate) fn app() -> App {
         .action("app.echo", echo)
         .action("app.drop", drop_caller)
         .action("app.shard", shard)
+        .action("app.login", login)
+        .action("app.logout", |peer: Peer| peer.remove_auth_token())
+        .action("app.who", |user: Option<Auth<User>>| user.map(|Auth(user)| user.user_id))
+        .authentication("guest", guest)
+        .action("members.greeting", |Auth(user): Auth<User>| format!("hello, {}", user.user_id))
+        .require_login("members.*")
+        .on_subscribe("members.*", |_: Auth<User>| {})
         .websocket("/echo", |socket, message| socket.send(message))
         .serve("/", html.header("Content-Security-Policy", CONTENT_POLICY).header("Referrer-Policy", "no-referrer"))
         .page("/page.css", "text/css; charset=utf-8", include_str!("page.css"))
@@ -38,6 +46,35 @@ async fn square(Args(number): Args<Number>) -> Result<Number> {
 /// The argument, byte for byte: absent stays absent and `null` stays `null`.
 async fn echo(argument: RawArgs) -> RawArgs {
     argument
+}
+
+/// Who a caller is, in its token.
+#[derive(Deserialize, Serialize)]
+struct User {
+    user_id: String,
+}
+
+/// What a caller says to be somebody.
+#[derive(Deserialize)]
+struct LoginArgs {
+    user: String,
+    seconds: Option<u64>,
+}
+
+/// Whoever one wants to be, for as long as one likes: this application has nothing to protect.
+async fn login(peer: Peer, Args(args): Args<LoginArgs>) -> Result {
+    peer.set_auth_token(User { user_id: args.user }, args.seconds.map(Duration::from_secs))
+}
+
+/// What a guest says.
+#[derive(Deserialize)]
+struct Guest {
+    name: String,
+}
+
+/// A login module that lets in everybody who has a name.
+async fn guest(Args(guest): Args<Guest>) -> Login {
+    if guest.name.is_empty() { Login::failure().info("a guest has a name") } else { Login::success(guest.name) }
 }
 
 /// Disconnects the caller shortly after the answer, with a code after which clients come back at once.

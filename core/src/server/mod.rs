@@ -18,4 +18,4 @@ mod tests;
 
 pub(crate) use application::Application;
 pub(crate) use error::StartError;
-pub(crate) use run::run;
+pub(crate) use run::{check_keys, run};

@@ -14,7 +14,7 @@ use super::executor::Executors;
 use super::placement::Placement;
 use super::signals::{self, Signal};
 use super::{Application, StartError, checks};
-use crate::app::{App, ShardHost};
+use crate::app::{App, Common, ShardHost};
 use crate::config::Settings;
 
 /// Runs a server until a signal stops it.
@@ -27,7 +27,13 @@ where
     signals::block().map_err(system("pthread_sigmask"))?;
     let placement = Placement::new(settings)?;
     checks::machine(placement.cpus.len())?;
-    let application = move |shard| ShardHost::new(factory(), shard);
+    let common = Common::new(settings).map_err(StartError::Key)?;
+    if settings.auth.key.is_none() && settings.auth.key_files.is_empty() {
+        tracing::info!(
+            "tokens are signed with a random key: logins end with this process unless --auth-key-file is set"
+        );
+    }
+    let application = move |shard| ShardHost::new(factory(), shard, common.clone());
     let executors = Executors::start(settings, &placement, application, signals::notify_ended)?;
     announce(settings, &executors, &placement, began.elapsed());
     loop {
@@ -44,6 +50,11 @@ where
     executors.join()?;
     tracing::info!(app = settings.app_name, "stopped");
     Ok(())
+}
+
+/// Whether the keys of these settings can be had: what `check` can tell without a socket.
+pub(crate) fn check_keys(settings: &Settings) -> Result<(), StartError> {
+    Common::new(settings).map(drop).map_err(StartError::Key)
 }
 
 impl Application for ShardHost {

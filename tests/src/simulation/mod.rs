@@ -7,12 +7,14 @@
 //! network  one connection's two directions       mesh     the lanes between shards
 //! actor    one client                            stream   what the server says to it, decoded
 //! application  hooks, actions, commands          oracle   what is right: record (of a client),
-//!                                                         ledger (of publications), subscription
+//!                                                         ledger (of publications), subscription,
+//!                                                         login
 //! ```
 
 mod actor;
 mod application;
 mod ledger;
+mod login;
 mod mesh;
 mod network;
 mod oracle;

@@ -8,6 +8,7 @@ mod listen;
 mod logging;
 mod placement;
 mod ring;
+mod security;
 mod set;
 mod stopping;
 mod timeouts;

@@ -17,9 +17,10 @@ use super::listen::ListenFlags;
 use super::logging::LogFlags;
 use super::placement::PlacementFlags;
 use super::ring::RingFlags;
+use super::security::SecurityFlags;
 use super::stopping::StopFlags;
 use super::timeouts::TimeoutFlags;
-use crate::config::{ApplicationSettings, LogSettings, RingSettings, Settings};
+use crate::config::{ApplicationSettings, AuthSettings, LogSettings, OriginSettings, RingSettings, Settings};
 
 /// Every flag of the server, in the order in which `--help` shows the groups.
 #[derive(Args, Clone, Debug)]
@@ -37,6 +38,8 @@ pub(crate) struct Flags {
     #[command(flatten)]
     lanes: LaneFlags,
     #[command(flatten)]
+    security: SecurityFlags,
+    #[command(flatten)]
     application: ApplicationFlags,
     #[command(flatten)]
     ring: RingFlags,
@@ -46,9 +49,14 @@ pub(crate) struct Flags {
     log: LogFlags,
 }
 
-/// Two flags of the command line that exclude each other.
+/// Flags that cannot be given so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FlagConflict(&'static str, &'static str);
+pub(crate) enum FlagConflict {
+    /// Two flags of the command line that exclude each other.
+    Both(&'static str, &'static str),
+    /// A secret on the command line.
+    SecretShown,
+}
 
 impl Flags {
     /// The settings these flags ask for. `matches` tells where each value came from: what is nearer wins.
@@ -65,6 +73,11 @@ impl Flags {
                 command_bytes_max: self.application.max_command_bytes,
                 tasks_max: self.application.max_tasks,
                 timers_max: self.application.max_timers,
+            },
+            auth: self.auth(matches)?,
+            origins: OriginSettings {
+                allowed: self.security.allow_origin.clone(),
+                required: self.security.require_origin,
             },
             ring: RingSettings {
                 entries: self.ring.ring_entries,
@@ -91,7 +104,7 @@ impl Flags {
         let listen = source("listen");
         for (id, flag) in [("port", "--port"), ("host", "--host")] {
             if listen == ValueSource::CommandLine && source(id) == ValueSource::CommandLine {
-                return Err(FlagConflict("--listen", flag));
+                return Err(FlagConflict::Both("--listen", flag));
             }
         }
         let nearest = source("port").max(source("host"));
@@ -99,6 +112,20 @@ impl Flags {
             return Ok(vec![SocketAddr::new(flags.host, flags.port)]);
         }
         Ok(flags.listen.clone())
+    }
+
+    /// A key on the command line would be everybody's.
+    fn auth(&self, matches: &ArgMatches) -> Result<AuthSettings, FlagConflict> {
+        let flags = &self.security;
+        if matches.value_source("auth_key") == Some(ValueSource::CommandLine) {
+            return Err(FlagConflict::SecretShown);
+        }
+        Ok(AuthSettings {
+            key: flags.auth_key.clone(),
+            key_files: flags.auth_key_file.clone(),
+            token_lifetime: flags.token_lifetime,
+            token_bytes_max: flags.max_token,
+        })
     }
 
     /// No `..` in here: a limit without a flag does not compile.
@@ -140,7 +167,13 @@ impl Flags {
 
 impl fmt::Display for FlagConflict {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the argument '{}' cannot be used with '{}'", self.0, self.1)
+        match self {
+            Self::Both(one, other) => write!(formatter, "the argument '{one}' cannot be used with '{other}'"),
+            Self::SecretShown => formatter.write_str(
+                "'--auth-key' would show the key to everybody who can list processes: write it to a file for \
+                 --auth-key-file, or set SOCKETSHARD_AUTH_KEY",
+            ),
+        }
     }
 }
 
