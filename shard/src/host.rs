@@ -274,7 +274,8 @@ pub trait Host {
         true
     }
 
-    /// Judges a token. At once: it costs the CPU some microseconds and waits for nothing.
+    /// Judges a token. At once: it waits for nothing, and costs the CPU some microseconds for a secret, a tenth of a
+    /// millisecond or two for a public key.
     ///
     /// # Errors
     /// What is wrong with it. A host without keys believes no token.

@@ -9,7 +9,8 @@ use super::error::{Error, Result};
 /// run; `Option<Auth<T>>` takes both. Claims that are not a `T`, as tokens of an older version of the application may
 /// be, are answered with a `ClaimsError`.
 ///
-/// Actions and the hooks for authenticating, connecting, disconnecting, subscribing and publishing may take it.
+/// Actions and the hooks for authenticating, connecting, disconnecting, subscribing and publishing may take it. The
+/// disconnect hook sees whose the connection last was, even if the token's time is over by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Auth<T>(pub T);
 

@@ -52,7 +52,8 @@ fn secret(bytes: &[u8]) -> Key {
 }
 
 fn claims(value: Value) -> Map<String, Value> {
-    value.as_object().expect("an object").clone()
+    let Value::Object(claims) = value else { panic!("{value} is no object") };
+    claims
 }
 
 /// Signs any text at all as claims, as no honest server would.

@@ -19,7 +19,7 @@ pub struct KeyFile {
 
 impl KeyFile {
     /// The key in this file, without a name, for the algorithm that its kind has by default: HS256 for a secret, RS256,
-    /// ES256 (ES384 on that curve) or EdDSA for a key in PEM.
+    /// ES256 (ES384 on that curve) or EdDSA for a key in PEM. For another, parse what the flag would be given.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { name: None, algorithm: None, path: path.into() }
@@ -50,6 +50,15 @@ pub(crate) fn parse(text: &str) -> Result<KeyFile, &'static str> {
         return Err("the name of the file is missing");
     }
     Ok(KeyFile { name, algorithm, path: path.into() })
+}
+
+impl FromStr for KeyFile {
+    type Err = &'static str;
+
+    /// Reads `[NAME@][ALGORITHM:]FILE`, as the flag does.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text)
+    }
 }
 
 impl fmt::Display for KeyFile {

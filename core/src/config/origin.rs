@@ -2,6 +2,7 @@
 //! a browser says is not done here.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// An origin whose pages may connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,15 @@ pub(crate) fn parse(text: &str) -> Result<AllowedOrigin, String> {
         return Err("an origin is a scheme, a host and a port: https://app.example:8443".to_owned());
     }
     Ok(AllowedOrigin::Exact(format!("{scheme}://{authority}")))
+}
+
+impl FromStr for AllowedOrigin {
+    type Err = String;
+
+    /// Reads an origin or `*`, as the flag does.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        parse(text)
+    }
 }
 
 impl fmt::Display for AllowedOrigin {
