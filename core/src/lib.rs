@@ -14,17 +14,24 @@ mod net;
 mod observe;
 pub mod prelude;
 mod server;
+mod session;
 
 pub use app::{
-    Answer, App, AppLimits, Args, Auth, Call, Channel, Channels, Disconnected, Error, FromCall, Handler, IntoLogin,
-    IntoReply, IntoVerdict, Login, Message, Occasion, Page, Peer, PeerId, RawArgs, RawSender, RawSocket, Result, Site,
-    Spawner, State, spawn,
+    Acknowledged, Answer, App, AppLimits, Args, Auth, Call, Channel, Channels, Disconnected, Error, FromCall, Handler,
+    IntoLogin, IntoReply, IntoVerdict, Login, Message, Occasion, Page, Peer, PeerId, RawArgs, RawSender, RawSocket,
+    Result, Session, SessionWrite, Site, Spawner, State, spawn,
 };
 pub use cli::Server;
 pub use config::{
     AllowedOrigin, ApplicationSettings, AuthSettings, KeyFile, Limits, LogFormat, LogLevel, LogSettings,
-    OriginSettings, RingSettings, Secret, Settings, SlowConsumer, WebSocketLimits,
+    OriginSettings, RingSettings, Secret, SessionLimits, SessionSettings, Settings, SlowConsumer, WebSocketLimits,
 };
+
+/// Where sessions are kept beyond the memory of a process.
+pub mod store {
+    pub use crate::session::{LoadDone, SaveDone, SessionSave, SessionStore, StoreError};
+    pub use shard::SessionId;
+}
 
 /// The shard's clock, for actions and tasks to wait by.
 pub mod time {

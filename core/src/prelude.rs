@@ -5,6 +5,6 @@ pub use std::process::ExitCode;
 
 pub use crate::app::{
     App, Args, Auth, Channel, Channels, Disconnected, Error, IntoReply, Login, Message, Page, Peer, RawArgs, RawSender,
-    RawSocket, Result, Spawner, State, spawn,
+    RawSocket, Result, Session, Spawner, State, spawn,
 };
 pub use crate::cli::Server;

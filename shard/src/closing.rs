@@ -114,6 +114,7 @@ impl Shard {
             self.events.push_back(Event::ResumeReceive(id));
         }
         self.unsubscribe_all(id);
+        self.detach_session(id);
         if has_calls {
             for ticket in self.pending.of(id) {
                 self.pending.remove(ticket);

@@ -11,6 +11,7 @@ use codec::websocket::{Opcode, encode};
 
 pub use codec::socketcluster::TokenError;
 
+use crate::session::{SessionId, StoreFailed, StoreRequest, WriteError, WriteToken, Written};
 use crate::{ConnectionId, Ticket};
 
 /// Who is calling.
@@ -20,6 +21,13 @@ pub struct Peer {
     pub connection: ConnectionId,
     /// Where it comes from.
     pub address: SocketAddr,
+    /// Where its session is in the table of [`Sessions`](crate::Sessions); [`Peer::NO_SESSION`] for none.
+    pub session: u32,
+}
+
+impl Peer {
+    /// The connection has no session.
+    pub const NO_SESSION: u32 = crate::session::NO_SLOT;
 }
 
 /// Who is calling, and who it has shown to be.
@@ -252,6 +260,22 @@ pub enum Command {
         /// Whose.
         connection: ConnectionId,
     },
+    /// Brings what the store has of a session.
+    SessionLoaded {
+        /// Which.
+        session: SessionId,
+        /// Its bytes, if it has any.
+        outcome: Result<Option<Vec<u8>>, StoreFailed>,
+    },
+    /// Says that the store has kept a session, or could not.
+    SessionSaved {
+        /// Which.
+        session: SessionId,
+        /// The version that was saved.
+        version: u64,
+        /// How it went.
+        outcome: Result<(), StoreFailed>,
+    },
     /// Ends a connection.
     Disconnect {
         /// Which.
@@ -287,6 +311,23 @@ pub trait Host {
     fn authenticate(&mut self, _ticket: Ticket, _caller: Caller<'_>) -> Verdict {
         Verdict::Allow
     }
+
+    /// The session that a request names, and proves to be its own; `None`: it names none.
+    fn session(&mut self, _head: &Head<'_>) -> Option<SessionId> {
+        None
+    }
+
+    /// Makes an id for a new session, whose home is this shard, and the value of the `Set-Cookie` that gives it to the
+    /// client. `None`: there are no sessions here.
+    fn new_session(&mut self) -> Option<(SessionId, Box<str>)> {
+        None
+    }
+
+    /// Asks the store for something. Its answer comes as a command.
+    fn store(&mut self, _request: StoreRequest) {}
+
+    /// A write to a session is acknowledged: every connection of the session sees it; or it was refused.
+    fn session_written(&mut self, _token: WriteToken, _outcome: Result<Written, WriteError>) {}
 
     /// A connection wants in: after the handshake of its protocol, before its answer.
     fn connect(&mut self, ticket: Ticket, caller: Caller<'_>, route: Route) -> Verdict;

@@ -44,6 +44,7 @@ mod pending;
 mod publish;
 mod receiving;
 mod sending;
+mod session;
 mod shard;
 mod socketcluster;
 mod subscribe;
@@ -58,6 +59,10 @@ pub use host::{
 pub use id::{ConnectionId, ShardId, ShardSet, Ticket};
 pub use limits::{Limits, SlowConsumer};
 pub use metrics::Metrics;
+pub use session::{
+    NoSessionId, OpenError, Operation, Receipt, Record, Session, SessionConfig, SessionId, SessionLimits,
+    SessionMessage, SessionMessageKind, Sessions, StoreFailed, StoreRequest, Stored, WriteError, WriteToken, Written,
+};
 pub use shard::{Config, Event, Shard};
 pub use time::Time;
 pub use turn::{Mode, Transmit};

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use codec::{socketcluster, websocket};
 
+use crate::session::SessionLimits;
+
 /// What happens to publications for a subscriber whose outbox is above its high-water mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SlowConsumer {
@@ -56,6 +58,8 @@ pub struct Limits {
     pub lane_high_water_mark: usize,
     /// Connections told to leave per pass at shutdown. 1,000: about a millisecond of sends.
     pub drain_connections_per_turn: usize,
+    /// Those of sessions.
+    pub sessions: SessionLimits,
 }
 
 impl Default for Limits {
@@ -80,6 +84,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(60),
             lane_high_water_mark: 8 << 20,
             drain_connections_per_turn: 1_000,
+            sessions: SessionLimits::default(),
         }
     }
 }

@@ -106,6 +106,7 @@ impl Shard {
                 Envelope::InterestAcknowledged { channel, generation } => {
                     self.handle_interest_acknowledged(from, channel, generation);
                 }
+                Envelope::Session(message) => self.handle_session(from, message),
             }
         }
     }

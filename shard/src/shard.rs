@@ -13,8 +13,11 @@ use crate::heartbeat::{Timing, stamp};
 use crate::lane::Lane;
 use crate::outbox::Outbox;
 use crate::pending::PendingCalls;
+use crate::session::{SessionWork, Sessions};
 use crate::turn::{Arena, Turn};
-use crate::{Batch, Command, ConnectionId, Disconnect, Host, Limits, Metrics, Reply, ShardId, ShardSet, Time};
+use crate::{
+    Batch, Command, ConnectionId, Disconnect, Host, Limits, Metrics, Reply, SessionConfig, ShardId, ShardSet, Time,
+};
 
 /// What a shard is made of.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +66,8 @@ pub struct Shard {
     /// The message at hand has put more on a lane that is too full.
     pub(crate) has_overflowed: bool,
     pub(crate) pending: PendingCalls,
+    pub(crate) sessions: Sessions,
+    pub(crate) session_work: SessionWork,
     pub(crate) turn: Turn,
     pub(crate) last_turn: Turn,
     /// The next of `turn.sends` to poll; `None` until the turn is closed.
@@ -107,6 +112,8 @@ impl Shard {
             is_congested: false,
             has_overflowed: false,
             pending: PendingCalls::new(config.seed),
+            sessions: Sessions::new(limits.sessions, config.shards, false, config.seed),
+            session_work: SessionWork::default(),
             turn: Turn::default(),
             last_turn: Turn::default(),
             next_send: None,
@@ -123,6 +130,14 @@ impl Shard {
         }
     }
 
+    /// Sets up the sessions, before anything else happens; the table is for the application, to find them in.
+    pub fn open_sessions(&mut self, config: SessionConfig) -> Sessions {
+        assert!(self.sessions.is_empty(), "before anything else");
+        self.sessions = Sessions::new(self.limits.sessions, self.lanes.len(), config.has_store, self.seed);
+        self.session_work.epoch = config.epoch;
+        self.sessions.clone()
+    }
+
     /// Swaps the turn's arenas: what was sent in the last turn stays readable for one turn more.
     pub fn begin_turn(&mut self, now: Time) {
         debug_assert!(self.turn.dirty.is_empty() || self.next_send.is_some(), "a turn ends with poll_transmit");
@@ -130,6 +145,7 @@ impl Shard {
         self.turn.clear();
         self.next_send = None;
         self.now = stamp(now);
+        self.set_session_time(now);
     }
 
     /// A socket was accepted. `None`: the shard is full or stopping; close it.
@@ -156,6 +172,11 @@ impl Shard {
         let Some(known) = self.connection_mut(connection) else { return };
         known.last_seen = stamp(now);
         if known.pauses != 0 && known.state != State::Closing {
+            let held = known.held_mut();
+            held.bytes.extend_from_slice(bytes);
+            held.is_late = true;
+        } else if self.reads_home(now, connection) {
+            let Some(known) = self.connection_mut(connection) else { return };
             known.held_mut().bytes.extend_from_slice(bytes);
         } else {
             self.process(now, connection, bytes, host);
@@ -221,11 +242,13 @@ impl Shard {
 
     /// The end of a turn's input: resumes what was held back, ends what is to end.
     pub fn settle<H: Host>(&mut self, now: Time, host: &mut H) {
+        self.finish_sessions(now, host);
         self.drain_some(now, host);
         self.resume(now, host);
         self.end_slow_consumers(now, host);
         self.watch_lingering();
         self.drain_commands(now, host);
+        self.finish_sessions(now, host);
     }
 
     /// Everything queued for a peer shard, in order.
@@ -259,6 +282,12 @@ impl Shard {
     #[must_use]
     pub fn channels(&self) -> usize {
         self.channels.len()
+    }
+
+    /// Sessions, homes and copies.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
     }
 
     /// Its counters.

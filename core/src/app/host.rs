@@ -3,12 +3,15 @@
 
 use std::rc::Rc;
 use std::task::Waker;
+use std::time::Instant;
 
 use codec::http::request::Head;
+use codec::http::response;
 use codec::message::RawJson;
 use shard::{
-    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, ShardId,
-    Ticket, Time, TokenError, Verdict, Verified,
+    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, SessionConfig,
+    SessionId, Sessions, ShardId, StoreRequest, Ticket, Time, TokenError, Verdict, Verified, WriteError, WriteToken,
+    Written,
 };
 
 use super::application::App;
@@ -49,6 +52,11 @@ impl ShardHost {
     /// doorbell from any thread. What they ask for comes out of [`Host::poll_command`].
     pub(crate) fn run_tasks(&mut self, now: Time, waker: &Waker) {
         let _entered = self.local.enter();
+        if let Some(sessions) = self.local.sessions() {
+            for answer in sessions.answers(waker) {
+                self.local.commands.push_answer(answer);
+            }
+        }
         self.tasks.run(now, waker);
     }
 
@@ -56,6 +64,18 @@ impl ShardHost {
     /// when work was added since the last run. Without it the doorbell tells.
     pub(crate) fn next_wake(&self) -> Option<Time> {
         if self.tasks.has_new() { Some(self.local.now()) } else { self.local.timers.next() }
+    }
+
+    /// What the shard must know for its sessions; none where there are none.
+    pub(crate) fn session_config(&self, began: Instant) -> Option<SessionConfig> {
+        self.local.common.sessions.as_ref().map(|sessions| sessions.config(began))
+    }
+
+    /// The shard's sessions are there.
+    pub(crate) fn open_sessions(&self, sessions: Sessions, shards: usize) {
+        if let Some(service) = &self.local.common.sessions {
+            self.local.open_sessions(service.local(self.local.shard, shards, sessions));
+        }
     }
 
     /// Panics of the application, commands refused, tasks refused: since the start.
@@ -113,6 +133,18 @@ impl ShardHost {
         }
     }
 
+    /// Gives a client the cookie that its ticket is for. The ticket comes in a header of its own, which no page of
+    /// another origin can send, so that nobody is given a session that somebody else has chosen.
+    fn renew(&self, ticket: &str, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
+        match self.local.sessions().and_then(|sessions| sessions.redeem(ticket)) {
+            Some(cookie) => {
+                let headers = [("Set-Cookie", cookie.as_str()), ("Cache-Control", "no-store")];
+                response::write(response, 204, &headers, b"", keep_alive);
+            }
+            None => plain(response, 403, &[("Cache-Control", "no-store")], "no such ticket\n", head, keep_alive),
+        }
+    }
+
     /// Makes a task of what is pending.
     fn adopt(&mut self, outcome: Result<Option<Work>>) -> Verdict {
         match outcome {
@@ -132,6 +164,10 @@ impl ShardHost {
     }
 }
 
+/// Where a page fetches the cookie of its session's new id, and the header that has the ticket.
+const RENEWAL_PATH: &str = "/session";
+const RENEWAL_HEADER: &str = "session-ticket";
+
 /// Drops work that was never counted in; its destructors are the application's.
 fn discard(work: Work) {
     if let Err(panic) = fence(|| drop(work)) {
@@ -149,13 +185,42 @@ impl Host for ShardHost {
     }
 
     fn request(&mut self, _peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
+        if let (RENEWAL_PATH, Some(ticket)) = (head.path, head.header(RENEWAL_HEADER)) {
+            return self.renew(ticket, head, keep_alive, response);
+        }
+        // Whoever comes without a session is given one's cookie. It is made when it is first used.
+        let sessions = self.local.sessions().filter(|sessions| sessions.of_request(head).is_none());
+        let cookie = sessions.map(|sessions| sessions.fresh().1);
         if let Some(page) = self.app.pages.get(head.path) {
-            page.respond(head, keep_alive, response);
-        } else if self.route(head.path).is_some() {
-            let headers = [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
+            return page.respond(head, keep_alive, cookie.as_deref(), response);
+        }
+        let mut headers: Vec<_> = cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())).collect();
+        if self.route(head.path).is_some() {
+            headers.extend([("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]);
             plain(response, 426, &headers, "this is a WebSocket\n", head, keep_alive);
         } else {
-            plain(response, 404, &[], "not found\n", head, keep_alive);
+            plain(response, 404, &headers, "not found\n", head, keep_alive);
+        }
+    }
+
+    fn session(&mut self, head: &Head<'_>) -> Option<SessionId> {
+        self.local.sessions()?.of_request(head)
+    }
+
+    fn new_session(&mut self) -> Option<(SessionId, Box<str>)> {
+        let (id, cookie) = self.local.sessions()?.fresh();
+        Some((id, cookie.into_boxed_str()))
+    }
+
+    fn store(&mut self, request: StoreRequest) {
+        if let Some(sessions) = self.local.sessions() {
+            sessions.store(request);
+        }
+    }
+
+    fn session_written(&mut self, token: WriteToken, outcome: std::result::Result<Written, WriteError>) {
+        if let Some(sessions) = self.local.sessions() {
+            sessions.written(token, outcome);
         }
     }
 

@@ -91,7 +91,7 @@ fn changed(line: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Flags without a value.
-const SWITCHES: &[&str] = &["no-pin", "require-origin"];
+const SWITCHES: &[&str] = &["no-pin", "require-origin", "session-cookie-secure", "no-session-cache"];
 
 fn argument(flag: &str, value: &str) -> String {
     if SWITCHES.contains(&flag) { format!(" --{flag}") } else { format!(" --{flag} {value}") }
@@ -140,6 +140,22 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("max-timers", "11"),
     ("max-commands", "12"),
     ("max-command-bytes", "8KiB"),
+    ("session-cookie", "sid"),
+    ("session-cookie-age", "1h"),
+    ("session-cookie-secure", "true"),
+    ("session-key-file", "/keys"),
+    ("session-store", "/sessions"),
+    ("session-store-queue", "13"),
+    ("session-ttl", "2h"),
+    ("session-cache", "5s"),
+    ("no-session-cache", "true"),
+    ("max-sessions", "14"),
+    ("max-session-keys", "15"),
+    ("max-session-key", "16"),
+    ("max-session-value", "17"),
+    ("max-session-bytes", "18"),
+    ("max-session-writes", "19"),
+    ("max-retired-sessions", "20"),
     ("ring-entries", "256"),
     ("receive-buffers", "2"),
     ("receive-buffer-bytes", "1KiB"),

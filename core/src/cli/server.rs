@@ -1,14 +1,17 @@
 //! The program itself: what an application's `main` calls. It turns a request into output and an exit code; everything
 //! it decides on was decided in `request`.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::exit;
 use super::request::{self, Request};
 use crate::app::App;
 use crate::config::{LogFormat, LogLevel, Settings};
 use crate::observe::log;
+use crate::session::SessionStore;
 use crate::{demo, server};
 
 /// A server that is about to run.
@@ -20,9 +23,9 @@ use crate::{demo, server};
 ///     Server::from_args().run(App::new)
 /// }
 /// ```
-#[derive(Debug)]
 pub struct Server {
     request: Request,
+    store: Option<Arc<dyn SessionStore>>,
 }
 
 impl Server {
@@ -31,7 +34,7 @@ impl Server {
     #[must_use]
     pub fn from_args() -> Self {
         let variables = std::env::vars_os().map(|(name, _)| name);
-        Self { request: request::read(std::env::args_os(), variables) }
+        Self { request: request::read(std::env::args_os(), variables), store: None }
     }
 
     /// A server with these settings, whatever the command line says.
@@ -41,7 +44,13 @@ impl Server {
             Some(message) => Request::Refuse(message, exit::CONFIG),
             None => Request::Start(Box::new(settings)),
         };
-        Self { request }
+        Self { request, store: None }
+    }
+
+    /// Keeps sessions in this store, whatever `--session-store` says.
+    #[must_use]
+    pub fn session_store(self, store: impl SessionStore) -> Self {
+        Self { store: Some(Arc::new(store)), ..self }
     }
 
     /// Runs until a signal stops it. `factory` is called once on each shard, so what it makes may hold `Rc`s and cells
@@ -51,7 +60,7 @@ impl Server {
         F: Fn() -> App + Send + Sync + Clone + 'static,
     {
         match self.request {
-            Request::Start(settings) => ExitCode::from(start(&settings, factory)),
+            Request::Start(settings) => ExitCode::from(start(&settings, self.store, factory)),
             Request::Check(settings, text) => match server::check_keys(&settings) {
                 Ok(()) => print(&text),
                 Err(error) => {
@@ -69,13 +78,19 @@ impl Server {
     }
 }
 
+impl fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Server").field("request", &self.request).finish_non_exhaustive()
+    }
+}
+
 /// The `socketshard` binary: a server that runs the demo application.
 #[must_use]
 pub fn run() -> ExitCode {
     Server::from_args().run(demo::app)
 }
 
-fn start<F>(settings: &Settings, factory: F) -> u8
+fn start<F>(settings: &Settings, store: Option<Arc<dyn SessionStore>>, factory: F) -> u8
 where
     F: Fn() -> App + Send + Sync + Clone + 'static,
 {
@@ -86,7 +101,7 @@ where
         app.limits = overrides.over(app.limits);
         app
     };
-    let Err(error) = server::run(settings, limited) else {
+    let Err(error) = server::run(settings, store, limited) else {
         return exit::OK;
     };
     // A server that does not start says so even where logging is off.

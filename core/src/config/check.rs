@@ -112,6 +112,14 @@ fn limits(settings: &Settings, found: &mut Vec<Violation>) {
         ("--lane-high-water-mark", limits.lane_high_water_mark),
         ("--outbox-high-water-mark", limits.outbox_high_water_mark),
         ("--drain-batch", limits.drain_connections_per_turn),
+        ("--session-store-queue", settings.sessions.store_queue),
+        ("--max-sessions", limits.sessions.sessions_max),
+        ("--max-session-keys", limits.sessions.keys_max),
+        ("--max-session-key", limits.sessions.key_bytes_max),
+        ("--max-session-value", limits.sessions.value_bytes_max),
+        ("--max-session-bytes", limits.sessions.bytes_max),
+        ("--max-session-writes", limits.sessions.writes_max),
+        ("--max-retired-sessions", limits.sessions.retired_max),
     ] {
         if value == 0 {
             found.push(Violation::Zero(flag));

@@ -12,6 +12,7 @@ mod listing;
 mod origin;
 mod quantity;
 mod secret;
+pub(crate) mod session;
 mod settings;
 pub(crate) mod size;
 
@@ -24,7 +25,8 @@ pub(crate) use listing::rows;
 pub use origin::AllowedOrigin;
 pub(crate) use quantity::QuantityError;
 pub use secret::Secret;
+pub use session::SessionSettings;
 pub use settings::{
     ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, Settings,
 };
-pub use shard::{Limits, SlowConsumer};
+pub use shard::{Limits, SessionLimits, SlowConsumer};

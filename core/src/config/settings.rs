@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use shard::Limits;
 
+use super::session::SessionSettings;
 use super::{AllowedOrigin, KeyFile, Secret};
 use crate::app::AppLimits;
 
@@ -26,6 +27,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What replaces the limits that the application states itself.
     pub application: ApplicationSettings,
+    /// How sessions are given out and kept.
+    pub sessions: SessionSettings,
     /// The keys of tokens.
     pub auth: AuthSettings,
     /// Which pages may connect.
@@ -138,6 +141,7 @@ impl Default for Settings {
             backlog: 4096,
             limits: Limits::default(),
             application: ApplicationSettings::default(),
+            sessions: SessionSettings::default(),
             auth: AuthSettings::default(),
             origins: OriginSettings::default(),
             ring: RingSettings::default(),

@@ -6,6 +6,7 @@ use std::io;
 
 use crate::auth::KeyError;
 use crate::net::ListenError;
+use crate::session::SessionStartError;
 
 /// Why a server did not start, or did not end well.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub(crate) enum StartError {
     },
     /// A key of tokens cannot be had.
     Key(KeyError),
+    /// Sessions cannot be set up.
+    Sessions(SessionStartError),
     /// An address cannot be listened on.
     Listen(ListenError),
     /// A system call failed that has no story of its own.
@@ -84,7 +87,7 @@ impl StartError {
             Self::Memlock { .. } => 11,
             Self::Descriptors { .. } => 12,
             Self::CpuNotAllowed { .. } | Self::ShardCount { .. } => 13,
-            Self::Key(_) => 66,
+            Self::Key(_) | Self::Sessions(_) => 66,
             Self::RingUnsupported { .. } => 69,
             Self::ShardFailed { .. } => 70,
             Self::System { .. } | Self::Executor { .. } => 71,
@@ -142,6 +145,7 @@ impl fmt::Display for StartError {
                 )
             }
             Self::Key(error) => error.fmt(formatter),
+            Self::Sessions(error) => error.fmt(formatter),
             Self::Listen(error) => error.fmt(formatter),
             Self::System { call, error } => write!(formatter, "{call} failed: {error}"),
             Self::Executor { shard, message } => write!(formatter, "shard {shard} could not start: {message}"),

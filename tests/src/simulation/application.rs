@@ -144,6 +144,7 @@ impl Application {
                     oracle.records[*client].login = None;
                 }
             }
+            Command::SessionLoaded { .. } | Command::SessionSaved { .. } => panic!("there are no sessions here"),
             Command::Disconnect { connection, disconnect } => {
                 if let Some((client, _)) = self.admitted.get(connection) {
                     let record = &mut oracle.records[*client];

@@ -21,12 +21,14 @@ mod oracle;
 mod pass;
 mod plan;
 mod record;
+mod sessions;
 mod station;
 mod stream;
 mod subscription;
 mod trace;
 mod world;
 
+pub use sessions::{SessionReport, run_sessions};
 pub use world::Report;
 
 /// Runs one seed. With `is_verbose`, everything that happens is printed.

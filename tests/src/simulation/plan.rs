@@ -134,5 +134,6 @@ fn limits(random: &mut Rng) -> Limits {
         idle_timeout: Duration::from_millis(random.u64(500..1_500)),
         lane_high_water_mark: *random.choice(&[200, 2_000, 100_000]).expect("three"),
         drain_connections_per_turn: random.usize(1..=3),
+        sessions: shard::SessionLimits::default(),
     }
 }

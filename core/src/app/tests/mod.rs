@@ -144,7 +144,11 @@ fn outcome(reply: &Reply) -> Outcome {
 }
 
 const fn peer() -> Peer {
-    Peer { connection: connection(), address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5_000) }
+    Peer {
+        connection: connection(),
+        address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5_000),
+        session: Peer::NO_SESSION,
+    }
 }
 
 const fn caller() -> Caller<'static> {

@@ -9,6 +9,7 @@ mod logging;
 mod placement;
 mod ring;
 mod security;
+mod session;
 mod set;
 mod stopping;
 mod timeouts;

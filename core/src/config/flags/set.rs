@@ -8,7 +8,7 @@ use clap::{ArgMatches, Args};
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::Limits;
+use shard::{Limits, SessionLimits};
 
 use super::application::ApplicationFlags;
 use super::backpressure::{ConsumerFlags, LaneFlags};
@@ -18,9 +18,12 @@ use super::logging::LogFlags;
 use super::placement::PlacementFlags;
 use super::ring::RingFlags;
 use super::security::SecurityFlags;
+use super::session::SessionFlags;
 use super::stopping::StopFlags;
 use super::timeouts::TimeoutFlags;
-use crate::config::{ApplicationSettings, AuthSettings, LogSettings, OriginSettings, RingSettings, Settings};
+use crate::config::{
+    ApplicationSettings, AuthSettings, LogSettings, OriginSettings, RingSettings, SessionSettings, Settings,
+};
 
 /// Every flag of the server, in the order in which `--help` shows the groups.
 #[derive(Args, Clone, Debug)]
@@ -41,6 +44,8 @@ pub(crate) struct Flags {
     security: SecurityFlags,
     #[command(flatten)]
     application: ApplicationFlags,
+    #[command(flatten)]
+    sessions: SessionFlags,
     #[command(flatten)]
     ring: RingFlags,
     #[command(flatten)]
@@ -74,6 +79,7 @@ impl Flags {
                 tasks_max: self.application.max_tasks,
                 timers_max: self.application.max_timers,
             },
+            sessions: self.session_settings(),
             auth: self.auth(matches)?,
             origins: OriginSettings {
                 allowed: self.security.allow_origin.clone(),
@@ -161,6 +167,33 @@ impl Flags {
             idle_timeout: self.timeouts.idle_timeout,
             lane_high_water_mark: self.lanes.lane_high_water_mark,
             drain_connections_per_turn: self.stop.drain_batch,
+            sessions: self.session_limits(),
+        }
+    }
+
+    fn session_limits(&self) -> SessionLimits {
+        SessionLimits {
+            sessions_max: self.sessions.max_sessions,
+            keys_max: self.sessions.max_session_keys,
+            key_bytes_max: self.sessions.max_session_key,
+            value_bytes_max: self.sessions.max_session_value,
+            bytes_max: self.sessions.max_session_bytes,
+            writes_max: self.sessions.max_session_writes,
+            ttl: self.sessions.session_ttl,
+            cache: self.sessions.session_cache,
+            reads_home: self.sessions.no_session_cache,
+            retired_max: self.sessions.max_retired_sessions,
+        }
+    }
+
+    fn session_settings(&self) -> SessionSettings {
+        SessionSettings {
+            cookie_name: self.sessions.session_cookie.clone(),
+            cookie_age: self.sessions.session_cookie_age,
+            cookie_secure: self.sessions.session_cookie_secure,
+            key_file: self.sessions.session_key_file.clone(),
+            store: self.sessions.session_store.clone(),
+            store_queue: self.sessions.session_store_queue,
         }
     }
 }
