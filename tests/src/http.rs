@@ -83,8 +83,8 @@ impl Http {
         let head = String::from_utf8(self.unread.drain(..head_bytes).collect()).expect("a head is text");
         let (status, headers) = parse_head(&head);
         let length = match headers.get("content-length") {
-            // What follows a 101 is no HTTP any more.
-            _ if is_head || status == 101 => 0,
+            // What follows a 101 is no HTTP any more; a 204 has no body and no length.
+            _ if is_head || matches!(status, 101 | 204) => 0,
             Some(length) => length.parse().expect("a length is a number"),
             None => panic!("an answer without a length: {head}"),
         };

@@ -253,3 +253,97 @@ const PURGE_STEP: usize = 1_000;
 const PURGE_ROUND: Duration = Duration::from_secs(3_600);
 /// Blocks kept in memory: what is read is in the shards already.
 const CACHE_BYTES: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Waker;
+
+    use shard::Command;
+
+    use super::*;
+    use crate::session::port::Port;
+
+    const ID: SessionId = SessionId::new([7; 16]);
+    const OLD: SessionId = SessionId::new([8; 16]);
+
+    /// A directory that is gone afterwards.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("socketshard-{name}-{}", std::process::id()));
+            let _ = std::fs::remove_dir_all(&path);
+            Self(path)
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn save(store: &FileStore, port: &Arc<Port>, version: u64, expires: u64) {
+        let further = vec![(OLD, vec![2])];
+        let save = SessionSave { session: ID, version, expires, bytes: vec![1, 2, 3], further };
+        store.save(save, SaveDone { port: Arc::clone(port), save: Some((ID, version)) });
+    }
+
+    /// The next answer; the store has a thread of its own.
+    fn answer(port: &Port) -> Command {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let mut answers = port.take(Waker::noop());
+            assert!(answers.len() < 2 && Instant::now() < end, "one answer, in time");
+            match answers.pop() {
+                Some(answer) => return answer,
+                None => std::thread::yield_now(),
+            }
+        }
+    }
+
+    fn load(store: &FileStore, port: &Arc<Port>, session: SessionId) -> Option<Vec<u8>> {
+        store.load(session, LoadDone { port: Arc::clone(port), session: Some(session) });
+        match answer(port) {
+            Command::SessionLoaded { outcome: Ok(found), .. } => found,
+            other => panic!("not a loaded session: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_was_saved_is_there_after_a_reopening_until_its_time_is_over() {
+        let directory = Directory::new("store");
+        let port = Port::new(&Arc::default());
+        let later = SessionService::now() + 3_600_000;
+        let store = FileStore::open(&directory.0, 10).expect("a new store");
+        assert_eq!(load(&store, &port, ID), None);
+        save(&store, &port, 5, later);
+        assert!(matches!(answer(&port), Command::SessionSaved { version: 5, outcome: Ok(()), .. }));
+        assert!(FileStore::open(&directory.0, 10).is_err(), "one server at a time");
+        drop(store);
+        let store = FileStore::open(&directory.0, 10).expect("it is there");
+        assert_eq!((load(&store, &port, ID), load(&store, &port, OLD)), (Some(vec![1, 2, 3]), Some(vec![2])));
+        save(&store, &port, 6, 1);
+        assert!(matches!(answer(&port), Command::SessionSaved { version: 6, outcome: Ok(()), .. }));
+        assert_eq!(load(&store, &port, ID), None, "its time is over");
+        save(&store, &port, 7, later);
+        let _ = answer(&port);
+        store.remove(ID);
+        assert_eq!(load(&store, &port, ID), None, "requests are done in order");
+    }
+
+    #[test]
+    fn a_request_that_is_not_answered_has_failed() {
+        let port = Port::new(&Arc::default());
+        drop(SaveDone { port: Arc::clone(&port), save: Some((ID, 1)) });
+        assert!(matches!(answer(&port), Command::SessionSaved { outcome: Err(_), .. }));
+        drop(LoadDone { port: Arc::clone(&port), session: Some(ID) });
+        assert!(matches!(answer(&port), Command::SessionLoaded { outcome: Err(_), .. }));
+        let directory = Directory::new("closed");
+        let store = FileStore::open(&directory.0, 1).expect("a new store");
+        store.close();
+        save(&store, &port, 1, u64::MAX);
+        assert!(matches!(answer(&port), Command::SessionSaved { outcome: Err(_), .. }), "a closed store says so");
+    }
+}

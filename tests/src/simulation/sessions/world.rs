@@ -520,7 +520,8 @@ impl World {
             }
         }
         self.stations.iter_mut().for_each(|station| station.application.end_tasks());
-        self.run_until(self.now + self.plan.limits.sessions.cache + Duration::from_secs(4));
+        // First the copies go, then their homes; both count in whole seconds.
+        self.run_until(self.now + 2 * self.plan.limits.sessions.cache + Duration::from_secs(6));
         let has_store = self.plan.store != StorePlan::None;
         for (index, station) in self.stations.iter().enumerate() {
             assert_eq!(station.shard.connections(), 0, "connections that shard {index} still has");
