@@ -137,3 +137,79 @@ impl Shard {
         self.sessions.context().now.set(self.session_work.epoch + now.as_micros() / 1_000);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Config, Limits, SessionConfig, SessionLimits, ShardId};
+
+    fn shard(sessions: SessionLimits) -> Shard {
+        let limits = Limits { sessions, ..Limits::default() };
+        let mut shard = Shard::new(Config { id: ShardId(0), shards: 1, limits, seed: 1 }, Time::ZERO);
+        shard.open_sessions(SessionConfig { has_store: false, epoch: 1_000_000 });
+        shard.begin_turn(Time::ZERO);
+        shard
+    }
+
+    fn at(shard: &mut Shard, millis: u64) {
+        shard.begin_turn(Time::from_micros(millis * 1_000));
+        shard.sweep_sessions();
+    }
+
+    fn set(session: &Session, key: &str, expires: u64) {
+        let operation = Operation::Set { key: key.into(), text: "1".into(), expires };
+        session.write(operation).expect("there is room");
+    }
+
+    #[test]
+    fn a_value_is_gone_at_its_time_and_taken_out_by_the_sweep() {
+        let mut shard = shard(SessionLimits::default());
+        let session = shard.sessions.make_for_tests().expect("there is room");
+        set(&session, "short", session.now() + 500);
+        set(&session, "long", 0);
+        shard.begin_turn(Time::from_micros(499_000));
+        assert_eq!((session.get("short").as_deref(), session.version()), (Some("1"), 2));
+        shard.begin_turn(Time::from_micros(500_000));
+        assert_eq!((session.get("short"), session.all().len(), session.version()), (None, 1, 2), "nobody reads it");
+        shard.sweep_sessions();
+        assert_eq!((session.all().len(), session.version()), (1, 3), "and the home has ordered its removal");
+    }
+
+    #[test]
+    fn an_unused_session_lives_for_its_time_and_an_unwritten_one_for_that_of_the_cache() {
+        let ttl = Duration::from_secs(48);
+        let mut shard = shard(SessionLimits { ttl, cache: Duration::from_secs(3), ..SessionLimits::default() });
+        let written = shard.sessions.make_for_tests().expect("there is room");
+        let unwritten = shard.sessions.make_for_tests().expect("there is room");
+        set(&written, "a", 0);
+        drop(unwritten);
+        at(&mut shard, 3_000);
+        assert_eq!(shard.sessions(), 2);
+        at(&mut shard, 5_000);
+        assert_eq!(shard.sessions(), 1, "nobody has written to it");
+        at(&mut shard, 60_000);
+        assert_eq!((shard.sessions(), shard.metrics().sessions_expired), (1, 0), "it is in use while a handle is kept");
+        drop(written);
+        at(&mut shard, 109_000);
+        assert_eq!(shard.sessions(), 1);
+        at(&mut shard, 112_000);
+        assert_eq!((shard.sessions(), shard.metrics().sessions_expired), (0, 1));
+    }
+
+    #[test]
+    fn an_id_that_was_given_up_is_remembered_for_as_long_as_a_session_lives() {
+        let ttl = Duration::from_secs(10);
+        let mut shard = shard(SessionLimits { ttl, retired_max: 2, ..SessionLimits::default() });
+        let ids = [1u8, 2, 3].map(|byte| super::super::SessionId::new([byte; 16]));
+        for id in ids {
+            shard.sessions.retire(id, None);
+        }
+        assert_eq!(ids.map(|id| shard.sessions.is_retired(id)), [false, true, true], "the oldest makes room");
+        at(&mut shard, 9_999);
+        assert!(shard.sessions.is_retired(ids[2]));
+        at(&mut shard, 10_000);
+        assert!(!shard.sessions.is_retired(ids[2]));
+    }
+}

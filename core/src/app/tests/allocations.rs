@@ -95,3 +95,19 @@ fn an_idle_pass_and_hooks_that_do_not_match_allocate_nothing() {
     });
     assert_eq!(idle, 0);
 }
+
+#[test]
+fn reading_a_session_allocates_nothing() {
+    let config = shard::Config { id: shard::ShardId(0), shards: 1, limits: shard::Limits::default(), seed: 1 };
+    let sessions = shard::Shard::new(config, shard::Time::ZERO).open_sessions(shard::SessionConfig::default());
+    let session = sessions.make_for_tests().expect("there is room");
+    for key in ["a", "b", "c"] {
+        let operation = shard::Operation::Set { key: key.into(), text: "\"a text\"".into(), expires: 0 };
+        session.write(operation).expect("there is room");
+    }
+    let read = || {
+        assert_eq!(session.get("c").as_deref(), Some("\"a text\""));
+        assert_eq!(session.get("d"), None);
+    };
+    assert_eq!(allocations(read), 0);
+}
