@@ -5,7 +5,7 @@ use codec::http::request::Head;
 use codec::http::response;
 use codec::message::RawJson;
 use shard::{
-    Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, Ticket, Verdict,
+    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, Ticket, Verdict,
 };
 
 /// `app.echo` gives its argument back; everything is allowed.
@@ -21,11 +21,11 @@ impl Host for Echo {
         response::write(out, 200, &[], b"", keep_alive);
     }
 
-    fn connect(&mut self, _: Ticket, _: Peer, _: Route) -> Verdict {
+    fn connect(&mut self, _: Ticket, _: Caller<'_>, _: Route) -> Verdict {
         Verdict::Allow
     }
 
-    fn disconnect(&mut self, _: Peer, _: &Disconnect) {}
+    fn disconnect(&mut self, _: Caller<'_>, _: &Disconnect) {}
 
     fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {
         if invocation.action != "app.echo" {
@@ -37,11 +37,11 @@ impl Host for Echo {
         Invoked::Ready
     }
 
-    fn subscribe(&mut self, _: Ticket, _: Peer, _: &str, _: Option<RawJson<'_>>) -> Verdict {
+    fn subscribe(&mut self, _: Ticket, _: Caller<'_>, _: &str, _: Option<RawJson<'_>>) -> Verdict {
         Verdict::Allow
     }
 
-    fn publish(&mut self, _: Ticket, _: Peer, _: &str, _: Option<RawJson<'_>>) -> Verdict {
+    fn publish(&mut self, _: Ticket, _: Caller<'_>, _: &str, _: Option<RawJson<'_>>) -> Verdict {
         Verdict::Allow
     }
 

@@ -5,6 +5,7 @@
 //! What the bytes mean is `codec`'s business and what follows from them is `shard`'s; neither is repeated here.
 
 mod app;
+mod auth;
 pub mod cli;
 mod config;
 mod demo;
@@ -14,17 +15,24 @@ mod net;
 mod observe;
 pub mod prelude;
 mod server;
+mod session;
 
 pub use app::{
-    Answer, App, AppLimits, Args, Call, Channel, Channels, Disconnected, Error, FromCall, Handler, IntoReply,
-    IntoVerdict, Message, Occasion, Page, Peer, PeerId, RawArgs, RawSender, RawSocket, Result, Site, Spawner, State,
-    spawn,
+    Acknowledged, Answer, App, AppLimits, Args, Auth, Call, Channel, Channels, Disconnected, Error, FromCall, Handler,
+    IntoLogin, IntoReply, IntoVerdict, Login, Message, Occasion, Page, Peer, PeerId, RawArgs, RawSender, RawSocket,
+    Result, Session, SessionWrite, Site, Spawner, State, spawn,
 };
 pub use cli::Server;
 pub use config::{
-    ApplicationSettings, Limits, LogFormat, LogLevel, LogSettings, RingSettings, Settings, SlowConsumer,
-    WebSocketLimits,
+    AllowedOrigin, ApplicationSettings, AuthSettings, KeyFile, Limits, LogFormat, LogLevel, LogSettings,
+    OriginSettings, RingSettings, Secret, SessionLimits, SessionSettings, Settings, SlowConsumer, WebSocketLimits,
 };
+
+/// Where sessions are kept beyond the memory of a process.
+pub mod store {
+    pub use crate::session::{LoadDone, SaveDone, SessionSave, SessionStore, StoreError};
+    pub use shard::SessionId;
+}
 
 /// The shard's clock, for actions and tasks to wait by.
 pub mod time {
@@ -35,7 +43,8 @@ pub mod time {
 #[doc(hidden)]
 #[must_use]
 pub fn host(app: App, shard: shard::ShardId) -> impl shard::Host {
-    app::ShardHost::new(app, shard)
+    let common = app::Common::new(&config::Settings::default()).expect("the default settings name no key files");
+    app::ShardHost::new(app, shard, common)
 }
 
 /// The README, whose example has to compile.

@@ -4,7 +4,7 @@
 pub use std::process::ExitCode;
 
 pub use crate::app::{
-    App, Args, Channel, Channels, Disconnected, Error, IntoReply, Message, Page, Peer, RawArgs, RawSender, RawSocket,
-    Result, Spawner, State, spawn,
+    App, Args, Auth, Channel, Channels, Disconnected, Error, IntoReply, Login, Message, Page, Peer, RawArgs, RawSender,
+    RawSocket, Result, Session, Spawner, State, spawn,
 };
 pub use crate::cli::Server;

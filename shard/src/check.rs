@@ -32,6 +32,7 @@ impl Shard {
             if connection.state == State::Closing {
                 assert!(connection.subscriptions.is_empty() && connection.held.is_none() && connection.pauses == 0);
                 assert!(!connection.admitted, "a connection that left is owed no disconnect");
+                assert!(connection.identity.is_none(), "a connection that left is nobody");
             } else {
                 let gone = ending::END_RECEIVED | ending::BROKEN | ending::SHUT_DOWN;
                 assert!(connection.endings & gone == 0, "a connection ends by leaving");
@@ -41,6 +42,7 @@ impl Shard {
             assert!(!has_chain || is_listed, "bytes that nobody would send");
             assert!(self.due[slot as usize] != u32::MAX, "every connection has a deadline");
         }
+        self.check_sessions();
     }
     /// The bytes of the connection's owned send in flight: what a simulated kernel reads, to see that they stay where
     /// they are.

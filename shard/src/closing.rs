@@ -8,7 +8,7 @@ use crate::connection::{Protocol, State, ending};
 use crate::heartbeat::stamp;
 use crate::shard::{Event, Shard};
 use crate::turn::Chain;
-use crate::{ConnectionId, Disconnect, Host, Time};
+use crate::{Caller, ConnectionId, Disconnect, Host, Time};
 
 impl Shard {
     /// Ends a connection from our side, with a close frame if it has come that far.
@@ -106,7 +106,7 @@ impl Shard {
         let is_paused = std::mem::take(&mut connection.pauses) != 0;
         let is_admitted = std::mem::take(&mut connection.admitted);
         let has_calls = std::mem::take(&mut connection.calls) != 0;
-        let peer = connection.peer(id.slot);
+        let (peer, identity) = (connection.peer(id.slot), connection.identity.take());
         connection.state = State::Closing;
         connection.held = None;
         connection.decoder = codec::websocket::Decoder::new(codec::websocket::Role::Server);
@@ -117,6 +117,7 @@ impl Shard {
             self.events.push_back(Event::ResumeReceive(id));
         }
         self.unsubscribe_all(id);
+        self.detach_session(id);
         if has_calls {
             for ticket in self.pending.of(id) {
                 self.pending.remove(ticket);
@@ -125,7 +126,8 @@ impl Shard {
         }
         self.linger(id);
         if is_admitted {
-            host.disconnect(peer, disconnect);
+            let claims = identity.as_ref().map(|identity| &*identity.claims);
+            host.disconnect(Caller { peer, claims }, disconnect);
             self.drain_commands(now, host);
         }
     }

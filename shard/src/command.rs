@@ -7,7 +7,7 @@ use codec::websocket::{Opcode, encode};
 use crate::connection::{Protocol, State};
 use crate::pending::{Pending, Work};
 use crate::shard::Shard;
-use crate::{Command, ConnectionId, Host, Refusal, Reply, Ticket, Time};
+use crate::{Command, ConnectionId, Disconnect, Host, Refusal, Reply, Ticket, Time};
 
 impl Shard {
     /// Does everything the application has queued. Called after each call into it, before that call is answered: what
@@ -17,6 +17,7 @@ impl Shard {
         while let Some(command) = host.poll_command() {
             self.apply(now, command, host);
         }
+        self.flush_sessions();
     }
 
     pub(crate) fn apply<H: Host>(&mut self, now: Time, command: Command, host: &mut H) {
@@ -49,6 +50,10 @@ impl Shard {
                     self.say(connection, 256, |out| socketcluster::kick_out(out, &channel, &message));
                 }
             }
+            Command::SetToken { connection, token, verified } => self.set_token(now, connection, &token, verified),
+            Command::RemoveToken { connection } => self.remove_token(connection),
+            Command::SessionLoaded { session, outcome } => self.loaded(session, outcome),
+            Command::SessionSaved { session, version, outcome } => self.saved(session, version, outcome),
             Command::Disconnect { connection, disconnect } => self.close(now, connection, &disconnect, host),
         }
     }
@@ -59,7 +64,7 @@ impl Shard {
             .is_some_and(|known| known.state == State::Open && known.protocol == Protocol::SocketCluster)
     }
 
-    fn take_pending(&mut self, ticket: Ticket) -> Option<Pending> {
+    pub(crate) fn take_pending(&mut self, ticket: Ticket) -> Option<Pending> {
         let pending = self.pending.remove(ticket)?;
         if let Some(connection) = self.connections.live(pending.connection) {
             connection.calls = connection.calls.saturating_sub(1);
@@ -91,8 +96,18 @@ impl Shard {
         let call = call.as_deref().map(|call| CallId::new(RawJson::from_validated(call)));
         match work {
             Work::Call { .. } => {}
-            Work::Handshake { has_token } => self.finish_handshake(now, id, call, has_token, verdict, host),
-            Work::Upgrade { accept, route } => self.finish_upgrade(now, id, &accept, route, verdict, host),
+            Work::Handshake { objection } => {
+                self.finish_handshake(now, id, call, objection.map(|objection| *objection), verdict, host);
+            }
+            Work::Authenticate { identity, is_handshake } => {
+                if !self.finish_authenticate(now, id, call, (identity, is_handshake), verdict, host) {
+                    return; // It waits for the next hook.
+                }
+            }
+            Work::Upgrade(upgrade) => self.finish_upgrade(now, id, &upgrade, verdict, host),
+            // Neither asks a hook: it is their time that is over.
+            Work::Session(_) => self.refuse_session(now, id, host),
+            Work::Read => self.close(now, id, &Disconnect::new(1013, "the session cannot be read"), host),
             Work::Subscribe { channel } => self.finish_subscribe(id, &channel, call, verdict),
             Work::Publish { channel, data } => {
                 self.finish_publish(id, &channel, data.as_deref().map(RawJson::from_validated), call, verdict);

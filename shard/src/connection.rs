@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use codec::socketcluster::Dialect;
 use codec::websocket::{Decoder, Role};
 
+use crate::authentication::Identity;
 use crate::channel::Subscription;
 use crate::outbox::Outbox;
+use crate::session::NO_SLOT;
 use crate::turn::Chain;
 use crate::{ConnectionId, Peer};
 
@@ -111,7 +113,11 @@ pub(crate) struct Connection {
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) outbox: Option<Box<Outbox>>,
     pub(crate) held: Option<Box<Held>>,
+    /// Who it has shown to be.
+    pub(crate) identity: Option<Box<Identity>>,
     pub(crate) address: SocketAddr,
+    /// Its session's slot in the table; [`NO_SLOT`] for none.
+    pub(crate) session: u32,
 }
 
 /// Received, but not looked at yet.
@@ -123,6 +129,10 @@ pub(crate) struct Held {
     pub(crate) scanned: usize,
     /// An array message of which the first so many are done.
     pub(crate) batch: Option<(Box<str>, usize)>,
+    /// The session's home was asked after all of this had come.
+    pub(crate) is_fresh: bool,
+    /// Some of it came while the socket was paused.
+    pub(crate) is_late: bool,
 }
 
 impl Connection {
@@ -144,7 +154,9 @@ impl Connection {
             subscriptions: Vec::new(),
             outbox: None,
             held: None,
+            identity: None,
             address,
+            session: NO_SLOT,
         }
     }
 
@@ -153,7 +165,7 @@ impl Connection {
     }
 
     pub(crate) const fn peer(&self, slot: u32) -> Peer {
-        Peer { connection: self.id(slot), address: self.address }
+        Peer { connection: self.id(slot), address: self.address, session: self.session }
     }
 
     pub(crate) const fn is_ending(&self, bit: u8) -> bool {

@@ -1,6 +1,8 @@
 //! What crosses the mesh: envelopes, in batches of one flat buffer, so that a batch is one allocation whatever it holds
 //! and the receiving shard copies out of it once, into its own arena. No reference count is shared between CPUs.
 
+use crate::session::SessionMessage;
+
 /// One unit of the mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Envelope<'a> {
@@ -27,6 +29,8 @@ pub enum Envelope<'a> {
         /// The acknowledged generation.
         generation: u64,
     },
+    /// Something about a session.
+    Session(&'a SessionMessage),
 }
 
 /// Envelopes for one peer, in order.
@@ -34,6 +38,9 @@ pub enum Envelope<'a> {
 pub struct Batch {
     entries: Vec<Entry>,
     text: String,
+    /// What is about sessions, behind the entries that say so: rare, and of many shapes.
+    sessions: Vec<SessionMessage>,
+    session_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +58,7 @@ enum Kind {
     InterestOn,
     InterestOff,
     InterestAcknowledged,
+    Session,
 }
 
 impl Batch {
@@ -64,6 +72,11 @@ impl Batch {
             Envelope::InterestAcknowledged { channel, generation } => {
                 (Kind::InterestAcknowledged, channel, "", generation)
             }
+            Envelope::Session(message) => {
+                self.session_bytes += message.bytes();
+                self.sessions.push(message.clone());
+                (Kind::Session, "", "", 0)
+            }
         };
         let bytes = |text: &str| u32::try_from(text.len()).expect("names and messages are bounded far below 4 GiB");
         self.entries.push(Entry { kind, channel_bytes: bytes(channel), data_bytes: bytes(data), generation });
@@ -74,6 +87,7 @@ impl Batch {
     /// The envelopes, in order.
     pub fn iter(&self) -> impl Iterator<Item = Envelope<'_>> {
         let mut rest = self.text.as_str();
+        let mut sessions = self.sessions.iter();
         self.entries.iter().map(move |entry| {
             let (channel, after) = rest.split_at(entry.channel_bytes as usize);
             let (data, after) = after.split_at(entry.data_bytes as usize);
@@ -85,6 +99,7 @@ impl Batch {
                 Kind::InterestOn => Envelope::Interest { channel, generation, wanted: true },
                 Kind::InterestOff => Envelope::Interest { channel, generation, wanted: false },
                 Kind::InterestAcknowledged => Envelope::InterestAcknowledged { channel, generation },
+                Kind::Session => Envelope::Session(sessions.next().expect("one for each entry of its kind")),
             }
         })
     }
@@ -104,7 +119,7 @@ impl Batch {
     /// Memory it stands for, against the lane's high-water mark.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.text.len() + self.entries.len() * size_of::<Entry>()
+        self.text.len() + self.entries.len() * size_of::<Entry>() + self.session_bytes
     }
 }
 

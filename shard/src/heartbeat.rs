@@ -76,6 +76,7 @@ impl Shard {
                 self.look_at(now, slot, host);
             }
         }
+        self.sweep_sessions();
         self.drain_commands(now, host);
     }
 

@@ -3,11 +3,15 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use codec::http::request::Head;
 use codec::message::RawJson;
 use codec::websocket::{Opcode, encode};
 
+pub use codec::socketcluster::TokenError;
+
+use crate::session::{SessionId, StoreFailed, StoreRequest, WriteError, WriteToken, Written};
 use crate::{ConnectionId, Ticket};
 
 /// Who is calling.
@@ -17,6 +21,31 @@ pub struct Peer {
     pub connection: ConnectionId,
     /// Where it comes from.
     pub address: SocketAddr,
+    /// Where its session is in the table of [`Sessions`](crate::Sessions); [`Peer::NO_SESSION`] for none.
+    pub session: u32,
+}
+
+impl Peer {
+    /// The connection has no session.
+    pub const NO_SESSION: u32 = crate::session::NO_SLOT;
+}
+
+/// Who is calling, and who it has shown to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// The connection.
+    pub peer: Peer,
+    /// The claims of its token, a JSON object; none while it is not authenticated.
+    pub claims: Option<&'a str>,
+}
+
+/// What a good token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Its claims, a JSON object.
+    pub claims: Box<str>,
+    /// How long it is still good; none is for ever.
+    pub lifetime: Option<Duration>,
 }
 
 /// What the path of an upgrade opens.
@@ -71,7 +100,7 @@ pub struct Invocation<'a> {
     /// Its id, for [`Invoked::Pending`].
     pub ticket: Ticket,
     /// Who calls.
-    pub peer: Peer,
+    pub caller: Caller<'a>,
     /// The action's name.
     pub action: &'a str,
     /// The argument.
@@ -216,6 +245,37 @@ pub enum Command {
         /// What the client is told.
         message: Box<str>,
     },
+    /// Gives a SocketCluster connection a token: from now on it is whom the token names. What is answered afterwards
+    /// reaches the client after the token.
+    SetToken {
+        /// Whose.
+        connection: ConnectionId,
+        /// What the client keeps.
+        token: Box<str>,
+        /// What it says.
+        verified: Verified,
+    },
+    /// Takes a connection's token away.
+    RemoveToken {
+        /// Whose.
+        connection: ConnectionId,
+    },
+    /// Brings what the store has of a session.
+    SessionLoaded {
+        /// Which.
+        session: SessionId,
+        /// Its bytes, if it has any.
+        outcome: Result<Option<Vec<u8>>, StoreFailed>,
+    },
+    /// Says that the store has kept a session, or could not.
+    SessionSaved {
+        /// Which.
+        session: SessionId,
+        /// The version that was saved.
+        version: u64,
+        /// How it went.
+        outcome: Result<(), StoreFailed>,
+    },
     /// Ends a connection.
     Disconnect {
         /// Which.
@@ -233,20 +293,56 @@ pub trait Host {
     /// Answers a plain HTTP request with exactly one response, by `codec::http::response`.
     fn request(&mut self, peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>);
 
+    /// Whether the page that this upgrade comes from may open a connection; `false` is 403.
+    fn admits_origin(&mut self, _head: &Head<'_>) -> bool {
+        true
+    }
+
+    /// Judges a token. At once: it waits for nothing, and costs the CPU some microseconds for a secret, a tenth of a
+    /// millisecond or two for a public key.
+    ///
+    /// # Errors
+    /// What is wrong with it. A host without keys believes no token.
+    fn verify(&mut self, _token: &str) -> Result<Verified, TokenError> {
+        Err(TokenError::Signature)
+    }
+
+    /// A client has presented a good token, with these claims: may it count? Called in the handshake before `connect`.
+    fn authenticate(&mut self, _ticket: Ticket, _caller: Caller<'_>) -> Verdict {
+        Verdict::Allow
+    }
+
+    /// The session that a request names, and proves to be its own; `None`: it names none.
+    fn session(&mut self, _head: &Head<'_>) -> Option<SessionId> {
+        None
+    }
+
+    /// Makes an id for a new session, whose home is this shard, and the value of the `Set-Cookie` that gives it to the
+    /// client. `None`: there are no sessions here.
+    fn new_session(&mut self) -> Option<(SessionId, Box<str>)> {
+        None
+    }
+
+    /// Asks the store for something. Its answer comes as a command.
+    fn store(&mut self, _request: StoreRequest) {}
+
+    /// A write to a session is acknowledged: every connection of the session sees it; or it was refused.
+    fn session_written(&mut self, _token: WriteToken, _outcome: Result<Written, WriteError>) {}
+
     /// A connection wants in: after the handshake of its protocol, before its answer.
-    fn connect(&mut self, ticket: Ticket, peer: Peer, route: Route) -> Verdict;
+    fn connect(&mut self, ticket: Ticket, caller: Caller<'_>, route: Route) -> Verdict;
 
     /// A connection that was let in is gone. Called exactly once for each.
-    fn disconnect(&mut self, peer: Peer, disconnect: &Disconnect);
+    fn disconnect(&mut self, caller: Caller<'_>, disconnect: &Disconnect);
 
     /// A client calls an action.
     fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked;
 
     /// A client wants to subscribe.
-    fn subscribe(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict;
+    fn subscribe(&mut self, ticket: Ticket, caller: Caller<'_>, channel: &str, data: Option<RawJson<'_>>) -> Verdict;
 
     /// A client wants to publish.
-    fn publish(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict;
+    fn publish(&mut self, ticket: Ticket, caller: Caller<'_>, channel: &str, data: Option<RawJson<'_>>) -> Verdict;
 
     /// A message on a raw route.
     fn message(&mut self, peer: Peer, route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>);

@@ -23,6 +23,7 @@
 //! ```
 //! A panic in here is a bug of ours and stops the shard; bad input never panics, it ends one connection.
 
+mod authentication;
 mod channel;
 mod check;
 mod closing;
@@ -44,6 +45,7 @@ mod pending;
 mod publish;
 mod receiving;
 mod sending;
+mod session;
 mod shard;
 mod socketcluster;
 mod subscribe;
@@ -52,11 +54,16 @@ mod turn;
 
 pub use envelope::{Batch, Envelope};
 pub use host::{
-    Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply, Route, Verdict,
+    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply, Route,
+    TokenError, Verdict, Verified,
 };
 pub use id::{ConnectionId, ShardId, ShardSet, Ticket};
 pub use limits::{Limits, SlowConsumer};
 pub use metrics::Metrics;
+pub use session::{
+    NoSessionId, OpenError, Operation, Receipt, Record, Session, SessionConfig, SessionId, SessionLimits,
+    SessionMessage, SessionMessageKind, Sessions, StoreFailed, StoreRequest, Stored, WriteError, WriteToken, Written,
+};
 pub use shard::{Config, Event, Shard};
 pub use time::Time;
 pub use turn::{Mode, Transmit};

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use codec::{socketcluster, websocket};
 
+use crate::session::SessionLimits;
+
 /// What happens to publications for a subscriber whose outbox is above its high-water mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SlowConsumer {
@@ -59,6 +61,8 @@ pub struct Limits {
     pub sends_per_pass: usize,
     /// Connections told to leave per pass at shutdown. 1,000: about a millisecond of sends.
     pub drain_connections_per_turn: usize,
+    /// Those of sessions.
+    pub sessions: SessionLimits,
 }
 
 impl Default for Limits {
@@ -84,6 +88,7 @@ impl Default for Limits {
             lane_high_water_mark: 8 << 20,
             sends_per_pass: 512,
             drain_connections_per_turn: 1_000,
+            sessions: SessionLimits::default(),
         }
     }
 }

@@ -23,6 +23,14 @@ pub struct Metrics {
     pub calls_busy: u64,
     /// Calls that missed `call_timeout`.
     pub calls_timed_out: u64,
+    /// Tokens that clients presented and that counted.
+    pub tokens_accepted: u64,
+    /// Tokens that clients presented and that did not count.
+    pub tokens_refused: u64,
+    /// Tokens whose time was over when something came from their client.
+    pub tokens_expired: u64,
+    /// Upgrades refused because of the page they came from.
+    pub origins_refused: u64,
     /// Publications accepted from clients and from the application.
     pub publications: u64,
     /// Publications that came over the mesh.
@@ -43,4 +51,32 @@ pub struct Metrics {
     pub turns_continued: u64,
     /// Sends that went short and were queued.
     pub sends_short: u64,
+    /// Sessions opened at this shard as their home.
+    pub sessions_opened: u64,
+    /// Copies of sessions asked for at their homes.
+    pub sessions_copied: u64,
+    /// Connections and copies refused because `sessions_max` was reached.
+    pub sessions_refused: u64,
+    /// Sessions that lived unused for too long.
+    pub sessions_expired: u64,
+    /// Sessions that got another id.
+    pub sessions_rotated: u64,
+    /// Sessions ended by the application.
+    pub sessions_ended: u64,
+    /// Writes that this shard has ordered as a home, its own application's not counted.
+    pub session_writes: u64,
+    /// Writes that it has refused as a home.
+    pub session_writes_refused: u64,
+    /// Questions to homes, where each message asks.
+    pub session_reads: u64,
+    /// Loads asked of the store.
+    pub session_loads: u64,
+    /// Loads that failed.
+    pub session_loads_failed: u64,
+    /// Records of the store that could not be read.
+    pub session_records_bad: u64,
+    /// Saves asked of the store.
+    pub session_saves: u64,
+    /// Saves that failed.
+    pub session_saves_failed: u64,
 }

@@ -8,13 +8,14 @@ use codec::websocket::handshake::{self, Accept};
 
 use crate::connection::{Heartbeat, Protocol, State};
 use crate::heartbeat::stamp;
-use crate::pending::{Pending, Work};
+use crate::pending::{Pending, Upgrade, Work};
+use crate::session::{Attached, Waiting};
 use crate::shard::Shard;
 use crate::turn::Arena;
 use crate::{ConnectionId, Disconnect, Host, Refusal, Route, Time, Verdict};
 
 /// What the bytes after a request are.
-enum Next {
+pub(crate) enum Next {
     /// Another request.
     Request,
     /// Frames.
@@ -133,42 +134,90 @@ impl Shard {
                 return Next::Nothing;
             }
         };
+        if !host.admits_origin(head) {
+            self.metrics.origins_refused += 1;
+            self.refuse_request(now, id, 403, &[], "pages of this origin may not connect here", host);
+            return Next::Nothing;
+        }
         match host.route(head.path) {
             None => {
                 self.refuse_request(now, id, 404, &[], "no websocket here", host);
                 Next::Nothing
             }
-            Some(Route::SocketCluster) => {
-                let fixed = head.query.and_then(dialect_of);
-                let Some(connection) = self.connections.live(id) else { return Next::Nothing };
-                connection.state = State::Handshake;
-                connection.protocol = Protocol::SocketCluster;
-                if let Some(dialect) = fixed {
-                    connection.heartbeat = Heartbeat::Locked(dialect);
+            Some(route) => {
+                let waiting = Waiting { accept, route, dialect: head.query.and_then(dialect_of) };
+                let ticket = self.pending.ticket();
+                match self.attach_session(id, ticket, head, host) {
+                    Attached::Ready(cookie) => self.begin_protocol(now, id, &waiting, cookie, host),
+                    Attached::Waiting => {
+                        self.await_verdict(now, ticket, id, None, Work::Session(Box::new(waiting)));
+                        Next::Nothing
+                    }
+                    Attached::Refused => {
+                        self.refuse_session(now, id, host);
+                        Next::Nothing
+                    }
                 }
-                self.write(id, |out| handshake::write_response(out, &accept, None));
-                Next::Frames
             }
-            Some(Route::Raw(route)) => self.upgrade_raw(now, id, accept, route, host),
         }
     }
 
-    fn upgrade_raw<H: Host>(&mut self, now: Time, id: ConnectionId, accept: Accept, route: u16, host: &mut H) -> Next {
+    /// The connection has its session: on with what it wants to speak.
+    pub(crate) fn begin_protocol<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        waiting: &Waiting,
+        cookie: Option<Box<str>>,
+        host: &mut H,
+    ) -> Next {
+        let &Waiting { accept, route, dialect } = waiting;
         let Some(connection) = self.connections.live(id) else { return Next::Nothing };
-        let peer = connection.peer(id.slot);
+        if connection.state != State::Request {
+            return Next::Nothing;
+        }
+        match route {
+            Route::SocketCluster => {
+                connection.state = State::Handshake;
+                connection.protocol = Protocol::SocketCluster;
+                if let Some(dialect) = dialect {
+                    connection.heartbeat = Heartbeat::Locked(dialect);
+                }
+                self.accept_upgrade(id, &accept, cookie.as_deref());
+                Next::Frames
+            }
+            Route::Raw(route) => self.upgrade_raw(now, id, Upgrade { accept, route, cookie }, host),
+        }
+    }
+
+    fn accept_upgrade(&mut self, id: ConnectionId, accept: &Accept, cookie: Option<&str>) {
+        let cookie = cookie.map(|cookie| ("Set-Cookie", cookie));
+        self.write(id, |out| handshake::write_response_with(out, accept, None, cookie.as_slice()));
+    }
+
+    /// There is no session for it.
+    pub(crate) fn refuse_session<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
+        let Some(connection) = self.connections.live(id) else { return };
+        if connection.state == State::Request {
+            self.refuse_request(now, id, 503, &[("Retry-After", "1")], "no session can be opened now", host);
+        }
+    }
+
+    fn upgrade_raw<H: Host>(&mut self, now: Time, id: ConnectionId, upgrade: Upgrade, host: &mut H) -> Next {
+        let Some(connection) = self.connections.live(id) else { return Next::Nothing };
         let ticket = self.pending.ticket();
-        let verdict = match host.connect(ticket, peer, Route::Raw(route)) {
+        let verdict = match host.connect(ticket, connection.caller(id.slot), Route::Raw(upgrade.route)) {
             Verdict::Allow => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {
-                self.await_verdict(now, ticket, id, None, Work::Upgrade { accept, route });
+                self.await_verdict(now, ticket, id, None, Work::Upgrade(Box::new(upgrade)));
                 self.drain_commands(now, host);
                 let is_open = self.connections.live(id).is_some_and(|known| known.state == State::Open);
                 return if is_open { Next::Frames } else { Next::Nothing };
             }
         };
         // The answer first: what the hook says to its peer needs an open connection.
-        self.finish_upgrade(now, id, &accept, route, verdict, host);
+        self.finish_upgrade(now, id, &upgrade, verdict, host);
         self.drain_commands(now, host);
         Next::Frames
     }
@@ -178,8 +227,7 @@ impl Shard {
         &mut self,
         now: Time,
         id: ConnectionId,
-        accept: &Accept,
-        route: u16,
+        upgrade: &Upgrade,
         verdict: Result<(), Refusal>,
         host: &mut H,
     ) {
@@ -192,9 +240,9 @@ impl Shard {
             return self.refuse_request(now, id, 403, &headers, RawJson::from_validated(&refusal.error).as_str(), host);
         }
         connection.state = State::Open;
-        connection.protocol = Protocol::Raw(route);
+        connection.protocol = Protocol::Raw(upgrade.route);
         connection.admitted = true;
-        self.write(id, |out| handshake::write_response(out, accept, None));
+        self.accept_upgrade(id, &upgrade.accept, upgrade.cookie.as_deref());
         self.start_heartbeat(now, id);
     }
 

@@ -89,6 +89,9 @@ impl Shard {
             return; // `update_congestion` or the hook's verdict brings it back.
         }
         connection.last_seen = stamp(now); // What it said meanwhile was not heard.
+        if connection.held.is_some() && self.reads_home(now, id) {
+            return; // The home's answer brings it back.
+        }
         self.process_held(now, id, host);
         if let Some(connection) = self.connections.live(id)
             && connection.pauses == 0

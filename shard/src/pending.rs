@@ -6,6 +6,8 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use codec::websocket::handshake::Accept;
 use foldhash::fast::FixedState;
 
+use crate::authentication::{Identity, Objection};
+use crate::session::Waiting;
 use crate::{ConnectionId, Ticket, Time};
 
 #[derive(Debug)]
@@ -22,15 +24,21 @@ pub(crate) enum Work {
     Call {
         action: Box<str>,
     },
-    /// Let a SocketCluster connection in.
+    /// Let a SocketCluster connection in, whatever was wrong with its token.
     Handshake {
-        has_token: bool,
+        objection: Option<Box<Objection>>,
+    },
+    /// Take a connection for whom its token names.
+    Authenticate {
+        identity: Box<Identity>,
+        is_handshake: bool,
     },
     /// Let a raw connection in.
-    Upgrade {
-        accept: Accept,
-        route: u16,
-    },
+    Upgrade(Box<Upgrade>),
+    /// Upgrade a connection that waits for its session.
+    Session(Box<Waiting>),
+    /// Go on with what was received, now that the session's home has been asked.
+    Read,
     Subscribe {
         channel: Box<str>,
     },
@@ -38,6 +46,14 @@ pub(crate) enum Work {
         channel: Box<str>,
         data: Option<Box<str>>,
     },
+}
+
+/// A raw connection that wants in, and the cookie that it is to be given.
+#[derive(Debug)]
+pub(crate) struct Upgrade {
+    pub(crate) accept: Accept,
+    pub(crate) route: u16,
+    pub(crate) cookie: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -93,6 +109,11 @@ impl PendingCalls {
             }
         }
         None
+    }
+
+    /// Whether a ticket is not answered yet.
+    pub(crate) fn is_waiting(&self, ticket: Ticket) -> bool {
+        self.calls.contains_key(&ticket)
     }
 
     /// The tickets of a connection that is leaving.

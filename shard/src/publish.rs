@@ -26,9 +26,8 @@ impl Shard {
         host: &mut H,
     ) {
         let Some(connection) = self.connections.live(id) else { return };
-        let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
-        let verdict = match host.publish(ticket, peer, channel, data) {
+        let verdict = match host.publish(ticket, connection.caller(id.slot), channel, data) {
             Verdict::Allow => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {
@@ -107,6 +106,7 @@ impl Shard {
                 Envelope::InterestAcknowledged { channel, generation } => {
                     self.handle_interest_acknowledged(from, channel, generation);
                 }
+                Envelope::Session(message) => self.handle_session(from, message),
             }
         }
     }

@@ -13,8 +13,11 @@ use crate::heartbeat::{Timing, stamp};
 use crate::lane::Lane;
 use crate::outbox::Outbox;
 use crate::pending::PendingCalls;
+use crate::session::{SessionWork, Sessions};
 use crate::turn::{Arena, Send, Turn};
-use crate::{Batch, Command, ConnectionId, Disconnect, Host, Limits, Metrics, Reply, ShardId, ShardSet, Time};
+use crate::{
+    Batch, Command, ConnectionId, Disconnect, Host, Limits, Metrics, Reply, SessionConfig, ShardId, ShardSet, Time,
+};
 
 /// What a shard is made of.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +66,8 @@ pub struct Shard {
     /// The message at hand has put more on a lane that is too full.
     pub(crate) has_overflowed: bool,
     pub(crate) pending: PendingCalls,
+    pub(crate) sessions: Sessions,
+    pub(crate) session_work: SessionWork,
     pub(crate) turn: Turn,
     pub(crate) last_turn: Turn,
     /// This pass's sends, and the last one's: those that went short are reported now.
@@ -110,6 +115,8 @@ impl Shard {
             is_congested: false,
             has_overflowed: false,
             pending: PendingCalls::new(config.seed),
+            sessions: Sessions::new(limits.sessions, config.shards, false, config.seed),
+            session_work: SessionWork::default(),
             turn: Turn::default(),
             last_turn: Turn::odd(),
             sends: Vec::new(),
@@ -128,6 +135,14 @@ impl Shard {
         }
     }
 
+    /// Sets up the sessions, before anything else happens; the table is for the application, to find them in.
+    pub fn open_sessions(&mut self, config: SessionConfig) -> Sessions {
+        assert!(self.sessions.is_empty(), "before anything else");
+        self.sessions = Sessions::new(self.limits.sessions, self.lanes.len(), config.has_store, self.seed);
+        self.session_work.epoch = config.epoch;
+        self.sessions.clone()
+    }
+
     /// Begins a pass; and a turn, by swapping the arenas, if all of the last one is with the kernel. What was sent in
     /// the last pass stays readable for one pass more.
     pub fn begin_turn(&mut self, now: Time) {
@@ -140,6 +155,7 @@ impl Shard {
         }
         self.next_send = None;
         self.now = stamp(now);
+        self.set_session_time(now);
     }
 
     /// A socket was accepted. `None`: the shard is full or stopping; close it.
@@ -165,6 +181,11 @@ impl Shard {
         let Some(known) = self.connection_mut(connection) else { return };
         known.last_seen = stamp(now);
         if known.pauses != 0 && known.state != State::Closing {
+            let held = known.held_mut();
+            held.bytes.extend_from_slice(bytes);
+            held.is_late = true;
+        } else if self.reads_home(now, connection) {
+            let Some(known) = self.connection_mut(connection) else { return };
             known.held_mut().bytes.extend_from_slice(bytes);
         } else {
             self.process(now, connection, bytes, host);
@@ -231,11 +252,13 @@ impl Shard {
 
     /// The end of a turn's input: resumes what was held back, ends what is to end.
     pub fn settle<H: Host>(&mut self, now: Time, host: &mut H) {
+        self.finish_sessions(now, host);
         self.drain_some(now, host);
         self.resume(now, host);
         self.end_slow_consumers(now, host);
         self.watch_lingering();
         self.drain_commands(now, host);
+        self.finish_sessions(now, host);
     }
 
     /// Everything queued for a peer shard, in order.
@@ -269,6 +292,12 @@ impl Shard {
     #[must_use]
     pub fn channels(&self) -> usize {
         self.channels.len()
+    }
+
+    /// Sessions, homes and copies.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
     }
 
     /// Its counters.

@@ -9,14 +9,10 @@ use codec::websocket::{Opcode, encode};
 use crate::connection::{Protocol, State};
 use crate::pending::{Pending, Work};
 use crate::shard::Shard;
-use crate::{ConnectionId, Disconnect, Host, Invocation, Invoked, Refusal, Route, Time, Verdict};
+use crate::{ConnectionId, Disconnect, Host, Invocation, Invoked, Refusal, Time, TokenError};
 
 /// Bytes of a public id: 20 characters of base64 are 120 bits.
 const PUBLIC_ID_BYTES: usize = 20;
-
-/// What a token is told while nothing can verify it.
-const NO_AUTHENTICATION: WireError<'static> =
-    WireError::Custom { name: "AuthTokenInvalidError", message: "no authentication is configured" };
 
 impl Shard {
     /// One text message; its first `done` packets were acted upon before.
@@ -60,9 +56,16 @@ impl Shard {
         let Some(connection) = self.connections.live(id) else { return };
         if connection.state == State::Handshake {
             return match message {
-                ClientMessage::Handshake { call, token } => self.handshake(now, id, call, token.is_some(), host),
+                ClientMessage::Handshake { call: Some(call), token } => {
+                    self.handshake(now, id, call, token.as_deref(), host);
+                }
+                ClientMessage::Handshake { call: None, .. } => self.close(now, id, &Disconnect::new(4008, ""), host),
                 _ => self.close(now, id, &Disconnect::new(4009, ""), host),
             };
+        }
+        let has_identity = connection.identity.is_some();
+        if has_identity && !matches!(message, ClientMessage::Authenticate { .. } | ClientMessage::RemoveAuthToken) {
+            self.expire_token(now, id);
         }
         match message {
             ClientMessage::Invoke { action, data, call } => self.invoke(now, id, &action, data, call, host),
@@ -72,91 +75,36 @@ impl Shard {
             }
             ClientMessage::Unsubscribe { channel, call } => self.handle_unsubscribe(id, &channel, call),
             ClientMessage::Pong(dialect) => self.pong_received(now, id, dialect),
-            ClientMessage::Authenticate { call, .. } => self.refuse_token(id, call),
+            ClientMessage::Authenticate { call, token } => {
+                self.handle_authenticate(now, id, call, Ok(token.as_deref()), host);
+            }
+            ClientMessage::RemoveAuthToken => self.token_removed(id),
             ClientMessage::Disconnect { code, reason } => {
                 let reason = reason.map(std::borrow::Cow::into_owned).unwrap_or_default();
                 self.close(now, id, &Disconnect { code, reason: reason.into() }, host);
             }
             ClientMessage::Malformed { operation, call } => {
                 let error = match operation {
+                    Operation::Authenticate => {
+                        return self.handle_authenticate(now, id, call, Err(TokenError::NotString), host);
+                    }
                     Operation::Subscribe => WireError::SubscribeMalformed,
                     Operation::Unsubscribe => WireError::UnsubscribeMalformed,
                     Operation::Publish => WireError::PublishMalformed,
                     Operation::Invoke => WireError::ActionMalformed,
-                    Operation::Authenticate => WireError::TokenNotString,
                 };
                 self.refuse(id, call, &error);
             }
             // A second handshake is ignored: answering it again could only confuse its sender.
             ClientMessage::Handshake { .. } => {}
-            // The server makes no calls yet, and there is no identity to give up.
-            ClientMessage::Reply { .. } | ClientMessage::RemoveAuthToken => {}
+            // The server makes no calls yet.
+            ClientMessage::Reply { .. } => {}
             ClientMessage::Unknown => self.metrics.messages_unknown += 1,
         }
     }
 
-    fn handshake<H: Host>(
-        &mut self,
-        now: Time,
-        id: ConnectionId,
-        call: Option<CallId<'_>>,
-        has_token: bool,
-        host: &mut H,
-    ) {
-        let Some(call) = call else { return self.close(now, id, &Disconnect::new(4008, ""), host) };
-        let Some(connection) = self.connections.live(id) else { return };
-        let peer = connection.peer(id.slot);
-        let ticket = self.pending.ticket();
-        let verdict = match host.connect(ticket, peer, Route::SocketCluster) {
-            Verdict::Allow => Ok(()),
-            Verdict::Refuse(refusal) => Err(refusal),
-            Verdict::Pending => {
-                self.await_verdict(now, ticket, id, Some(call), Work::Handshake { has_token });
-                return self.drain_commands(now, host);
-            }
-        };
-        // The answer first: what the hook says to its peer needs an open connection.
-        self.finish_handshake(now, id, Some(call), has_token, verdict, host);
-        self.drain_commands(now, host);
-    }
-
-    /// The connect hook has decided.
-    pub(crate) fn finish_handshake<H: Host>(
-        &mut self,
-        now: Time,
-        id: ConnectionId,
-        call: Option<CallId<'_>>,
-        has_token: bool,
-        verdict: Result<(), Refusal>,
-        host: &mut H,
-    ) {
-        let (Some(call), Some(connection)) = (call, self.connections.live(id)) else { return };
-        if connection.state != State::Handshake {
-            return;
-        }
-        if let Err(refusal) = verdict {
-            return self.refuse_handshake(now, id, call, &refusal, host);
-        }
-        connection.state = State::Open;
-        connection.admitted = true;
-        let public_id = self.public_id(id);
-        let public_id = std::str::from_utf8(&public_id).expect("public ids are ASCII");
-        let ping_timeout = u32::try_from(self.limits.ping_timeout.as_millis()).unwrap_or(u32::MAX);
-        let mut error = Vec::new();
-        if has_token {
-            NO_AUTHENTICATION.write(&mut error);
-        }
-        let error = std::str::from_utf8(&error).expect("error objects are text");
-        let error = has_token.then(|| RawJson::from_validated(error));
-        self.say(id, 100, |out| socketcluster::handshake_reply(out, call, public_id, ping_timeout, false, error));
-        if has_token {
-            self.say(id, 30, socketcluster::remove_auth_token);
-        }
-        self.start_heartbeat(now, id);
-    }
-
     /// The error carries the code twice, for either generation of clients.
-    fn refuse_handshake<H: Host>(
+    pub(crate) fn refuse_handshake<H: Host>(
         &mut self,
         now: Time,
         id: ConnectionId,
@@ -167,11 +115,6 @@ impl Shard {
         let (code, error) = (refusal.code, RawJson::from_validated(&refusal.error));
         self.say(id, 200, |out| socketcluster::handshake_refusal(out, call, error, code));
         self.close(now, id, &Disconnect { code, reason: "".into() }, host);
-    }
-
-    fn refuse_token(&mut self, id: ConnectionId, call: Option<CallId<'_>>) {
-        self.refuse(id, call, &NO_AUTHENTICATION);
-        self.say(id, 30, socketcluster::remove_auth_token);
     }
 
     fn invoke<H: Host>(
@@ -190,11 +133,11 @@ impl Shard {
             self.metrics.calls_busy += 1;
             return self.refuse(id, call, &WireError::TooManyCalls { calls_max: calls_max as u64 });
         }
-        let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
         let mut reply = std::mem::take(&mut self.reply);
         reply.set_empty();
-        let invocation = Invocation { ticket, peer, action, data, wants_reply: call.is_some() };
+        let caller = connection.caller(id.slot);
+        let invocation = Invocation { ticket, caller, action, data, wants_reply: call.is_some() };
         let invoked = host.invoke(invocation, &mut reply);
         if invoked == Invoked::Pending {
             // Before the commands: the answer may be among them already.

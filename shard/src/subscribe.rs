@@ -25,9 +25,8 @@ impl Shard {
         host: &mut H,
     ) {
         let Some(connection) = self.connections.live(id) else { return };
-        let peer = connection.peer(id.slot);
         let ticket = self.pending.ticket();
-        let verdict = match host.subscribe(ticket, peer, channel, data) {
+        let verdict = match host.subscribe(ticket, connection.caller(id.slot), channel, data) {
             Verdict::Allow => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {

@@ -6,6 +6,7 @@ mod churn;
 mod frames;
 mod guard;
 mod names;
+mod origins;
 mod packets;
 mod readers;
 mod requests;

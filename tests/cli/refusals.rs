@@ -27,6 +27,27 @@ fn start_on(address: SocketAddr) -> Command {
 }
 
 #[test]
+fn a_key_file_that_cannot_be_had_is_66_for_check_too() {
+    for command in ["start", "check"] {
+        let mut missing = server::command();
+        missing.args([command, "--auth-key-file", "/nowhere/key"]);
+        gives_up(missing, 66, &["/nowhere/key", "No such file"]);
+        let mut public = server::command();
+        let key = concat!(env!("CARGO_MANIFEST_DIR"), "/data/keys/rsa.pub.pem");
+        public.args([command, "--auth-key-file", &format!("HS256:{key}")]);
+        gives_up(public, 66, &["not a key for HS256"]);
+    }
+}
+
+#[test]
+fn a_secret_on_the_command_line_is_refused_without_being_repeated() {
+    let mut command = server::command();
+    command.args(["start", "--auth-key", "open-sesame"]);
+    let exit = gives_up(command, 2, &["SOCKETSHARD_AUTH_KEY"]);
+    assert!(!exit.stderr.contains("sesame"), "{exit}");
+}
+
+#[test]
 fn a_port_that_another_program_has_is_75() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let address = listener.local_addr().expect("a bound socket has an address");

@@ -12,7 +12,7 @@ class Deadline extends Error {}
 async function until(what, condition, limitMs = STEP_MS_MAX) {
   const end = Date.now() + limitMs;
   for (;;) {
-    if (condition()) return;
+    if (await condition()) return;
     if (Date.now() > end) throw new Deadline(`waited ${limitMs} ms in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }

@@ -54,6 +54,29 @@ fn every_client_outlives_the_default_time_outs() {
     all_at_once(&["idleDefault"]);
 }
 
+/// What every npm client's user sees of tokens.
+const LOGINS: [&str; 7] = ["login", "switchLogin", "comeBack", "expire", "badToken", "badTokenAtHandshake", "modules"];
+
+#[test]
+fn npm_client_20_logs_in() {
+    logins(20, &["waitForAuth"]);
+}
+
+#[test]
+fn npm_client_14_logs_in() {
+    logins(14, &["waitForAuth"]);
+}
+
+#[test]
+fn npm_client_2_logs_in() {
+    logins(2, &[]);
+}
+
+fn logins(version: u32, further: &[&str]) {
+    let server = Server::start(&QUICK_HEARTBEAT);
+    Client::Npm(version).start(&server, &[&LOGINS, further].concat()).expect_every_step(SCENARIO_LIMIT, &server);
+}
+
 /// Different generations meet in one channel: what one publishes, all others receive.
 #[test]
 fn clients_of_all_generations_share_a_channel() {

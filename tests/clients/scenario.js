@@ -23,8 +23,8 @@ class Scenario {
     this.clients = [];
   }
 
-  async connectOne() {
-    const client = this.open();
+  async connectOne(wallet) {
+    const client = this.open(wallet);
     this.clients.push(client);
     await until('the client connects', () => client.connects === 1);
     return client;

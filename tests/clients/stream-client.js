@@ -1,9 +1,13 @@
 // One connection through socketcluster-client 15 and later: streams and promises.
 'use strict';
 
+const { Wallet } = require('./wallet');
+
 class StreamClient {
-  constructor(library, port) {
+  constructor(library, port, wallet = new Wallet()) {
     this.canCallInherited = true;
+    this.canDeauthenticate = true;
+    this.wallet = wallet;
     this.disconnects = [];
     this.connects = 0;
     this.messages = [];
@@ -11,10 +15,14 @@ class StreamClient {
     this.socket = library.create({
       hostname: '127.0.0.1',
       port,
+      authEngine: wallet,
       // Short, so that a reconnect is seen in tests; which codes reconnect at once is still the client's own rule.
       autoReconnectOptions: { initialDelay: 50, randomness: 50, multiplier: 1, maxDelay: 100 },
     });
-    this.each(this.socket.listener('connect'), () => { this.connects += 1; });
+    this.each(this.socket.listener('connect'), (status) => {
+      this.status = status;
+      this.connects += 1;
+    });
     this.each(this.socket.listener('disconnect'), ({ code }) => this.disconnects.push(code));
     this.each(this.socket.listener('connectAbort'), ({ code }) => this.disconnects.push(code));
     this.each(this.socket.listener('message'), ({ message }) => this.messages.push(message));
@@ -51,6 +59,25 @@ class StreamClient {
     const result = act();
     this.socket.flushBatch();
     return result;
+  }
+
+  authenticate(token) {
+    return this.socket.authenticate(token);
+  }
+
+  // The error that the user of the client sees.
+  authenticationError(token) {
+    return this.socket.authenticate(token).then((status) => status.authError, (error) => error);
+  }
+
+  deauthenticate() {
+    return this.socket.deauthenticate();
+  }
+
+  // The error that a subscription fails with.
+  refusal(name) {
+    const channel = this.socket.subscribe(name);
+    return channel.listener('subscribeFail').once().then(({ error }) => error);
   }
 
   close() {

@@ -13,6 +13,8 @@ use std::thread;
 
 use harness::simulation::{Report, run};
 
+mod sessions;
+
 /// Seeds that every run takes.
 const FIXED_SEEDS: u64 = 1_000;
 
@@ -28,7 +30,9 @@ fn fixed_seeds_hold() {
         println!("{:#?}", run(seed, true));
         return;
     }
-    let reports = run_all(FIXED_SEEDS, |index| index);
+    let reports = run_all(FIXED_SEEDS, |index| index, &|seed| run(seed, false), "SOCKETSHARD_SEED", "fixed_seeds");
+    let busiest = reports.iter().map(|report| report.happenings).max().unwrap_or(0);
+    println!("{} runs, at most {busiest} happenings in one", reports.len());
     let sum = |count: fn(&Report) -> u64| reports.iter().map(count).sum::<u64>();
     println!(
         "{} clients, {} publications, {} deliveries, {} short sends, {} pauses, {} slow consumers, {} congested turns",
@@ -47,14 +51,25 @@ fn fixed_seeds_hold() {
         assert!(deliveries > 10_000, "{deliveries} deliveries with {shards} shards");
     }
     assert!(sum(|report| report.sends_short) > 1_000 && sum(|report| report.pauses) > 1_000);
+    let tokens = [
+        sum(|report| report.tokens_accepted),
+        sum(|report| report.tokens_refused),
+        sum(|report| report.tokens_expired),
+    ];
+    println!("{tokens:?} tokens accepted, refused, expired");
+    assert!(tokens.iter().all(|count| *count > 1_000), "{tokens:?} tokens accepted, refused, expired");
     assert!(sum(|report| report.slow_consumers) > 100 && sum(|report| report.congested_turns) > 100);
 }
 
 #[test]
 fn fresh_seeds_hold() {
-    // The system's randomness, by the one door to it that the standard library has.
-    let first = RandomState::new().hash_one("a seed") >> 8;
-    run_all(number("SOCKETSHARD_FRESH_SEEDS").unwrap_or(FRESH_SEEDS), |index| first + index);
+    let (first, count) = (first_fresh_seed(), number("SOCKETSHARD_FRESH_SEEDS").unwrap_or(FRESH_SEEDS));
+    run_all(count, |index| first + index, &|seed| run(seed, false), "SOCKETSHARD_SEED", "fixed_seeds");
+}
+
+/// The system's randomness, by the one door to it that the standard library has.
+fn first_fresh_seed() -> u64 {
+    RandomState::new().hash_one("a seed") >> 8
 }
 
 #[test]
@@ -65,8 +80,14 @@ fn a_seed_is_a_run() {
     assert_ne!(run(0, false).hash, run(3, false).hash, "two seeds");
 }
 
-/// Runs seeds on every CPU; panics with those that fail.
-fn run_all(count: u64, seed: impl Fn(u64) -> u64 + Sync) -> Vec<Report> {
+/// Runs seeds on every CPU; panics with those that fail, and how to replay them.
+fn run_all<T: Send>(
+    count: u64,
+    seed: impl Fn(u64) -> u64 + Sync,
+    run: &(impl Fn(u64) -> T + Sync + std::panic::RefUnwindSafe),
+    variable: &str,
+    test: &str,
+) -> Vec<T> {
     let next = AtomicU64::new(0);
     let failures = Mutex::new(Vec::new());
     let reports = Mutex::new(Vec::new());
@@ -77,9 +98,9 @@ fn run_all(count: u64, seed: impl Fn(u64) -> u64 + Sync) -> Vec<Report> {
                 return;
             }
             let seed = seed(index);
-            match panic::catch_unwind(|| run(seed, false)) {
+            match panic::catch_unwind(|| run(seed)) {
                 Ok(report) => lock(&reports).push(report),
-                Err(cause) => lock(&failures).push(describe(seed, cause.as_ref())),
+                Err(cause) => lock(&failures).push(describe(seed, cause.as_ref(), variable, test)),
             }
         }
     };
@@ -89,19 +110,16 @@ fn run_all(count: u64, seed: impl Fn(u64) -> u64 + Sync) -> Vec<Report> {
     });
     let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
     assert!(failures.is_empty(), "the simulation fails:\n{}", failures.join("\n"));
-    let reports = reports.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let busiest = reports.iter().map(|report| report.happenings).max().unwrap_or(0);
-    println!("{} runs, at most {busiest} happenings in one", reports.len());
-    reports
+    reports.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn describe(seed: u64, cause: &(dyn std::any::Any + Send)) -> String {
+fn describe(seed: u64, cause: &(dyn std::any::Any + Send), variable: &str, test: &str) -> String {
     let text = cause.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| cause.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message");
     let shards = [1, 2, 5][usize::try_from(seed % 3).expect("below three")];
     format!(
-        "seed {seed}, {shards} shards: {text}\n  replay: SOCKETSHARD_SEED={seed} cargo test -p socketshard-tests --test \
-         simulation -- fixed --nocapture"
+        "seed {seed}, {shards} shards: {text}\n  replay: {variable}={seed} cargo test -p socketshard-tests --test \
+         simulation -- {test} --nocapture"
     )
 }
 

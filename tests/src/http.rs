@@ -83,7 +83,8 @@ impl Http {
         let head = String::from_utf8(self.unread.drain(..head_bytes).collect()).expect("a head is text");
         let (status, headers) = parse_head(&head);
         let length = match headers.get("content-length") {
-            _ if is_head => 0,
+            // What follows a 101 is no HTTP any more; a 204 has no body and no length.
+            _ if is_head || matches!(status, 101 | 204) => 0,
             Some(length) => length.parse().expect("a length is a number"),
             None => panic!("an answer without a length: {head}"),
         };

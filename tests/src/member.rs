@@ -36,6 +36,25 @@ impl Member {
         Self { socket, calls: 0, publications: VecDeque::new() }
     }
 
+    /// Connects with a session's cookie, `name=value`, and shakes hands.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    #[must_use]
+    pub fn with_cookie(address: SocketAddr, cookie: &str) -> Self {
+        let socket = WebSocket::connect_with(address, PATH, &[("Cookie", cookie)]);
+        let socket = socket.unwrap_or_else(|error| panic!("a connection with a cookie: {error}"));
+        let mut member = Self { socket, calls: 0, publications: VecDeque::new() };
+        member.call("#handshake", &json!({ "authToken": null })).expect("the handshake is answered");
+        member
+    }
+
+    /// The `Set-Cookie` of its upgrade.
+    #[must_use]
+    pub fn cookie(&self) -> Option<&str> {
+        self.socket.cookie()
+    }
+
     /// Two members on different shards of a server that has two.
     ///
     /// # Panics

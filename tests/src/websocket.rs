@@ -17,6 +17,7 @@ pub struct WebSocket {
     stream: TcpStream,
     decoder: Decoder,
     received: VecDeque<Received>,
+    cookie: Option<String>,
 }
 
 /// What comes from the server, whole.
@@ -53,18 +54,35 @@ impl WebSocket {
     /// # Errors
     /// When the server refuses, answers wrongly, ends the connection or does not answer in time.
     pub fn try_connect(address: SocketAddr, path: &str) -> Result<Self, ConnectError> {
+        Self::connect_with(address, path, &[])
+    }
+
+    /// As `try_connect`, with further headers.
+    ///
+    /// # Errors
+    /// As `try_connect`.
+    pub fn connect_with(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Self, ConnectError> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(ConnectError::Io)?;
         stream.set_nodelay(true).map_err(ConnectError::Io)?;
-        Self::upgrade(stream, &address.to_string(), path)
+        Self::upgrade_with(stream, &address.to_string(), path, headers)
     }
 
     /// Upgrades a connection that the caller made.
     ///
     /// # Errors
     /// As `try_connect`.
-    pub fn upgrade(mut stream: TcpStream, host: &str, path: &str) -> Result<Self, ConnectError> {
+    pub fn upgrade(stream: TcpStream, host: &str, path: &str) -> Result<Self, ConnectError> {
+        Self::upgrade_with(stream, host, path, &[])
+    }
+
+    fn upgrade_with(
+        mut stream: TcpStream,
+        host: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, ConnectError> {
         let mut request = Vec::new();
-        handshake::write_request(&mut request, host, path, KEY, &[]);
+        handshake::write_request(&mut request, host, path, KEY, headers);
         stream.write_all(&request).map_err(ConnectError::Io)?;
         let end = Instant::now() + PATIENCE;
         let mut answer = Vec::new();
@@ -79,9 +97,17 @@ impl WebSocket {
             }
         };
         let decoder = Decoder::new(Role::Client);
-        let mut socket = Self { stream, decoder, received: VecDeque::new() };
+        let head = String::from_utf8_lossy(&answer[..head_bytes]).into_owned();
+        let cookie = head.lines().find_map(|line| line.strip_prefix("Set-Cookie: ")).map(str::to_owned);
+        let mut socket = Self { stream, decoder, received: VecDeque::new(), cookie };
         socket.decode(&mut answer[head_bytes..]);
         Ok(socket)
+    }
+
+    /// The value of the `Set-Cookie` that came with the upgrade.
+    #[must_use]
+    pub fn cookie(&self) -> Option<&str> {
+        self.cookie.as_deref()
     }
 
     /// Sends a text message.

@@ -2,6 +2,7 @@
 //! copies a payload more than once and never allocates beyond the growth of `out`.
 
 use super::errors::WireError;
+use super::{Dialect, TokenError};
 use crate::json::write_string;
 use crate::message::{CallId, RawJson};
 
@@ -107,6 +108,26 @@ pub fn authenticate_reply(out: &mut Vec<u8>, call: CallId<'_>, auth_error: Optio
     out.extend_from_slice(flag);
     write_field(out, b",\"authError\":", auth_error.or(Some(RawJson::NULL)));
     out.extend_from_slice(b"}}");
+}
+
+/// The answer to `#authenticate` with a token that does not authenticate. Version 2 says it as an error, version 1 twice,
+/// version 0 as data; one that is merely early is no error to any.
+pub fn authenticate_refusal(out: &mut Vec<u8>, call: CallId<'_>, dialect: Dialect, error: TokenError) {
+    let start = out.len();
+    error.write(dialect, out);
+    let object = String::from_utf8(out.split_off(start)).expect("error objects are text");
+    let object = RawJson::from_validated(&object);
+    if !error.is_bad() || dialect == Dialect::V0 {
+        return authenticate_reply(out, call, Some(object));
+    }
+    write_error_start(out, call);
+    out.extend_from_slice(object.as_str().as_bytes());
+    if dialect == Dialect::V1 {
+        out.extend_from_slice(b",\"data\":{\"isAuthenticated\":false");
+        write_field(out, b",\"authError\":", Some(object));
+        out.push(b'}');
+    }
+    out.push(b'}');
 }
 
 /// A publication to a subscriber.

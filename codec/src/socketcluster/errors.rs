@@ -2,6 +2,7 @@
 //! compare them. It never carries a stack trace or anything else of the server's inside.
 
 use super::encode::write_decimal;
+use super::{Dialect, TokenError};
 use crate::json::{write_escaped, write_string};
 
 /// One error as it goes into the `error` field of an answer.
@@ -15,8 +16,8 @@ pub enum WireError<'a> {
     PublishMalformed,
     /// The event is no name that an action can have.
     ActionMalformed,
-    /// The token presented is not a string.
-    TokenNotString,
+    /// The token presented does not authenticate.
+    Token(TokenError),
     /// Clients may not publish here.
     PublishDisabled,
     /// A subscribe came before the handshake.
@@ -89,7 +90,7 @@ impl WireError<'_> {
             | Self::ActionMalformed
             | Self::PublishDisabled
             | Self::SubscribeBeforeHandshake => "InvalidActionError",
-            Self::TokenNotString => "AuthTokenError",
+            Self::Token(error) => error.name(),
             Self::SubscriptionLimit { .. } | Self::NotSubscribed { .. } => "BrokerError",
             Self::Blocked { .. } => "SilentMiddlewareBlockedError",
             Self::UnknownAction { .. } => "UnknownActionError",
@@ -103,14 +104,15 @@ impl WireError<'_> {
 
     /// Appends the error object: `{"message":…,"name":…}` and what belongs to the kind of error.
     pub fn write(&self, out: &mut Vec<u8>) {
+        if let Self::Token(error) = self {
+            return error.write(Dialect::V2, out);
+        }
         out.extend_from_slice(b"{\"message\":\"");
         self.write_message(out);
         out.extend_from_slice(b"\",\"name\":");
         write_string(out, self.name());
-        match self {
-            Self::TokenNotString => out.extend_from_slice(b",\"isBadToken\":true"),
-            Self::Blocked { .. } => out.extend_from_slice(b",\"type\":\"inbound\""),
-            _ => {}
+        if let Self::Blocked { .. } = self {
+            out.extend_from_slice(b",\"type\":\"inbound\"");
         }
         out.push(b'}');
     }
@@ -123,7 +125,7 @@ impl WireError<'_> {
             Self::UnsubscribeMalformed => text(&["Unsubscribe channel name was malformatted"]),
             Self::PublishMalformed => text(&["Publish channel name was malformatted"]),
             Self::ActionMalformed => text(&["Action name was malformatted"]),
-            Self::TokenNotString => text(&["Invalid token format - Token must be a string"]),
+            Self::Token(error) => text(&[error.message()]),
             Self::PublishDisabled => text(&["Client publish feature is disabled"]),
             Self::SubscribeBeforeHandshake => {
                 text(&["Cannot subscribe socket to a channel before it has completed the handshake"]);
@@ -187,7 +189,7 @@ mod tests {
             )
         );
         assert_eq!(
-            written(WireError::TokenNotString),
+            written(WireError::Token(TokenError::NotString)),
             concat!(
                 r#"{"message":"Invalid token format - Token must be a string","#,
                 r#""name":"AuthTokenError","isBadToken":true}"#

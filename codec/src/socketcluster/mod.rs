@@ -19,6 +19,8 @@ mod dialect;
 pub mod encode;
 pub mod errors;
 mod packet;
+mod token;
 
 pub use decode::{DecodeError, Decoder, Limits, Messages};
 pub use dialect::Dialect;
+pub use token::TokenError;

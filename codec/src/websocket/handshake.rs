@@ -150,6 +150,11 @@ fn once<'a>(slot: &mut Option<&'a str>, value: &'a str, error: HandshakeError) -
 
 /// Appends the answer that turns the connection into a WebSocket.
 pub fn write_response(out: &mut Vec<u8>, accept: &Accept, protocol: Option<&str>) {
+    write_response_with(out, accept, protocol, &[]);
+}
+
+/// As `write_response`, with further headers.
+pub fn write_response_with(out: &mut Vec<u8>, accept: &Accept, protocol: Option<&str>, headers: &[(&str, &str)]) {
     out.extend_from_slice(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
     );
@@ -157,6 +162,9 @@ pub fn write_response(out: &mut Vec<u8>, accept: &Accept, protocol: Option<&str>
     out.extend_from_slice(b"\r\n");
     if let Some(protocol) = protocol {
         response::push_header(out, "Sec-WebSocket-Protocol", protocol);
+    }
+    for (name, value) in headers {
+        response::push_header(out, name, value);
     }
     out.extend_from_slice(b"\r\n");
 }

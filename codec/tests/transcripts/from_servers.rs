@@ -8,7 +8,7 @@ use socketshard_codec::json::write_string;
 use socketshard_codec::message::{CallId, RawJson};
 use socketshard_codec::socketcluster::client::{Decoder, ServerMessage};
 use socketshard_codec::socketcluster::errors::WireError;
-use socketshard_codec::socketcluster::{Limits, encode};
+use socketshard_codec::socketcluster::{Dialect, Limits, TokenError, encode};
 
 use crate::{Counts, V0, V1, V2, counts, texts};
 
@@ -215,7 +215,7 @@ fn wire_error<'a>(name: &str, message: &'a str) -> Option<WireError<'a>> {
         ("InvalidActionError", "Subscribe channel name was malformatted") => WireError::SubscribeMalformed,
         ("InvalidActionError", "Unsubscribe channel name was malformatted") => WireError::UnsubscribeMalformed,
         ("InvalidActionError", "Publish channel name was malformatted") => WireError::PublishMalformed,
-        ("AuthTokenError", _) => WireError::TokenNotString,
+        ("AuthTokenError", _) => WireError::Token(TokenError::NotString),
         ("BrokerError", _) if message.ends_with("channel subscription limit of 5") => {
             WireError::SubscriptionLimit { channel, connection, subscriptions_max: 5 }
         }
@@ -254,6 +254,57 @@ fn fixed_errors_have_the_version_2_servers_bytes() {
         ("TimeoutError", 1),
     ];
     assert_eq!(seen, expected.map(|(name, count)| (name.to_owned(), count)).into());
+}
+
+/// The token error that a reference server's object stands for.
+fn token_error(object: &Value) -> Option<TokenError> {
+    let moment_ms = |field: &str| match object[field].as_str() {
+        Some("1970-01-01T00:16:40.000Z") => 1_000_000,
+        Some("2096-10-02T07:06:40.000Z") => 4_000_000_000_000,
+        other => panic!("{field} is {other:?}"),
+    };
+    Some(match object["message"].as_str()? {
+        "jwt must be provided" => TokenError::Missing,
+        "Invalid token format - Token must be a string" => TokenError::NotString,
+        "jwt malformed" => TokenError::Malformed,
+        "invalid token" => TokenError::Undecodable,
+        "invalid signature" => TokenError::Signature,
+        "jwt expired" if object["name"] == "AuthTokenExpiredError" => {
+            TokenError::Expired { expiry_ms: moment_ms("expiry") }
+        }
+        "jwt not active" if object["name"] == "AuthTokenNotBeforeError" => {
+            TokenError::NotActive { date_ms: moment_ms("date") }
+        }
+        _ => return None,
+    })
+}
+
+#[test]
+fn token_errors_have_the_bytes_of_every_versions_server() {
+    for (transcript, dialect, expected) in
+        [(V2, Dialect::V2, (4, 4)), (V1, Dialect::V1, (4, 2)), (V0, Dialect::V0, (0, 3))]
+    {
+        let (mut handshakes, mut answers) = (0, 0);
+        for text in texts(transcript, "s2c").iter().filter(|text| text.starts_with("{\"rid\"")) {
+            let packet: Value = serde_json::from_str(text).expect("valid");
+            let object = packet.get("error").or_else(|| packet["data"].get("authError"));
+            let Some(error) = object.and_then(token_error) else { continue };
+            let call = packet["rid"].to_string();
+            let call = CallId::new(RawJson::from_validated(&call));
+            let mut out = Vec::new();
+            if packet["data"].get("id").is_some() {
+                error.write(dialect, &mut out);
+                let object = String::from_utf8(out).expect("errors are text");
+                assert!(text.contains(&format!("\"authError\":{object}")), "{text}: {object}");
+                handshakes += 1;
+            } else {
+                encode::authenticate_refusal(&mut out, call, dialect, error);
+                assert_eq!(String::from_utf8(out).expect("JSON is text"), *text);
+                answers += 1;
+            }
+        }
+        assert_eq!((handshakes, answers), expected, "{dialect:?}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::endpoint::{Action, Endpoint};
 use super::handler::Handler;
 use super::hooks::{Hooks, Pattern, name};
 use super::limits::AppLimits;
+use super::login::{IntoLogin, Modules};
 use super::page::Page;
 use super::raw::{Message, RawRoute, RawSocket};
 use super::reply::{IntoReply, IntoVerdict};
@@ -46,7 +47,11 @@ use super::state::States;
 #[must_use]
 #[derive(Default)]
 pub struct App {
-    pub(super) actions: HashMap<Rc<str>, Box<dyn Action>, foldhash::fast::RandomState>,
+    pub(super) actions: HashMap<Rc<str>, Entry, foldhash::fast::RandomState>,
+    /// Which actions are for those who are logged in.
+    guards: Vec<Pattern>,
+    modules: Modules,
+    pub(super) authenticate: Hooks,
     pub(super) connect: Hooks,
     pub(super) disconnect: Hooks,
     pub(super) subscribe: Hooks,
@@ -80,8 +85,35 @@ impl App {
         if let Err(reason) = check_action(name) {
             panic!("action {name:?}: {reason}");
         }
-        let previous = self.actions.insert(name.into(), Box::new(Endpoint::<H, Marker, Via>::new(handler)));
+        let entry = Entry::new(Box::new(Endpoint::<H, Marker, Via>::new(handler)));
+        let previous = self.actions.insert(name.into(), entry);
         assert!(previous.is_none(), "action {name:?} is there twice");
+        self
+    }
+
+    /// Keeps the actions that match for callers who are logged in: one by its name, `admin.*` for all that begin so,
+    /// `*` for all. Others get an `UnauthenticatedError`, and the action is not run.
+    ///
+    /// # Panics
+    /// When the pattern cannot be meant.
+    pub fn require_login(mut self, pattern: &str) -> Self {
+        let guard = Pattern::parse(pattern).unwrap_or_else(|reason| panic!("action pattern {pattern:?}: {reason}"));
+        self.guards.push(guard);
+        self
+    }
+
+    /// Adds a way to log in, by a name. Clients call the action `auth.login` with `{"module":…,"params":…}`; the module
+    /// gets `params` as its argument and says in a [`Login`](super::Login) whether that was enough. When it was, the
+    /// caller has a token with the claims `user_id` and `module` before it has the answer, which is
+    /// `{"success":…,"user_id":…,"info":…}` either way. `auth.logout` takes the token away.
+    ///
+    /// # Panics
+    /// When the name is empty or taken.
+    pub fn authentication<Marker: 'static, H>(mut self, name: &str, module: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoLogin>,
+    {
+        self.modules.add(name, module);
         self
     }
 
@@ -91,6 +123,17 @@ impl App {
     /// When there is one of this type already.
     pub fn state<T: 'static>(self, value: T) -> Self {
         assert!(self.states.insert(value), "state of type {} is there twice", std::any::type_name::<T>());
+        self
+    }
+
+    /// Asks this hook about every good token that a client presents, in its handshake or later; it extracts the claims
+    /// as [`Auth`](super::Auth). An error is the client's `authError`: the connection opens or stays open, and nobody is
+    /// logged in on it.
+    pub fn on_authenticate<Marker: 'static, H>(mut self, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        self.authenticate.push(Pattern::all(), Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
         self
     }
 
@@ -188,13 +231,31 @@ impl App {
         self
     }
 
+    /// Makes the actions what they are called by: those of the login modules are added, guards are set.
+    pub(super) fn complete(&mut self) -> Result<(), String> {
+        for (name, action) in std::mem::take(&mut self.modules).into_actions() {
+            if self.actions.insert(name.into(), Entry::new(action)).is_some() {
+                return Err(format!("action {name:?} is there twice: it belongs to the authentication modules"));
+            }
+        }
+        for guard in &self.guards {
+            let mut guarded = self.actions.iter_mut().filter(|(name, _)| guard.matches(name)).peekable();
+            if guarded.peek().is_none() {
+                return Err(format!("require_login({guard:?}) guards no action"));
+            }
+            guarded.for_each(|(_, entry)| entry.requires_login = true);
+        }
+        Ok(())
+    }
+
     /// Whether every extractor of every action and hook can work.
     pub(super) fn check(&self) -> Result<(), String> {
         let site = |occasion| Site { occasion, states: &self.states };
-        for (action, endpoint) in &self.actions {
-            endpoint.check(&site(Occasion::Action)).map_err(|reason| format!("action {action:?} {reason}"))?;
+        for (action, entry) in &self.actions {
+            entry.action.check(&site(Occasion::Action)).map_err(|reason| format!("action {action:?} {reason}"))?;
         }
         let hooks = [
+            (Occasion::Authenticate, &self.authenticate),
             (Occasion::Connect, &self.connect),
             (Occasion::Disconnect, &self.disconnect),
             (Occasion::Subscribe, &self.subscribe),
@@ -213,6 +274,18 @@ impl App {
         let is_clean =
             path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#');
         assert!(is_clean, "path {path:?} does not begin with / or has what no request path has");
+    }
+}
+
+/// An action, and who may call it.
+pub(super) struct Entry {
+    pub(super) action: Box<dyn Action>,
+    pub(super) requires_login: bool,
+}
+
+impl Entry {
+    fn new(action: Box<dyn Action>) -> Self {
+        Self { action, requires_login: false }
     }
 }
 

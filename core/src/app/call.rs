@@ -15,6 +15,8 @@ use super::state::{State, States};
 pub enum Occasion {
     /// A client calls an action.
     Action,
+    /// A client has presented a good token.
+    Authenticate,
     /// A connection wants in.
     Connect,
     /// A connection is gone.
@@ -33,6 +35,8 @@ pub struct Call<'a> {
     pub(crate) local: &'a Rc<Local>,
     pub(crate) occasion: Occasion,
     pub(crate) peer: Option<shard::Peer>,
+    /// The claims of the caller's token, a JSON object.
+    pub(crate) claims: Option<&'a str>,
     /// The action's name, or the channel's.
     pub(crate) subject: &'a str,
     pub(crate) data: Option<RawJson<'a>>,
@@ -58,6 +62,12 @@ impl<'a> Call<'a> {
         self.data.map(RawJson::as_str)
     }
 
+    /// The source text of the claims of the caller's token, a JSON object; none while it is not authenticated.
+    #[must_use]
+    pub const fn claims(&self) -> Option<&'a str> {
+        self.claims
+    }
+
     /// The application's state of that type on this shard.
     ///
     /// # Errors
@@ -74,7 +84,7 @@ impl<'a> Call<'a> {
 /// An argument of an action or a hook. Applications implement it for what their actions keep taking apart by hand.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not something that an action or a hook can take",
-    note = "arguments are extractors: `Args<T>`, `RawArgs`, `Peer`, `Channels`, `State<T>`, `Spawner`, …"
+    note = "arguments are extractors: `Args<T>`, `RawArgs`, `Auth<T>`, `Peer`, `Channels`, `State<T>`, …"
 )]
 pub trait FromCall: Sized {
     /// Takes it out of the call.

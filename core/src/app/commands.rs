@@ -78,7 +78,10 @@ fn bytes(command: &Command) -> usize {
         Command::Send { payload: Ok(text), .. } => text.len(),
         Command::Send { payload: Err(bytes), .. } => bytes.len(),
         Command::KickOut { channel, message, .. } => channel.len() + message.len(),
-        Command::Reply { .. } | Command::Verdict { .. } | Command::Disconnect { .. } => 0,
+        Command::SetToken { token, verified, .. } => token.len() + verified.claims.len(),
+        // Bounded by the loads that the shard asks for.
+        Command::SessionLoaded { .. } | Command::SessionSaved { .. } => 0,
+        Command::Reply { .. } | Command::Verdict { .. } | Command::Disconnect { .. } | Command::RemoveToken { .. } => 0,
     }
 }
 

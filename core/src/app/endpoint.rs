@@ -12,6 +12,7 @@ use shard::Reply;
 use super::call::{Call, Site};
 use super::error::Result;
 use super::handler::{Handler, Step};
+use super::login::{IntoLogin, Login};
 use super::reply::{Answer, IntoReply, IntoVerdict};
 use super::tasks::LocalFuture;
 
@@ -19,6 +20,15 @@ use super::tasks::LocalFuture;
 pub(crate) trait Action {
     /// Calls it: the reply is filled in, or comes with the future.
     fn call(&self, call: &Call<'_>, reply: &mut Reply) -> Option<LocalFuture<Reply>>;
+
+    /// Whether its extractors can work.
+    fn check(&self, site: &Site<'_>) -> std::result::Result<(), String>;
+}
+
+/// A login module of any type.
+pub(crate) trait Module {
+    /// Calls it: what it says, or the future that will.
+    fn call(&self, call: &Call<'_>) -> Step<Result<Login>, LocalFuture<Result<Login>>>;
 
     /// Whether its extractors can work.
     fn check(&self, site: &Site<'_>) -> std::result::Result<(), String>;
@@ -96,6 +106,24 @@ where
         match self.start(call) {
             Ok(Step::Done(output)) => Step::Done(output.into_verdict()),
             Ok(Step::Later(suspended)) => Step::Later(Box::pin(async move { suspended.await.into_verdict() })),
+            Err(error) => Step::Done(Err(error)),
+        }
+    }
+
+    fn check(&self, site: &Site<'_>) -> std::result::Result<(), String> {
+        H::check(site)
+    }
+}
+
+impl<H, Marker> Module for Endpoint<H, Marker, Login>
+where
+    H: Handler<Marker>,
+    H::Output: IntoLogin,
+{
+    fn call(&self, call: &Call<'_>) -> Step<Result<Login>, LocalFuture<Result<Login>>> {
+        match self.start(call) {
+            Ok(Step::Done(output)) => Step::Done(output.into_login()),
+            Ok(Step::Later(suspended)) => Step::Later(Box::pin(async move { suspended.await.into_login() })),
             Err(error) => Step::Done(Err(error)),
         }
     }

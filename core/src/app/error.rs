@@ -44,6 +44,12 @@ impl Error {
         Self::new("UnauthorizedError", "you may not do this")
     }
 
+    /// The caller has not shown who it is.
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        Self::new("UnauthenticatedError", "log in first")
+    }
+
     /// What was asked for is not there.
     #[must_use]
     pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {

@@ -86,6 +86,7 @@ pub(crate) fn fenced<F>(call: &Call<'_>, hook: impl FnOnce() -> Step<Result, F>)
 pub(crate) const fn name(occasion: Occasion) -> &'static str {
     match occasion {
         Occasion::Action => "action",
+        Occasion::Authenticate => "on_authenticate",
         Occasion::Connect => "on_connect",
         Occasion::Disconnect => "on_disconnect",
         Occasion::Subscribe => "on_subscribe",
@@ -147,6 +148,7 @@ struct OwnedCall {
     local: Rc<Local>,
     occasion: Occasion,
     peer: Option<shard::Peer>,
+    claims: Option<Box<str>>,
     subject: Box<str>,
     data: Option<Box<str>>,
     disconnect: Option<Disconnect>,
@@ -158,6 +160,7 @@ impl OwnedCall {
             local: Rc::clone(call.local()),
             occasion: call.occasion,
             peer: call.peer,
+            claims: call.claims.map(Into::into),
             subject: call.subject.into(),
             data: call.data().map(Into::into),
             disconnect: call.disconnect.cloned(),
@@ -169,6 +172,7 @@ impl OwnedCall {
             local: &self.local,
             occasion: self.occasion,
             peer: self.peer,
+            claims: self.claims.as_deref(),
             subject: &self.subject,
             data: self.data.as_deref().map(RawJson::from_validated),
             disconnect: self.disconnect.as_ref(),

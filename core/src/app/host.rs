@@ -3,16 +3,20 @@
 
 use std::rc::Rc;
 use std::task::Waker;
+use std::time::Instant;
 
 use codec::http::request::Head;
+use codec::http::response;
 use codec::message::RawJson;
 use shard::{
-    Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, ShardId, Ticket, Time,
-    Verdict,
+    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, SessionConfig,
+    SessionId, Sessions, ShardId, StoreRequest, Ticket, Time, TokenError, Verdict, Verified, WriteError, WriteToken,
+    Written,
 };
 
 use super::application::App;
 use super::call::{Call, Occasion};
+use super::common::Common;
 use super::error::{Error, Result};
 use super::fence::{self, fence};
 use super::handler::Step;
@@ -33,12 +37,12 @@ impl ShardHost {
     ///
     /// # Panics
     /// When an action or hook takes something that is not there.
-    pub(crate) fn new(mut app: App, shard: ShardId) -> Self {
+    pub(crate) fn new(mut app: App, shard: ShardId, common: Common) -> Self {
         fence::install();
-        if let Err(reason) = app.check() {
+        if let Err(reason) = app.complete().and_then(|()| app.check()) {
             panic!("{reason}");
         }
-        let local = Local::new(shard, std::mem::take(&mut app.states), &app.limits);
+        let local = Local::new(shard, common, std::mem::take(&mut app.states), &app.limits);
         let host = Self { app, tasks: Tasks::new(Rc::clone(&local)), local };
         host.start();
         host
@@ -48,6 +52,11 @@ impl ShardHost {
     /// doorbell from any thread. What they ask for comes out of [`Host::poll_command`].
     pub(crate) fn run_tasks(&mut self, now: Time, waker: &Waker) {
         let _entered = self.local.enter();
+        if let Some(sessions) = self.local.sessions() {
+            for answer in sessions.answers(waker) {
+                self.local.commands.push_answer(answer);
+            }
+        }
         self.tasks.run(now, waker);
     }
 
@@ -55,6 +64,18 @@ impl ShardHost {
     /// when work was added since the last run. Without it the doorbell tells.
     pub(crate) fn next_wake(&self) -> Option<Time> {
         if self.tasks.has_new() { Some(self.local.now()) } else { self.local.timers.next() }
+    }
+
+    /// What the shard must know for its sessions; none where there are none.
+    pub(crate) fn session_config(&self, began: Instant) -> Option<SessionConfig> {
+        self.local.common.sessions.as_ref().map(|sessions| sessions.config(began))
+    }
+
+    /// The shard's sessions are there.
+    pub(crate) fn open_sessions(&self, sessions: Sessions, shards: usize) {
+        if let Some(service) = &self.local.common.sessions {
+            self.local.open_sessions(service.local(self.local.shard, shards, sessions));
+        }
     }
 
     /// Whether an action, a hook or spawned work is pending.
@@ -83,7 +104,17 @@ impl ShardHost {
         subject: &'a str,
         data: Option<RawJson<'a>>,
     ) -> Call<'a> {
-        Call { local: &self.local, occasion, peer, subject, data, disconnect: None }
+        Call { local: &self.local, occasion, peer, claims: None, subject, data, disconnect: None }
+    }
+
+    const fn call_by<'a>(
+        &'a self,
+        occasion: Occasion,
+        caller: Caller<'a>,
+        subject: &'a str,
+        data: Option<RawJson<'a>>,
+    ) -> Call<'a> {
+        Call { claims: caller.claims, ..self.call(occasion, Some(caller.peer), subject, data) }
     }
 
     /// Tells hooks of something that is so, whatever they say to it.
@@ -107,6 +138,18 @@ impl ShardHost {
         }
     }
 
+    /// Gives a client the cookie that its ticket is for. The ticket comes in a header of its own, which no page of
+    /// another origin can send, so that nobody is given a session that somebody else has chosen.
+    fn renew(&self, ticket: &str, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
+        match self.local.sessions().and_then(|sessions| sessions.redeem(ticket)) {
+            Some(cookie) => {
+                let headers = [("Set-Cookie", cookie.as_str()), ("Cache-Control", "no-store")];
+                response::write(response, 204, &headers, b"", keep_alive);
+            }
+            None => plain(response, 403, &[("Cache-Control", "no-store")], "no such ticket\n", head, keep_alive),
+        }
+    }
+
     /// Makes a task of what is pending.
     fn adopt(&mut self, outcome: Result<Option<Work>>) -> Verdict {
         match outcome {
@@ -126,6 +169,10 @@ impl ShardHost {
     }
 }
 
+/// Where a page fetches the cookie of its session's new id, and the header that has the ticket.
+const RENEWAL_PATH: &str = "/session";
+const RENEWAL_HEADER: &str = "session-ticket";
+
 /// Drops work that was never counted in; its destructors are the application's.
 fn discard(work: Work) {
     if let Err(panic) = fence(|| drop(work)) {
@@ -143,39 +190,89 @@ impl Host for ShardHost {
     }
 
     fn request(&mut self, _peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
+        if let (RENEWAL_PATH, Some(ticket)) = (head.path, head.header(RENEWAL_HEADER)) {
+            return self.renew(ticket, head, keep_alive, response);
+        }
+        // Whoever comes without a session is given one's cookie. It is made when it is first used.
+        let sessions = self.local.sessions().filter(|sessions| sessions.of_request(head).is_none());
+        let cookie = sessions.map(|sessions| sessions.fresh().1);
         if let Some(page) = self.app.pages.get(head.path) {
-            page.respond(head, keep_alive, response);
-        } else if self.route(head.path).is_some() {
-            let headers = [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")];
+            return page.respond(head, keep_alive, cookie.as_deref(), response);
+        }
+        let mut headers: Vec<_> = cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())).collect();
+        if self.route(head.path).is_some() {
+            headers.extend([("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]);
             plain(response, 426, &headers, "this is a WebSocket\n", head, keep_alive);
         } else {
-            plain(response, 404, &[], "not found\n", head, keep_alive);
+            plain(response, 404, &headers, "not found\n", head, keep_alive);
         }
     }
 
-    fn connect(&mut self, ticket: Ticket, peer: Peer, _route: Route) -> Verdict {
+    fn session(&mut self, head: &Head<'_>) -> Option<SessionId> {
+        self.local.sessions()?.of_request(head)
+    }
+
+    fn new_session(&mut self) -> Option<(SessionId, Box<str>)> {
+        let (id, cookie) = self.local.sessions()?.fresh();
+        Some((id, cookie.into_boxed_str()))
+    }
+
+    fn store(&mut self, request: StoreRequest) {
+        if let Some(sessions) = self.local.sessions() {
+            sessions.store(request);
+        }
+    }
+
+    fn session_written(&mut self, token: WriteToken, outcome: std::result::Result<Written, WriteError>) {
+        if let Some(sessions) = self.local.sessions() {
+            sessions.written(token, outcome);
+        }
+    }
+
+    fn admits_origin(&mut self, head: &Head<'_>) -> bool {
+        self.local.common.origins.admit(head)
+    }
+
+    fn verify(&mut self, token: &str) -> std::result::Result<Verified, TokenError> {
+        self.local.common.authority.verify(token)
+    }
+
+    fn authenticate(&mut self, ticket: Ticket, caller: Caller<'_>) -> Verdict {
+        if self.app.authenticate.is_empty() {
+            return Verdict::Allow;
+        }
+        let _entered = self.local.enter();
+        let outcome = self.app.authenticate.ask(ticket, &self.call_by(Occasion::Authenticate, caller, "", None));
+        self.adopt(outcome)
+    }
+
+    fn connect(&mut self, ticket: Ticket, caller: Caller<'_>, _route: Route) -> Verdict {
         if self.app.connect.is_empty() {
             return Verdict::Allow;
         }
         let _entered = self.local.enter();
-        let outcome = self.app.connect.ask(ticket, &self.call(Occasion::Connect, Some(peer), "", None));
+        let outcome = self.app.connect.ask(ticket, &self.call_by(Occasion::Connect, caller, "", None));
         self.adopt(outcome)
     }
 
-    fn disconnect(&mut self, peer: Peer, disconnect: &Disconnect) {
+    fn disconnect(&mut self, caller: Caller<'_>, disconnect: &Disconnect) {
         if self.app.disconnect.is_empty() {
             return;
         }
         let _entered = self.local.enter();
-        let call = Call { disconnect: Some(disconnect), ..self.call(Occasion::Disconnect, Some(peer), "", None) };
+        let call = Call { disconnect: Some(disconnect), ..self.call_by(Occasion::Disconnect, caller, "", None) };
         self.tell(&self.app.disconnect, &call);
     }
 
     fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {
-        let Some((name, action)) = self.app.actions.get_key_value(invocation.action) else { return Invoked::Unknown };
+        let Some((name, entry)) = self.app.actions.get_key_value(invocation.action) else { return Invoked::Unknown };
+        if entry.requires_login && invocation.caller.claims.is_none() {
+            Error::unauthenticated().write(reply.set_error());
+            return Invoked::Ready;
+        }
         let _entered = self.local.enter();
-        let call = self.call(Occasion::Action, Some(invocation.peer), name, invocation.data);
-        let pending = fence(|| action.call(&call, reply)).unwrap_or_else(|panic| {
+        let call = self.call_by(Occasion::Action, invocation.caller, name, invocation.data);
+        let pending = fence(|| entry.action.call(&call, reply)).unwrap_or_else(|panic| {
             Counters::count(&self.local.counters.panics);
             action_panicked(name, &panic, reply);
             None
@@ -191,21 +288,21 @@ impl Host for ShardHost {
         Invoked::Pending
     }
 
-    fn subscribe(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
+    fn subscribe(&mut self, ticket: Ticket, caller: Caller<'_>, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
         if self.app.subscribe.is_empty() {
             return Verdict::Allow;
         }
         let _entered = self.local.enter();
-        let outcome = self.app.subscribe.ask(ticket, &self.call(Occasion::Subscribe, Some(peer), channel, data));
+        let outcome = self.app.subscribe.ask(ticket, &self.call_by(Occasion::Subscribe, caller, channel, data));
         self.adopt(outcome)
     }
 
-    fn publish(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
+    fn publish(&mut self, ticket: Ticket, caller: Caller<'_>, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
         if self.app.publish.is_empty() {
             return Verdict::Allow;
         }
         let _entered = self.local.enter();
-        let outcome = self.app.publish.ask(ticket, &self.call(Occasion::Publish, Some(peer), channel, data));
+        let outcome = self.app.publish.ask(ticket, &self.call_by(Occasion::Publish, caller, channel, data));
         self.adopt(outcome)
     }
 

@@ -1,7 +1,7 @@
 //! What everything of an application on one shard shares: commands, timers, state, newly spawned work. It never leaves
 //! its thread, so there is no lock in it; no borrow of its parts is held while the application's code runs.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::task::Waker;
@@ -9,15 +9,19 @@ use std::task::Waker;
 use shard::{ShardId, Time};
 
 use super::commands::Commands;
+use super::common::Common;
 use super::error::{Error, Result};
 use super::limits::AppLimits;
 use super::state::States;
 use super::tasks::Work;
 use super::timer::Timers;
+use crate::session::LocalSessions;
 
 /// The shared things of one shard's application.
 pub(crate) struct Local {
     pub(crate) shard: ShardId,
+    pub(crate) common: Common,
+    sessions: OnceCell<LocalSessions>,
     pub(crate) commands: Commands,
     pub(crate) timers: Timers,
     pub(crate) states: States,
@@ -43,9 +47,11 @@ pub(crate) struct Counters {
 
 impl Local {
     /// The shared things of a new shard.
-    pub(crate) fn new(shard: ShardId, states: States, limits: &AppLimits) -> Rc<Self> {
+    pub(crate) fn new(shard: ShardId, common: Common, states: States, limits: &AppLimits) -> Rc<Self> {
         Rc::new(Self {
             shard,
+            common,
+            sessions: OnceCell::new(),
             commands: Commands::new(limits),
             timers: Timers::new(limits.timers_max),
             states,
@@ -58,6 +64,16 @@ impl Local {
             is_congested: Cell::new(false),
             stalled: RefCell::default(),
         })
+    }
+
+    /// What the shard's sessions need, once it has any.
+    pub(crate) fn sessions(&self) -> Option<&LocalSessions> {
+        self.sessions.get()
+    }
+
+    /// The shard's sessions are there.
+    pub(crate) fn open_sessions(&self, sessions: LocalSessions) {
+        assert!(self.sessions.set(sessions).is_ok(), "a shard opens its sessions once");
     }
 
     /// Makes this shard the one that [`Local::current`] finds, until the guard is dropped.

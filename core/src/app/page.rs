@@ -40,8 +40,18 @@ impl Page {
     }
 
     /// Answers a request for it.
-    pub(crate) fn respond(&self, head: &Head<'_>, keep_alive: bool, out: &mut Vec<u8>) {
-        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    /// `cookie` is what the client is to be given with it.
+    pub(crate) fn respond(&self, head: &Head<'_>, keep_alive: bool, cookie: Option<&str>, out: &mut Vec<u8>) {
+        let mut headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        if let Some(cookie) = cookie {
+            // No cache between us and this browser may keep it: it would give it to others (RFC 9111 section 7.3).
+            for (_, value) in headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("cache-control")) {
+                if !value.contains("no-store") {
+                    *value = "private, no-cache";
+                }
+            }
+            headers.push(("Set-Cookie", cookie));
+        }
         match head.method {
             "GET" | "HEAD" if self.is_known(head) => response::write(out, 304, &headers, b"", keep_alive),
             "GET" => response::write(out, 200, &headers, &self.body, keep_alive),

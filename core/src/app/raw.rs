@@ -12,6 +12,7 @@ use super::fence::fence;
 use super::local::{Counters, Local};
 use super::peer::Peer;
 use super::reply::IntoVerdict;
+use super::session::Session;
 
 pub use shard::RawMessage as Message;
 
@@ -41,6 +42,12 @@ impl RawSocket<'_, '_> {
     #[must_use]
     pub fn peer(&self) -> Peer {
         Peer::new(self.peer, self.local)
+    }
+
+    /// The connection's session.
+    #[must_use]
+    pub fn session(&self) -> Option<Session> {
+        Session::of_peer(self.peer, self.local)
     }
 
     /// A way to send to the connection that outlives the call.

@@ -18,8 +18,9 @@ fn flags() -> Vec<Arg> {
     let mut command = arguments::command();
     command.build();
     let start = command.find_subcommand("start").expect("the command line has a start");
-    let sets = |argument: &&Arg| !["help", "version", "check", "help_tuning"].contains(&argument.get_id().as_str());
-    start.get_arguments().filter(sets).cloned().collect()
+    let unset = ["help", "version", "check", "help_tuning"];
+    let sets = |argument: &&Arg| !unset.contains(&argument.get_id().as_str());
+    start.get_arguments().filter(sets).filter(|argument| !argument.is_hide_set()).cloned().collect()
 }
 
 fn long(flag: &Arg) -> String {
@@ -90,6 +91,13 @@ fn changed(line: &str) -> Vec<(&'static str, String)> {
     rows.into_iter().zip(defaults).filter(|(row, default)| row != default).map(|(row, _)| row).collect()
 }
 
+/// Flags without a value.
+const SWITCHES: &[&str] = &["no-pin", "require-origin", "session-cookie-secure", "no-session-cache"];
+
+fn argument(flag: &str, value: &str) -> String {
+    if SWITCHES.contains(&flag) { format!(" --{flag}") } else { format!(" --{flag} {value}") }
+}
+
 /// One value per flag that is not its default and fits the other defaults.
 const OTHER_VALUES: &[(&str, &str)] = &[
     ("listen", "127.0.0.1:9000"),
@@ -125,11 +133,32 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("outbox-high-water-mark", "300KiB"),
     ("outbox-bytes-max", "2MiB"),
     ("lane-capacity", "1"),
+    ("auth-key-file", "new@HS512:/etc/key"),
+    ("token-lifetime", "8h"),
+    ("max-token", "1KiB"),
+    ("allow-origin", "https://app.example"),
+    ("require-origin", "true"),
     ("lane-high-water-mark", "1MiB"),
     ("max-tasks", "10"),
     ("max-timers", "11"),
     ("max-commands", "12"),
     ("max-command-bytes", "8KiB"),
+    ("session-cookie", "sid"),
+    ("session-cookie-age", "1h"),
+    ("session-cookie-secure", "true"),
+    ("session-key-file", "/keys"),
+    ("session-store", "/sessions"),
+    ("session-store-queue", "13"),
+    ("session-ttl", "2h"),
+    ("session-cache", "5s"),
+    ("no-session-cache", "true"),
+    ("max-sessions", "14"),
+    ("max-session-keys", "15"),
+    ("max-session-key", "16"),
+    ("max-session-value", "17"),
+    ("max-session-bytes", "18"),
+    ("max-session-writes", "19"),
+    ("max-retired-sessions", "20"),
     ("ring-entries", "256"),
     ("receive-buffers", "2"),
     ("receive-buffer-bytes", "1KiB"),
@@ -155,10 +184,7 @@ fn every_flag_sets_one_setting_and_every_setting_has_a_flag() {
     let rows: BTreeSet<_> = config::rows(&Settings::default()).into_iter().map(|(row, _)| row.to_owned()).collect();
     assert_eq!(rows.difference(&tested).next(), None, "every setting has a flag");
     for (flag, value) in OTHER_VALUES {
-        let line = match *flag {
-            "no-pin" => "socketshard start --no-pin".to_owned(),
-            _ => format!("socketshard start --{flag} {value}"),
-        };
+        let line = format!("socketshard start{}", argument(flag, value));
         let expected = match *flag {
             "host" => ("listen", "127.0.0.1:8000".to_owned()),
             "port" => ("listen", "0.0.0.0:9000".to_owned()),
@@ -173,14 +199,11 @@ fn what_check_prints_reads_back_to_the_same_settings() {
     let all: String = OTHER_VALUES
         .iter()
         .filter(|(flag, _)| !["port", "host"].contains(flag))
-        .map(|(flag, value)| if *flag == "no-pin" { " --no-pin".to_owned() } else { format!(" --{flag} {value}") })
+        .map(|(flag, value)| argument(flag, value))
         .collect();
     let first = settings(&format!("socketshard start{all}"));
     let rows = config::rows(&first);
-    let line: String = rows
-        .iter()
-        .map(|(flag, value)| if *flag == "no-pin" { " --no-pin".to_owned() } else { format!(" --{flag} {value}") })
-        .collect();
+    let line: String = rows.iter().map(|(flag, value)| argument(flag, value)).collect();
     assert_eq!(format!("{first:?}"), format!("{:?}", settings(&format!("socketshard start{line}"))));
 }
 

@@ -16,6 +16,8 @@ use crate::config::{self, Settings};
 pub(super) enum Request {
     /// Run the server.
     Start(Box<Settings>),
+    /// Print this about these settings, if their keys can be read.
+    Check(Box<Settings>, String),
     /// Look at the machine for a server with these settings.
     Examine(Box<Settings>, DoctorFormat),
     /// Print this and end well.
@@ -74,7 +76,10 @@ fn request(
         .map_err(|conflict| arguments::command().error(ErrorKind::ArgumentConflict, conflict))?;
     Ok(match mistaken(variables).or_else(|| objection(&settings)) {
         Some(message) => Request::Refuse(message, exit::CONFIG),
-        None if check => Request::Print(listing(&settings, matches)),
+        None if check => {
+            let text = listing(&settings, matches);
+            Request::Check(Box::new(settings), text)
+        }
         None => match format {
             Some(format) => Request::Examine(Box::new(settings), format),
             None => Request::Start(Box::new(settings)),
@@ -155,7 +160,7 @@ mod tests {
 
     fn printed(line: &str) -> String {
         match read_with(line, &[]) {
-            Request::Print(text) => text,
+            Request::Print(text) | Request::Check(_, text) => text,
             other => panic!("{line}: {other:?}"),
         }
     }

@@ -1,8 +1,10 @@
 //! The program itself: what an application's `main` calls. It turns a request into output and an exit code; everything
 //! it decides on was decided in `request`.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use super::arguments::DoctorFormat;
 use super::exit;
@@ -11,6 +13,7 @@ use crate::app::App;
 use crate::config::{LogFormat, LogLevel, Settings};
 use crate::doctor::Machine;
 use crate::observe::log;
+use crate::session::SessionStore;
 use crate::{demo, doctor, server};
 
 /// A server that is about to run.
@@ -22,9 +25,9 @@ use crate::{demo, doctor, server};
 ///     Server::from_args().run(App::new)
 /// }
 /// ```
-#[derive(Debug)]
 pub struct Server {
     request: Request,
+    store: Option<Arc<dyn SessionStore>>,
 }
 
 impl Server {
@@ -33,7 +36,7 @@ impl Server {
     #[must_use]
     pub fn from_args() -> Self {
         let variables = std::env::vars_os().map(|(name, _)| name);
-        Self { request: request::read(std::env::args_os(), variables) }
+        Self { request: request::read(std::env::args_os(), variables), store: None }
     }
 
     /// A server with these settings, whatever the command line says.
@@ -43,7 +46,13 @@ impl Server {
             Some(message) => Request::Refuse(message, exit::CONFIG),
             None => Request::Start(Box::new(settings)),
         };
-        Self { request }
+        Self { request, store: None }
+    }
+
+    /// Keeps sessions in this store, whatever `--session-store` says.
+    #[must_use]
+    pub fn session_store(self, store: impl SessionStore) -> Self {
+        Self { store: Some(Arc::new(store)), ..self }
     }
 
     /// Runs until a signal stops it. `factory` is called once on each shard, so what it makes may hold `Rc`s and cells
@@ -53,18 +62,28 @@ impl Server {
         F: Fn() -> App + Send + Sync + Clone + 'static,
     {
         match self.request {
-            Request::Start(settings) => ExitCode::from(start(&settings, factory)),
+            Request::Start(settings) => ExitCode::from(start(&settings, self.store, factory)),
             Request::Examine(settings, format) => ExitCode::from(examine(&settings, format)),
-            Request::Print(text) => {
-                let said = say(&mut std::io::stdout(), &text);
-                ExitCode::from(if said.is_ok() { exit::OK } else { exit::FAILURE })
-            }
+            Request::Check(settings, text) => match server::check_keys(&settings) {
+                Ok(()) => print(&text),
+                Err(error) => {
+                    let _ = say(&mut std::io::stderr(), &format!("error: {error}\n"));
+                    ExitCode::from(error.exit_code())
+                }
+            },
+            Request::Print(text) => print(&text),
             Request::Refuse(message, code) => {
                 // Where not even that can be written, the code still says it.
                 let _ = say(&mut std::io::stderr(), &message);
                 ExitCode::from(code)
             }
         }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Server").field("request", &self.request).finish_non_exhaustive()
     }
 }
 
@@ -84,7 +103,7 @@ fn examine(settings: &Settings, format: DoctorFormat) -> u8 {
     if said.is_err() || diagnosis.has_problems() { exit::FAILURE } else { exit::OK }
 }
 
-fn start<F>(settings: &Settings, factory: F) -> u8
+fn start<F>(settings: &Settings, store: Option<Arc<dyn SessionStore>>, factory: F) -> u8
 where
     F: Fn() -> App + Send + Sync + Clone + 'static,
 {
@@ -95,7 +114,7 @@ where
         app.limits = overrides.over(app.limits);
         app
     };
-    let Err(error) = server::run(settings, limited) else {
+    let Err(error) = server::run(settings, store, limited) else {
         return exit::OK;
     };
     // A server that does not start says so even where logging is off.
@@ -105,6 +124,12 @@ where
         let _ = say(&mut std::io::stderr(), &format!("error: {error}\n"));
     }
     error.exit_code()
+}
+
+/// Says what was asked for.
+fn print(text: &str) -> ExitCode {
+    let said = say(&mut std::io::stdout(), text);
+    ExitCode::from(if said.is_ok() { exit::OK } else { exit::FAILURE })
 }
 
 /// Writes the text. A reader that has gone away (`socketshard --help | head -1`) is no failure, a full disk is.

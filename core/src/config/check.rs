@@ -33,6 +33,12 @@ pub(crate) enum Violation {
     CpusEmpty,
     /// The name is empty, too long, or has odd characters.
     AppName,
+    /// Two sources of keys, of which either could be meant to sign.
+    KeyTwice,
+    /// Two keys of one name.
+    KeyNameTwice(String),
+    /// More keys than a token is tried with.
+    KeysTooMany(usize),
     /// A limit of zero, which no flag lets through but a program can set.
     Zero(&'static str),
 }
@@ -45,6 +51,7 @@ pub(crate) fn violations(settings: &Settings) -> Vec<Violation> {
     limits(settings, &mut found);
     ticks(settings, &mut found);
     ring(settings, &mut found);
+    auth(settings, &mut found);
     found
 }
 
@@ -108,6 +115,14 @@ fn limits(settings: &Settings, found: &mut Vec<Violation>) {
         ("--outbox-high-water-mark", limits.outbox_high_water_mark),
         ("--sends-per-pass", limits.sends_per_pass),
         ("--drain-batch", limits.drain_connections_per_turn),
+        ("--session-store-queue", settings.sessions.store_queue),
+        ("--max-sessions", limits.sessions.sessions_max),
+        ("--max-session-keys", limits.sessions.keys_max),
+        ("--max-session-key", limits.sessions.key_bytes_max),
+        ("--max-session-value", limits.sessions.value_bytes_max),
+        ("--max-session-bytes", limits.sessions.bytes_max),
+        ("--max-session-writes", limits.sessions.writes_max),
+        ("--max-retired-sessions", limits.sessions.retired_max),
     ] {
         if value == 0 {
             found.push(Violation::Zero(flag));
@@ -152,6 +167,29 @@ fn ring(settings: &Settings, found: &mut Vec<Violation>) {
         found.push(Violation::Zero("--receive-buffer-bytes"));
     } else if bytes > RECEIVE_BYTES_MAX {
         found.push(Violation::ReceiveBytes(bytes));
+    }
+}
+
+fn auth(settings: &Settings, found: &mut Vec<Violation>) {
+    let auth = &settings.auth;
+    if auth.key.is_some() && !auth.key_files.is_empty() {
+        found.push(Violation::KeyTwice);
+    }
+    if auth.key_files.len() > KEYS_MAX {
+        found.push(Violation::KeysTooMany(auth.key_files.len()));
+    }
+    let names: Vec<_> = auth.key_files.iter().filter_map(|file| file.name.as_deref()).collect();
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            found.push(Violation::KeyNameTwice((*name).to_owned()));
+        }
+    }
+    for (flag, is_zero) in
+        [("--token-lifetime", auth.token_lifetime.is_zero()), ("--max-token", auth.token_bytes_max == 0)]
+    {
+        if is_zero {
+            found.push(Violation::Zero(flag));
+        }
     }
 }
 
@@ -202,10 +240,19 @@ impl fmt::Display for Violation {
             Self::Shards(shards) => write!(formatter, "--shards ({shards}) must be between 1 and {SHARDS_MAX}"),
             Self::CpusEmpty => write!(formatter, "--cpus names no CPU"),
             Self::AppName => write!(formatter, "--app-name must be 1 to 64 letters, digits, '.', '_' or '-'"),
+            Self::KeyTwice => write!(
+                formatter,
+                "both --auth-key-file and SOCKETSHARD_AUTH_KEY are given: which key is to sign? Give one of them"
+            ),
+            Self::KeyNameTwice(name) => write!(formatter, "--auth-key-file names two keys {name}"),
+            Self::KeysTooMany(count) => write!(formatter, "--auth-key-file is given {count} times: at most {KEYS_MAX}"),
             Self::Zero(flag) => write!(formatter, "{flag} must not be zero"),
         }
     }
 }
+
+/// A bad token may be tried with every key, at up to a quarter of a millisecond each: 2 ms of a shard's time.
+const KEYS_MAX: usize = 8;
 
 /// The width of the set in which a shard keeps the peers that want a channel (two 64-bit words).
 pub(super) const SHARDS_MAX: usize = 128;

@@ -2,6 +2,7 @@
 //! reads back through its flag.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
@@ -9,7 +10,8 @@ use codec::{socketcluster, websocket};
 use shard::{Limits, SlowConsumer};
 
 use super::{
-    ApplicationSettings, LogFormat, LogLevel, LogSettings, RingSettings, Settings, count, cpus, duration, size,
+    ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, SessionLimits,
+    SessionSettings, Settings, count, cpus, duration, size,
 };
 
 /// The name of each flag (without its dashes) and the value these settings give it. No `..` in here: a setting without
@@ -23,6 +25,9 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         backlog,
         limits,
         application,
+        sessions,
+        auth,
+        origins,
         ring,
         lane_capacity,
         tick,
@@ -34,6 +39,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     let RingSettings { entries, receive_buffers, receive_buffer_bytes, direct_descriptors } = ring;
     let ApplicationSettings { commands_max, command_bytes_max, tasks_max, timers_max } = application;
     let LogSettings { level, format, lines_per_second_max } = log;
+    let OriginSettings { allowed, required } = origins;
     let addresses = listen.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
     let mut rows = vec![
         ("listen", addresses),
@@ -48,8 +54,14 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     let own = |value: &Option<usize>, format: fn(u64) -> String| {
         value.map_or_else(|| "as the application has it".to_owned(), |value| format(value as u64))
     };
+    session_rows(sessions, &limits.sessions, &mut rows);
     rows.extend([
         ("lane-capacity", lane_capacity.to_string()),
+        ("auth-key-file", keys(auth)),
+        ("token-lifetime", duration::format(auth.token_lifetime)),
+        ("max-token", size::format(auth.token_bytes_max as u64)),
+        ("allow-origin", if allowed.is_empty() { "the server's own".to_owned() } else { list(allowed) }),
+        ("require-origin", required.to_string()),
         ("max-tasks", own(tasks_max, count::format)),
         ("max-timers", own(timers_max, count::format)),
         ("max-commands", own(commands_max, count::format)),
@@ -65,6 +77,20 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("app-name", app_name.clone()),
     ]);
     rows
+}
+
+/// Where the keys of tokens come from, never what they are.
+fn keys(auth: &AuthSettings) -> String {
+    let AuthSettings { key, key_files, token_lifetime: _, token_bytes_max: _ } = auth;
+    match (key, key_files.is_empty()) {
+        (Some(_), _) => "(SOCKETSHARD_AUTH_KEY)".to_owned(),
+        (None, true) => "a random key".to_owned(),
+        (None, false) => list(key_files),
+    }
+}
+
+fn list(items: &[impl ToString]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
@@ -95,6 +121,7 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         lane_high_water_mark,
         sends_per_pass,
         drain_connections_per_turn,
+        sessions: _, // in `session_rows`
     } = limits;
     let count = |value: &usize| count::format(*value as u64);
     let size = |value: &usize| size::format(*value as u64);
@@ -128,6 +155,44 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         ("outbox-bytes-max", size(outbox_bytes_max)),
         ("lane-high-water-mark", size(lane_high_water_mark)),
         ("drain-batch", count(drain_connections_per_turn)),
+    ]);
+}
+
+fn session_rows(settings: &SessionSettings, limits: &SessionLimits, rows: &mut Vec<(&'static str, String)>) {
+    let SessionSettings { cookie_name, cookie_age, cookie_secure, key_file, store, store_queue } = settings;
+    let SessionLimits {
+        sessions_max,
+        keys_max,
+        key_bytes_max,
+        value_bytes_max,
+        bytes_max,
+        writes_max,
+        ttl,
+        cache,
+        reads_home,
+        retired_max,
+    } = limits;
+    let count = |value: &usize| count::format(*value as u64);
+    let size = |value: &usize| size::format(*value as u64);
+    let path =
+        |path: &Option<PathBuf>| path.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
+    rows.extend([
+        ("session-cookie", cookie_name.clone()),
+        ("session-cookie-age", duration::format(*cookie_age)),
+        ("session-cookie-secure", cookie_secure.to_string()),
+        ("session-key-file", path(key_file)),
+        ("session-store", path(store)),
+        ("session-store-queue", count(store_queue)),
+        ("session-ttl", duration::format(*ttl)),
+        ("session-cache", duration::format(*cache)),
+        ("no-session-cache", reads_home.to_string()),
+        ("max-sessions", count(sessions_max)),
+        ("max-session-keys", count(keys_max)),
+        ("max-session-key", size(key_bytes_max)),
+        ("max-session-value", size(value_bytes_max)),
+        ("max-session-bytes", size(bytes_max)),
+        ("max-session-writes", count(writes_max)),
+        ("max-retired-sessions", count(retired_max)),
     ]);
 }
 

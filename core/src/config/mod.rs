@@ -7,8 +7,12 @@ pub(crate) mod cpus;
 pub(crate) mod duration;
 mod environment;
 mod flags;
+mod key_file;
 mod listing;
+mod origin;
 mod quantity;
+mod secret;
+pub(crate) mod session;
 mod settings;
 pub(crate) mod size;
 
@@ -16,7 +20,13 @@ pub(crate) use check::violations;
 pub use codec::websocket::Limits as WebSocketLimits;
 pub(crate) use environment::mistaken_variables;
 pub(crate) use flags::Flags;
+pub use key_file::KeyFile;
 pub(crate) use listing::rows;
+pub use origin::AllowedOrigin;
 pub(crate) use quantity::QuantityError;
-pub use settings::{ApplicationSettings, LogFormat, LogLevel, LogSettings, RingSettings, Settings};
-pub use shard::{Limits, SlowConsumer};
+pub use secret::Secret;
+pub use session::SessionSettings;
+pub use settings::{
+    ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, Settings,
+};
+pub use shard::{Limits, SessionLimits, SlowConsumer};

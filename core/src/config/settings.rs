@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use shard::Limits;
 
+use super::session::SessionSettings;
+use super::{AllowedOrigin, KeyFile, Secret};
 use crate::app::AppLimits;
 
 /// Everything a server can be told before it starts. Each field has a flag; `Default` is the flags' defaults.
@@ -25,6 +27,12 @@ pub struct Settings {
     pub limits: Limits,
     /// What replaces the limits that the application states itself.
     pub application: ApplicationSettings,
+    /// How sessions are given out and kept.
+    pub sessions: SessionSettings,
+    /// The keys of tokens.
+    pub auth: AuthSettings,
+    /// Which pages may connect.
+    pub origins: OriginSettings,
     /// The size of each shard's io_uring and of its receive buffers.
     pub ring: RingSettings,
     /// Batches that may be under way from one shard to another before the sender keeps them.
@@ -53,6 +61,28 @@ pub struct ApplicationSettings {
     pub tasks_max: Option<usize>,
     /// In the place of `AppLimits::timers_max`.
     pub timers_max: Option<usize>,
+}
+
+/// How tokens are signed and verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthSettings {
+    /// A secret for HS256. It excludes `key_files`.
+    pub key: Option<Secret>,
+    /// Keys: the first that can sign does, all verify. With neither these nor `key`, a random one is made.
+    pub key_files: Vec<KeyFile>,
+    /// How long a token is good when the application does not say.
+    pub token_lifetime: Duration,
+    /// Bytes of a token; a longer one is refused unread.
+    pub token_bytes_max: usize,
+}
+
+/// Which pages may connect, beside those of the server's own origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OriginSettings {
+    /// Further origins.
+    pub allowed: Vec<AllowedOrigin>,
+    /// Whether clients must say where they come from.
+    pub required: bool,
 }
 
 /// The sizes of one shard's io_uring.
@@ -116,6 +146,9 @@ impl Default for Settings {
             backlog: 4096,
             limits: Limits::default(),
             application: ApplicationSettings::default(),
+            sessions: SessionSettings::default(),
+            auth: AuthSettings::default(),
+            origins: OriginSettings::default(),
             ring: RingSettings::default(),
             lane_capacity: 64,
             tick: Duration::from_millis(50),
@@ -138,6 +171,13 @@ impl ApplicationSettings {
             tasks_max: self.tasks_max.unwrap_or(tasks_max),
             timers_max: self.timers_max.unwrap_or(timers_max),
         }
+    }
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        // A day is the reference's `authDefaultExpiry`. 8 KiB is what browsers and proxies grant a whole header.
+        Self { key: None, key_files: Vec::new(), token_lifetime: Duration::from_secs(86_400), token_bytes_max: 8 << 10 }
     }
 }
 

@@ -2,12 +2,14 @@
 //! can do, a raw echo, and a page on which browser tabs chat. It uses the public API and nothing else, so that it is an
 //! example of one; it keeps nothing and trusts nobody.
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use serde_json::Number;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value};
 
 use crate::time::sleep;
-use crate::{App, Args, Error, Page, Peer, RawArgs, Result, spawn};
+use crate::{Acknowledged, App, Args, Auth, Error, Login, Page, Peer, RawArgs, Result, Session, spawn};
 
 /// The demo application.
 pub(crate) fn app() -> App {
@@ -17,6 +19,18 @@ pub(crate) fn app() -> App {
         .action("app.echo", echo)
         .action("app.drop", drop_caller)
         .action("app.shard", shard)
+        .action("session.all", session_all)
+        .action("session.set", session_set)
+        .action("session.increment", session_increment)
+        .action("session.rotate", session_rotate)
+        .action("session.end", session_end)
+        .action("app.login", login)
+        .action("app.logout", |peer: Peer| peer.remove_auth_token())
+        .action("app.who", |user: Option<Auth<User>>| user.map(|Auth(user)| user.user_id))
+        .authentication("guest", guest)
+        .action("members.greeting", |Auth(user): Auth<User>| format!("hello, {}", user.user_id))
+        .require_login("members.*")
+        .on_subscribe("members.*", |_: Auth<User>| {})
         .websocket("/echo", |socket, message| socket.send(message))
         .serve("/", html.header("Content-Security-Policy", CONTENT_POLICY).header("Referrer-Policy", "no-referrer"))
         .page("/page.css", "text/css; charset=utf-8", include_str!("page.css"))
@@ -40,6 +54,35 @@ async fn echo(argument: RawArgs) -> RawArgs {
     argument
 }
 
+/// Who a caller is, in its token.
+#[derive(Deserialize, Serialize)]
+struct User {
+    user_id: String,
+}
+
+/// What a caller says to be somebody.
+#[derive(Deserialize)]
+struct LoginArgs {
+    user: String,
+    seconds: Option<u64>,
+}
+
+/// Whoever one wants to be, for as long as one likes: this application has nothing to protect.
+async fn login(peer: Peer, Args(args): Args<LoginArgs>) -> Result {
+    peer.set_auth_token(User { user_id: args.user }, args.seconds.map(Duration::from_secs))
+}
+
+/// What a guest says.
+#[derive(Deserialize)]
+struct Guest {
+    name: String,
+}
+
+/// A login module that lets in everybody who has a name.
+async fn guest(Args(guest): Args<Guest>) -> Login {
+    if guest.name.is_empty() { Login::failure().info("a guest has a name") } else { Login::success(guest.name) }
+}
+
 /// Disconnects the caller shortly after the answer, with a code after which clients come back at once.
 async fn drop_caller(peer: Peer) -> Result {
     spawn(async move {
@@ -53,6 +96,33 @@ async fn drop_caller(peer: Peer) -> Result {
 /// The number of the shard that the caller is connected to.
 async fn shard(peer: Peer) -> usize {
     peer.shard()
+}
+
+/// Everything in the caller's session.
+async fn session_all(session: Session) -> Result<Map<String, Value>> {
+    let parse = |(key, text): (Rc<str>, Rc<str>)| Some((key.to_string(), serde_json::from_str(&text).ok()?));
+    Ok(session.get_all().into_iter().filter_map(parse).collect())
+}
+
+/// Sets a value for all tabs of the caller's browser; answers, when all have it, whether the store has it too.
+async fn session_set(session: Session, Args((key, value)): Args<(String, Value)>) -> Result<bool> {
+    let Acknowledged { is_durable } = session.set(&key, &value)?.await?;
+    Ok(is_durable)
+}
+
+/// Counts in the caller's session; answers the sum.
+async fn session_increment(session: Session, Args(key): Args<String>) -> Result<i64> {
+    session.increment(&key, 1).await
+}
+
+/// Gives the caller's session another id; answers the ticket with which its page fetches the cookie.
+async fn session_rotate(session: Session) -> Result<String> {
+    session.rotate().await
+}
+
+/// Ends the caller's session.
+async fn session_end(session: Session) -> Result {
+    session.end().map(drop)
 }
 
 /// Long enough that the answer leaves in a pass of its own.

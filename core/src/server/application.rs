@@ -1,8 +1,9 @@
 //! What the loop asks of an application beyond the shard's own trait: to run its tasks. It never knows how they are kept.
 
 use std::task::Waker;
+use std::time::Instant;
 
-use shard::{Host, Time};
+use shard::{Host, SessionConfig, Sessions, Time};
 
 /// An application on one shard, as the loop sees it.
 pub(crate) trait Application: Host {
@@ -11,6 +12,14 @@ pub(crate) trait Application: Host {
 
     /// When `run_tasks` must be called again at the latest, rung or not. A time that is over: in the next pass.
     fn next_wake(&self) -> Option<Time>;
+
+    /// What the shard must know for its sessions, if there are to be any. `began` is the shards' common epoch.
+    fn session_config(&self, _began: Instant) -> Option<SessionConfig> {
+        None
+    }
+
+    /// The shard's sessions are there; of how many shards this is one.
+    fn open_sessions(&mut self, _sessions: Sessions, _shards: usize) {}
 
     /// Whether any task is pending. Only then are glommio's own tasks looked after between two ticks: a pass of its
     /// executor costs as much as a message.

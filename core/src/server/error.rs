@@ -4,7 +4,9 @@
 use std::fmt;
 use std::io;
 
+use crate::auth::KeyError;
 use crate::net::ListenError;
+use crate::session::SessionStartError;
 
 /// Why a server did not start, or did not end well.
 #[derive(Debug)]
@@ -47,6 +49,10 @@ pub(crate) enum StartError {
         /// How many were asked for.
         shards: usize,
     },
+    /// A key of tokens cannot be had.
+    Key(KeyError),
+    /// Sessions cannot be set up.
+    Sessions(SessionStartError),
     /// An address cannot be listened on.
     Listen(ListenError),
     /// A system call failed that has no story of its own.
@@ -74,13 +80,14 @@ pub(crate) enum StartError {
 
 impl StartError {
     /// The process's exit code. 2 and 3 are the command line's and the settings'; the others follow sysexits where it
-    /// has a fitting one: 69 unavailable, 70 internal, 71 system, 75 try again, 77 no permission.
+    /// has a fitting one: 66 no input, 69 unavailable, 70 internal, 71 system, 75 try again, 77 no permission.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::RingForbidden { .. } => 10,
             Self::Memlock { .. } => 11,
             Self::Descriptors { .. } => 12,
             Self::CpuNotAllowed { .. } | Self::ShardCount { .. } => 13,
+            Self::Key(_) | Self::Sessions(_) => 66,
             Self::RingUnsupported { .. } => 69,
             Self::ShardFailed { .. } => 70,
             Self::System { .. } | Self::Executor { .. } => 71,
@@ -137,6 +144,8 @@ impl fmt::Display for StartError {
                     error.address
                 )
             }
+            Self::Key(error) => error.fmt(formatter),
+            Self::Sessions(error) => error.fmt(formatter),
             Self::Listen(error) => error.fmt(formatter),
             Self::System { call, error } => write!(formatter, "{call} failed: {error}"),
             Self::Executor { shard, message } => write!(formatter, "shard {shard} could not start: {message}"),

@@ -191,8 +191,11 @@ where
         // Random: the standard library's hasher takes its keys from the system.
         seed: std::hash::RandomState::new().build_hasher().finish(),
     };
-    let shard = Shard::new(config, Time::ZERO);
-    let host = fenced("the application cannot start", || application(seat.id))?;
+    let mut shard = Shard::new(config, Time::ZERO);
+    let mut host = fenced("the application cannot start", || application(seat.id))?;
+    if let Some(config) = host.session_config(seat.began) {
+        host.open_sessions(shard.open_sessions(config), seat.shards);
+    }
     sockets.listen(seat.listeners).and_then(|()| sockets.enter(false)).map_err(failed("cannot accept"))?;
     let _ = seat.began_accepting.send(());
     // Who waits for all of us learns from the channel's end when one of us is missing.

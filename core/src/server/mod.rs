@@ -22,4 +22,4 @@ pub(crate) use application::Application;
 pub(crate) use checks::ring as probe_ring;
 pub(crate) use error::StartError;
 pub(crate) use placement::Placement;
-pub(crate) use run::run;
+pub(crate) use run::{check_keys, run};

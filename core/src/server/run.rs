@@ -5,20 +5,22 @@
 //! ends the process at once, with 128 plus its number as a shell would report it. USR1 logs the metrics, HUP does nothing.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use shard::Time;
+use shard::{SessionConfig, Sessions, Time};
 
 use super::executor::Executors;
 use super::placement::Placement;
 use super::signals::{self, Signal};
 use super::{Application, StartError, checks, memory};
-use crate::app::{App, ShardHost};
+use crate::app::{App, Common, ShardHost};
 use crate::config::Settings;
+use crate::session::{SessionService, SessionStore};
 
 /// Runs a server until a signal stops it.
-pub(crate) fn run<F>(settings: &Settings, factory: F) -> Result<(), StartError>
+pub(crate) fn run<F>(settings: &Settings, store: Option<Arc<dyn SessionStore>>, factory: F) -> Result<(), StartError>
 where
     F: Fn() -> App + Send + Sync + Clone + 'static,
 {
@@ -28,7 +30,15 @@ where
     signals::block().map_err(system("pthread_sigmask"))?;
     let placement = Placement::new(settings)?;
     checks::machine(placement.cpus.len())?;
-    let application = move |shard| ShardHost::new(factory(), shard);
+    let mut common = Common::new(settings).map_err(StartError::Key)?;
+    if settings.auth.key.is_none() && settings.auth.key_files.is_empty() {
+        tracing::info!(
+            "tokens are signed with a random key: logins end with this process unless --auth-key-file is set"
+        );
+    }
+    let sessions = SessionService::start(&settings.sessions, store).map_err(StartError::Sessions)?;
+    common.sessions = Some(sessions.clone());
+    let application = move |shard| ShardHost::new(factory(), shard, common.clone());
     let executors = Executors::start(settings, &placement, application, signals::notify_ended)?;
     announce(settings, &executors, &placement, began.elapsed());
     loop {
@@ -42,9 +52,17 @@ where
     executors.control.stop();
     end_at_the_next_signal();
     tracing::info!(app = settings.app_name, "stopping");
-    executors.join()?;
+    let ended = executors.join();
+    // What was asked of the store while the shards stopped is still kept.
+    sessions.close();
+    ended?;
     tracing::info!(app = settings.app_name, "stopped");
     Ok(())
+}
+
+/// Whether the keys of these settings can be had: what `check` can tell without a socket.
+pub(crate) fn check_keys(settings: &Settings) -> Result<(), StartError> {
+    Common::new(settings).map(drop).map_err(StartError::Key)
 }
 
 impl Application for ShardHost {
@@ -54,6 +72,14 @@ impl Application for ShardHost {
 
     fn next_wake(&self) -> Option<Time> {
         Self::next_wake(self)
+    }
+
+    fn session_config(&self, began: Instant) -> Option<SessionConfig> {
+        Self::session_config(self, began)
+    }
+
+    fn open_sessions(&mut self, sessions: Sessions, shards: usize) {
+        Self::open_sessions(self, sessions, shards);
     }
 
     fn has_tasks(&self) -> bool {

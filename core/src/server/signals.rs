@@ -12,7 +12,7 @@ pub(super) enum Signal {
     Stop(i32),
     /// USR1: log the metrics.
     Report,
-    /// HUP: there is nothing to reload.
+    /// HUP: there is nothing to reload. XFSZ: the write that met the limit has failed.
     Ignored,
     /// A shard has ended.
     Ended,
@@ -55,7 +55,8 @@ fn set() -> libc::sigset_t {
     // SAFETY: sigemptyset initialises the set, and the others only add to it.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
-        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2] {
+        // SIGXFSZ: a file that may not grow is an error of the write, and not the end of the server.
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGUSR1, libc::SIGUSR2, libc::SIGXFSZ] {
             libc::sigaddset(set.as_mut_ptr(), signal);
         }
         set.assume_init()

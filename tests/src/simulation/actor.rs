@@ -9,6 +9,7 @@ use fastrand::Rng;
 use shard::Time;
 
 use super::ledger::payload;
+use super::login::token;
 use super::oracle::Oracle;
 use super::plan::{CHANNELS, Plan};
 use super::record::{Call, Kind};
@@ -171,7 +172,8 @@ impl Actor {
             }
             Manner::Good | Manner::Silent => {
                 let index = self.call(oracle, Kind::Handshake);
-                self.packet(|out| packets::handshake(out, None, index), random);
+                let token = (random.u8(..3) == 0).then(|| self.some_token(index, oracle, random));
+                self.packet(|out| packets::handshake(out, token.as_deref(), index), random);
             }
         }
     }
@@ -230,7 +232,7 @@ impl Actor {
             self.batch = Some(Vec::new());
         }
         let channel = random.usize(..plan.channels);
-        let chosen = if plan.is_fickle && random.bool() { random.u8(..5) } else { random.u8(..16) };
+        let chosen = if plan.is_fickle && random.bool() { random.u8(..5) } else { random.u8(..20) };
         match chosen {
             0..3 => self.subscribe(channel, oracle, random),
             3 => self.unsubscribe(channel, oracle, random),
@@ -254,7 +256,8 @@ impl Actor {
                 self.flush_batch(random);
                 self.frame(Opcode::Ping, &payload, random);
             }
-            _ => (0..random.u8(1..4)).for_each(|_| self.invoke(oracle, random)),
+            12..16 => (0..random.u8(1..4)).for_each(|_| self.invoke(oracle, random)),
+            _ => (0..random.u8(1..4)).for_each(|_| self.log_in_or_out(oracle, random)),
         }
         self.flush_batch(random);
         if !plan.is_peaceful && random.u8(..40) == 0 {
@@ -311,6 +314,36 @@ impl Actor {
         let index = self.ask(oracle, has_call, kind);
         let data = Some(RawJson::from_validated(&argument));
         self.packet(|out| packets::invoke(out, action, data, has_call.then_some(index)), random);
+    }
+
+    /// Something about who it is.
+    fn log_in_or_out(&mut self, oracle: &mut Oracle, random: &mut Rng) {
+        let (action, kind) = match random.u8(..10) {
+            0..3 => ("login", Kind::Login),
+            3..7 => ("who", Kind::Who),
+            7 => ("logout", Kind::Logout),
+            8 => {
+                let index = self.call(oracle, Kind::Authenticate);
+                let token = self.some_token(index, oracle, random);
+                return self.packet(|out| packets::authenticate(out, Some(&token), index), random);
+            }
+            _ => {
+                let record = &mut oracle.records[self.client];
+                let index = record.next_packet();
+                record.logouts.insert(index);
+                return self.packet(packets::remove_auth_token, random);
+            }
+        };
+        let index = self.call(oracle, kind);
+        let data = index.to_string();
+        let data = Some(RawJson::from_validated(&data));
+        self.packet(|out| packets::invoke(out, action, data, Some(index)), random);
+    }
+
+    /// One of all tokens so far, in time or over, or one that nobody has made.
+    fn some_token(&self, index: u64, oracle: &Oracle, random: &mut Rng) -> String {
+        let number = if random.u8(..4) == 0 { usize::MAX } else { random.usize(..=oracle.mint.len()) };
+        token(self.client, index, number)
     }
 
     /// Something that no good client does.

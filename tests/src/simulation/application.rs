@@ -13,11 +13,12 @@ use codec::http::response;
 use codec::message::RawJson;
 use fastrand::Rng;
 use shard::{
-    Command, ConnectionId, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply, Route,
-    Ticket, Time, Verdict,
+    Caller, Command, ConnectionId, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply,
+    Route, Ticket, Time, TokenError, Verdict, Verified,
 };
 
 use super::ledger::{channel_index, identity, payload};
+use super::login::{Login, Presented, TokenVerdict, claims, token};
 use super::oracle::{Oracle, application};
 use super::plan::{CHANNELS, Plan};
 use super::record::Decision;
@@ -29,6 +30,7 @@ enum Waiting {
     /// The packet that asked.
     Subscribe(u64),
     Publish(usize, u64),
+    Authenticate(Login),
     Call,
 }
 
@@ -51,6 +53,8 @@ pub(super) struct Application {
     pending: BTreeMap<Ticket, Pending>,
     /// A publication that was let through, until the commands of the same call are done.
     allowed: Option<(ConnectionId, usize, u64, u64)>,
+    /// A token that was verified, until its hook is asked.
+    presented: Option<Login>,
     /// Hooks let everything through and nothing is asked of the shard any more.
     pub(super) is_calm: bool,
     pub(super) congested_turns: u64,
@@ -68,6 +72,7 @@ impl Application {
             admitted: BTreeMap::new(),
             pending: BTreeMap::new(),
             allowed: None,
+            presented: None,
             is_calm: false,
             congested_turns: 0,
         }
@@ -96,6 +101,7 @@ impl Application {
     /// A command is about to be done. What is numbered gets its number now: in the order in which it is done.
     pub(super) fn carry_out(&mut self, command: &mut Command) {
         let mut oracle = self.oracle.borrow_mut();
+        let now = oracle.now;
         match command {
             Command::Publish { channel, data } => {
                 let (publisher, number) = (application(self.shard), oracle.next_number());
@@ -105,24 +111,7 @@ impl Application {
             }
             Command::Verdict { ticket, verdict } => {
                 let Some(pending) = self.pending.remove(ticket) else { return };
-                match (pending.waiting, &*verdict) {
-                    (Waiting::Connect(route), Ok(())) => {
-                        self.admitted.insert(pending.connection, (pending.client, route));
-                    }
-                    (Waiting::Connect(_), Err(refusal)) => {
-                        oracle.records[pending.client].closes.insert(refusal.code);
-                        oracle.records[pending.client].statuses.insert(403);
-                    }
-                    (Waiting::Subscribe(index), verdict) => {
-                        let decision = if verdict.is_ok() { Decision::Allowed } else { Decision::Refused };
-                        oracle.decide(pending.client, index, decision);
-                    }
-                    (Waiting::Publish(channel, number), Ok(())) => {
-                        oracle.accept(self.shard, channel, pending.client as u64, number);
-                    }
-                    (Waiting::Publish(..), Err(_)) => {}
-                    (Waiting::Call, _) => panic!("a verdict about a call"),
-                }
+                decided(&mut oracle, &mut self.admitted, self.shard, pending, verdict);
             }
             Command::Reply { ticket, .. } => drop(self.pending.remove(ticket)),
             Command::Emit { connection, data, .. } => {
@@ -145,6 +134,17 @@ impl Application {
                     known.kick(moment);
                 }
             }
+            Command::SetToken { connection, verified, .. } => {
+                if let Some((client, Route::SocketCluster)) = self.admitted.get(connection) {
+                    oracle.records[*client].set_login(now, verified);
+                }
+            }
+            Command::RemoveToken { connection } => {
+                if let Some((client, _)) = self.admitted.get(connection) {
+                    oracle.records[*client].login = None;
+                }
+            }
+            Command::SessionLoaded { .. } | Command::SessionSaved { .. } => panic!("there are no sessions here"),
             Command::Disconnect { connection, disconnect } => {
                 if let Some((client, _)) = self.admitted.get(connection) {
                     let record = &mut oracle.records[*client];
@@ -166,12 +166,14 @@ impl Application {
     /// Something that an application may ask for at any time.
     fn whim(&mut self) -> Option<Command> {
         let chosen = self.random.usize(..self.admitted.len().max(1));
-        let (connection, (_, route)) = self.admitted.iter().nth(chosen).map(|(id, known)| (*id, *known))?;
+        let (connection, (client, route)) = self.admitted.iter().nth(chosen).map(|(id, known)| (*id, *known))?;
         let channel = self.random.usize(..self.plan.channels);
         Some(match (self.random.u8(..20), route) {
             (0..9, _) => publication(channel),
             (9..15, _) => greeting(connection, route),
-            (15..19, Route::SocketCluster) => {
+            (15, Route::SocketCluster) => self.set_token(connection, client, 0),
+            (16, Route::SocketCluster) => Command::RemoveToken { connection },
+            (17..19, Route::SocketCluster) => {
                 Command::KickOut { connection, channel: CHANNELS[channel].into(), message: "out".into() }
             }
             _ if self.plan.is_peaceful => publication(channel),
@@ -238,7 +240,46 @@ impl Host for Application {
         response::write(response, 200, &[], head.target.as_bytes(), keep_alive);
     }
 
-    fn connect(&mut self, ticket: Ticket, peer: Peer, route: Route) -> Verdict {
+    fn verify(&mut self, token: &str) -> Result<Verified, TokenError> {
+        let mut oracle = self.oracle.borrow_mut();
+        let now = oracle.now;
+        let Presented { client, index, outcome } = oracle.mint.verify(now, token);
+        let expires = outcome.as_ref().ok().and_then(|verified| verified.lifetime).map(|lifetime| now + lifetime);
+        let login = Login { claims: claims(token), expires, since: index, is_late: false };
+        let record = &mut oracle.records[client];
+        record.heard_packet = index;
+        if outcome.is_ok() {
+            self.presented = Some(login);
+        } else {
+            record.decide_token(now, login, TokenVerdict::Bad);
+        }
+        outcome
+    }
+
+    fn authenticate(&mut self, ticket: Ticket, caller: Caller<'_>) -> Verdict {
+        let login = self.presented.take().expect("it was verified before");
+        assert_eq!(caller.claims, Some(&*login.claims), "the hook is asked about another token");
+        let verdict = self.decide(ticket, caller.peer, Waiting::Authenticate(login.clone()));
+        let decided = match &verdict {
+            Verdict::Allow => TokenVerdict::Good,
+            Verdict::Refuse(_) => TokenVerdict::Refused,
+            Verdict::Pending => TokenVerdict::Pending,
+        };
+        let mut oracle = self.oracle.borrow_mut();
+        let now = oracle.now;
+        let record = &mut oracle.records[client_of(caller.peer)];
+        if decided == TokenVerdict::Pending {
+            // It has to wait, and the hook may take longer than a handshake may.
+            record.closes.insert(4_005);
+            record.may_vanish_unopened = true;
+        }
+        record.decide_token(now, login, decided);
+        verdict
+    }
+
+    fn connect(&mut self, ticket: Ticket, caller: Caller<'_>, route: Route) -> Verdict {
+        let peer = caller.peer;
+        self.check_claims(caller, None);
         assert!(!self.admitted.contains_key(&peer.connection), "let in twice");
         let verdict = self.decide(ticket, peer, Waiting::Connect(route));
         let client = client_of(peer);
@@ -271,7 +312,8 @@ impl Host for Application {
         verdict
     }
 
-    fn disconnect(&mut self, peer: Peer, disconnect: &Disconnect) {
+    fn disconnect(&mut self, caller: Caller<'_>, disconnect: &Disconnect) {
+        let peer = caller.peer;
         let known = self.admitted.remove(&peer.connection);
         assert!(known.is_some(), "client {} was not let in, or is gone twice: {disconnect:?}", client_of(peer));
         let left = self.pending.values().find(|pending| pending.connection == peer.connection);
@@ -284,8 +326,10 @@ impl Host for Application {
     }
 
     fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {
-        let client = self.check_admitted(invocation.peer);
+        let client = self.check_admitted(invocation.caller.peer);
         let data = invocation.data.map_or("", RawJson::as_str);
+        let index = matches!(invocation.action, "login" | "logout" | "who").then(|| data.parse().expect("its number"));
+        self.check_claims(invocation.caller, index);
         if !self.is_calm
             && self.random.u8(..6) == 0
             && let Some(command) = self.whim()
@@ -296,8 +340,28 @@ impl Host for Application {
             "echo" => reply.set_data().extend_from_slice(data.as_bytes()),
             "nothing" => reply.set_empty(),
             "fail" => reply.set_error().extend_from_slice(b"{\"name\":\"FailError\",\"message\":\"as asked\"}"),
+            "who" => reply.set_data().extend_from_slice(invocation.caller.claims.unwrap_or("null").as_bytes()),
+            "logout" => {
+                self.commands.push_back(Command::RemoveToken { connection: invocation.caller.peer.connection });
+                reply.set_empty();
+            }
+            "login" if self.random.u8(..4) == 0 => {
+                let (ticket, connection) = (invocation.ticket, invocation.caller.peer.connection);
+                let token = self.set_token(connection, client, 0);
+                self.owe_token(client, index, &token);
+                self.pending.insert(ticket, Pending { connection, client, waiting: Waiting::Call });
+                let at = self.now() + Duration::from_micros(self.random.u64(..20_000));
+                self.later.extend([(at, token), (at, Command::Reply { ticket, reply: Reply::default() })]);
+                return Invoked::Pending;
+            }
+            "login" => {
+                let token = self.set_token(invocation.caller.peer.connection, client, index.expect("its number"));
+                self.owe_token(client, index, &token);
+                self.commands.push_back(token);
+                reply.set_empty();
+            }
             "later" | "never" => {
-                let (ticket, connection) = (invocation.ticket, invocation.peer.connection);
+                let (ticket, connection) = (invocation.ticket, invocation.caller.peer.connection);
                 self.pending.insert(ticket, Pending { connection, client, waiting: Waiting::Call });
                 if invocation.action == "later" {
                     let mut late = Reply::default();
@@ -311,10 +375,12 @@ impl Host for Application {
         Invoked::Ready
     }
 
-    fn subscribe(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
+    fn subscribe(&mut self, ticket: Ticket, caller: Caller<'_>, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
+        let peer = caller.peer;
         let client = self.check_admitted(peer);
         assert!(CHANNELS.contains(&channel), "a mangled name: {channel}");
         let index = data.and_then(|data| data.as_str().parse().ok()).expect("subscribes here carry their number");
+        self.check_claims(caller, Some(index));
         let verdict = self.decide(ticket, peer, Waiting::Subscribe(index));
         let decision = match &verdict {
             Verdict::Allow => Decision::Allowed,
@@ -326,8 +392,10 @@ impl Host for Application {
         verdict
     }
 
-    fn publish(&mut self, ticket: Ticket, peer: Peer, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
+    fn publish(&mut self, ticket: Ticket, caller: Caller<'_>, channel: &str, data: Option<RawJson<'_>>) -> Verdict {
+        let peer = caller.peer;
         let client = self.check_admitted(peer) as u64;
+        self.check_claims(caller, None);
         let identity = data.and_then(|data| identity(data.as_str()));
         let (publisher, number) = identity.expect("publications here have a payload");
         assert_eq!(publisher, client, "published by another");
@@ -370,17 +438,82 @@ impl Host for Application {
 
     fn cancel(&mut self, ticket: Ticket) {
         let known = self.pending.remove(&ticket);
-        assert!(known.is_some(), "{ticket:?} is cancelled, but nobody waited for it");
+        let Some(known) = known else { panic!("{ticket:?} is cancelled, but nobody waited for it") };
+        if let Waiting::Authenticate(login) = known.waiting {
+            let mut oracle = self.oracle.borrow_mut();
+            let now = oracle.now;
+            oracle.records[known.client].decide_token(now, login, TokenVerdict::Refused);
+        }
     }
 }
 
 impl Application {
+    /// What a shard says of a caller's login must be right.
+    fn check_claims(&self, caller: Caller<'_>, index: Option<u64>) {
+        let mut oracle = self.oracle.borrow_mut();
+        let now = oracle.now;
+        let record = &mut oracle.records[client_of(caller.peer)];
+        record.heard_packet = record.heard_packet.max(index.unwrap_or(0));
+        record.check_claims(now, caller.claims, index);
+    }
+
+    /// A new token for a connection, in the call of packet `index` or at a time of the application's own.
+    fn set_token(&mut self, connection: ConnectionId, client: usize, index: u64) -> Command {
+        let mut oracle = self.oracle.borrow_mut();
+        let lifetime = (self.random.u8(..4) > 0).then(|| Duration::from_micros(self.random.u64(1_000..2_000_000)));
+        let now = oracle.now;
+        let number = oracle.mint.mint(lifetime.map(|lifetime| now + lifetime));
+        let token = token(client, index, number);
+        let verified = Verified { claims: claims(&token).into(), lifetime };
+        Command::SetToken { connection, token: token.into(), verified }
+    }
+
+    /// Whoever calls this will have the token before the answer.
+    fn owe_token(&self, client: usize, index: Option<u64>, command: &Command) {
+        if let (Command::SetToken { token, .. }, Some(index)) = (command, index) {
+            self.oracle.borrow_mut().records[client].tokens_due.insert(index, token.to_string());
+        }
+    }
+
     /// Rarely, a hook throws its caller out, whatever its verdict.
     fn disconnect_on_a_whim(&mut self, peer: Peer) {
         if !self.is_calm && !self.plan.is_peaceful && self.random.u8(..100) == 0 {
             let disconnect = Disconnect { code: 4_102, reason: Cow::Borrowed("enough") };
             self.commands.push_back(Command::Disconnect { connection: peer.connection, disconnect });
         }
+    }
+}
+
+/// A pending hook's verdict is about to be done.
+fn decided(
+    oracle: &mut Oracle,
+    admitted: &mut BTreeMap<ConnectionId, (usize, Route)>,
+    shard: usize,
+    pending: Pending,
+    verdict: &Result<(), Refusal>,
+) {
+    let now = oracle.now;
+    match (pending.waiting, verdict) {
+        (Waiting::Connect(route), Ok(())) => {
+            admitted.insert(pending.connection, (pending.client, route));
+        }
+        (Waiting::Connect(_), Err(refusal)) => {
+            oracle.records[pending.client].closes.insert(refusal.code);
+            oracle.records[pending.client].statuses.insert(403);
+        }
+        (Waiting::Subscribe(index), verdict) => {
+            let decision = if verdict.is_ok() { Decision::Allowed } else { Decision::Refused };
+            oracle.decide(pending.client, index, decision);
+        }
+        (Waiting::Publish(channel, number), Ok(())) => {
+            oracle.accept(shard, channel, pending.client as u64, number);
+        }
+        (Waiting::Publish(..), Err(_)) => {}
+        (Waiting::Authenticate(login), verdict) => {
+            let verdict = if verdict.is_ok() { TokenVerdict::Good } else { TokenVerdict::Refused };
+            oracle.records[pending.client].decide_token(now, login, verdict);
+        }
+        (Waiting::Call, _) => panic!("a verdict about a call"),
     }
 }
 

@@ -7,24 +7,28 @@
 //! network  one connection's two directions       mesh     the lanes between shards
 //! actor    one client                            stream   what the server says to it, decoded
 //! application  hooks, actions, commands          oracle   what is right: record (of a client),
-//!                                                         ledger (of publications), subscription
+//!                                                         ledger (of publications), subscription,
+//!                                                         login
 //! ```
 
 mod actor;
 mod application;
 mod ledger;
+mod login;
 mod mesh;
 mod network;
 mod oracle;
 mod pass;
 mod plan;
 mod record;
+mod sessions;
 mod station;
 mod stream;
 mod subscription;
 mod trace;
 mod world;
 
+pub use sessions::{SessionReport, run_sessions};
 pub use world::Report;
 
 /// Runs one seed. With `is_verbose`, everything that happens is printed.

@@ -8,6 +8,7 @@ use codec::socketcluster::Dialect;
 use shard::{Limits, Time};
 
 use super::ledger::{APPLICATION, Ledger, channel_index, identity};
+use super::login::Mint;
 use super::record::{Decision, Kind, Record};
 use super::stream::Heard;
 use super::trace::Trace;
@@ -21,6 +22,9 @@ pub(super) struct Oracle {
     pub(super) trace: Trace,
     pub(super) is_shutting_down: bool,
     application_numbers: u64,
+    pub(super) mint: Mint,
+    /// Times that clients were told to forget their token.
+    pub(super) tokens_removed: u64,
 }
 
 impl Oracle {
@@ -33,6 +37,8 @@ impl Oracle {
             trace: Trace::new(is_verbose),
             is_shutting_down: false,
             application_numbers: 0,
+            mint: Mint::default(),
+            tokens_removed: 0,
         }
     }
 
@@ -89,7 +95,8 @@ impl Oracle {
             Heard::Response(status, body) => self.records[client].response(*status, body),
             Heard::ControlPong(payload) => self.records[client].control_pong(payload),
             Heard::Upgraded => self.records[client].upgraded(),
-            Heard::TokenRemoved => panic!("nobody here has a token"),
+            Heard::TokenSet(token) => drop(self.records[client].tokens_heard.insert(token.clone())),
+            Heard::TokenRemoved => self.tokens_removed += 1,
             Heard::ControlPing | Heard::End => {}
         }
     }

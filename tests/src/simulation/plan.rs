@@ -135,5 +135,6 @@ fn limits(random: &mut Rng) -> Limits {
         lane_high_water_mark: *random.choice(&[200, 2_000, 100_000]).expect("three"),
         sends_per_pass: if random.bool() { random.usize(1..=3) } else { 512 },
         drain_connections_per_turn: random.usize(1..=3),
+        sessions: shard::SessionLimits::default(),
     }
 }

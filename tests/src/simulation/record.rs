@@ -7,6 +7,7 @@ use codec::socketcluster::Dialect;
 use shard::{ConnectionId, Limits, Time};
 
 use super::ledger::Ledger;
+use super::login::{Login, TokenVerdict};
 use super::oracle::{Echoes, STAMP};
 use super::plan::CHANNELS;
 use super::subscription::Subscription;
@@ -19,6 +20,14 @@ pub(super) enum Kind {
     Unsubscribe(usize),
     /// A publication to that channel, of that number.
     Publish(usize, u64),
+    /// `#authenticate`.
+    Authenticate,
+    /// An action that gives a token, at once or in time.
+    Login,
+    /// An action that takes it.
+    Logout,
+    /// An action that answers with its caller's claims.
+    Who,
     /// An action that answers with its argument, at once or in time.
     Echo(String),
     /// An action that answers with nothing.
@@ -65,6 +74,16 @@ pub(super) struct Record {
     pub(super) calls: BTreeMap<u64, Call>,
     pub(super) decisions: BTreeMap<u64, Decision>,
     pub(super) subscriptions: BTreeMap<usize, Subscription>,
+    pub(super) login: Option<Login>,
+    /// The packets with which the client has logged itself out.
+    pub(super) logouts: BTreeSet<u64>,
+    /// By packet, with the end of the token.
+    pub(super) token_verdicts: BTreeMap<u64, (TokenVerdict, Option<Time>)>,
+    /// The token that a login is to give, by its packet.
+    pub(super) tokens_due: BTreeMap<u64, String>,
+    pub(super) tokens_heard: BTreeSet<String>,
+    /// The last numbered packet that the application has seen.
+    pub(super) heard_packet: u64,
     /// Raw messages that the application has not seen yet.
     pub(super) echoes_asked: Echoes,
     pub(super) echoes: Echoes,
@@ -184,7 +203,7 @@ impl Record {
         let waited = now.since(call.sent) + STAMP;
         let name = outcome.as_ref().err().map(|error| error_name(error));
         if name == Some("TooManyCallsError") {
-            let slow = |call: &&Call| matches!(call.kind, Kind::Later(_) | Kind::Never);
+            let slow = |call: &&Call| matches!(call.kind, Kind::Later(_) | Kind::Never | Kind::Login);
             assert!(self.calls.values().filter(slow).count() >= limits.calls_per_connection_max, "not too many");
             return;
         }
@@ -194,6 +213,10 @@ impl Record {
                 assert!(!self.is_open, "opened twice");
                 self.is_open = outcome.is_ok();
                 self.may_vanish |= outcome.is_err();
+                if let Ok(data) = outcome {
+                    let data = data.as_deref().expect("a handshake's answer says something");
+                    self.check_authenticated(now, call.index, data);
+                }
                 name.is_none() || name == Some("MoodError") || name == Some("TimeoutError")
             }
             Kind::Subscribe(_) => return self.check_subscribe_reply(call, name, waited, limits),
@@ -203,6 +226,14 @@ impl Record {
                 let is_refused = name == Some("MoodError") || name == Some("TimeoutError");
                 if is_accepted { data == Some(None) } else { is_refused }
             }
+            Kind::Authenticate => self.is_token_answer(now, call.index, data, name),
+            Kind::Login => {
+                // The promise: who reads the answer has the token.
+                let is_given = self.tokens_due.get(&call.index).is_some_and(|token| self.tokens_heard.contains(token));
+                (data == Some(None) && is_given) || (name == Some("TimeoutError") && waited >= limits.call_timeout)
+            }
+            Kind::Logout => data == Some(None),
+            Kind::Who => data.is_some_and(|claims| claims.is_some()),
             Kind::Echo(payload) => data == Some(Some(payload)),
             Kind::Nothing => data == Some(None),
             Kind::Fail => name == Some("FailError"),
@@ -213,6 +244,15 @@ impl Record {
             Kind::Unknown => name == Some("UnknownActionError"),
         };
         assert!(is_right, "{call:?} is answered with {outcome:?}");
+    }
+
+    fn is_token_answer(&self, now: Time, index: u64, data: Option<Option<&str>>, name: Option<&str>) -> bool {
+        if let Some(data) = data {
+            self.check_authenticated(now, index, data.expect("an answer says whether"));
+            return true;
+        }
+        let is_bad = matches!(self.token_verdicts.get(&index), Some((TokenVerdict::Bad, _)));
+        is_bad && matches!(name, Some("AuthTokenInvalidError" | "AuthTokenExpiredError"))
     }
 
     fn check_subscribe_reply(&self, call: &Call, name: Option<&str>, waited: Duration, limits: &Limits) {

@@ -26,6 +26,8 @@ pub(super) enum Heard {
     Event(String, Option<String>),
     /// `#disconnect`.
     Announced(Option<u16>),
+    /// `#setAuthToken`.
+    TokenSet(String),
     /// `#removeAuthToken`.
     TokenRemoved,
     /// A message on a raw route.
@@ -172,6 +174,7 @@ fn read(message: ServerMessage<'_>, text: &str) -> Heard {
         }
         ServerMessage::Disconnect { code, .. } => Heard::Announced(code),
         ServerMessage::RemoveAuthToken { .. } => Heard::TokenRemoved,
-        ServerMessage::SetAuthToken { .. } | ServerMessage::Unknown => panic!("the server never says {text}"),
+        ServerMessage::SetAuthToken { token, .. } => Heard::TokenSet(token.into_owned()),
+        ServerMessage::Unknown => panic!("the server never says {text}"),
     }
 }

@@ -87,6 +87,12 @@ pub struct Report {
     pub slow_consumers: u64,
     /// Turns in which lanes were too full.
     pub congested_turns: u64,
+    /// Tokens that counted.
+    pub tokens_accepted: u64,
+    /// Tokens that did not.
+    pub tokens_refused: u64,
+    /// Tokens whose time was over when their client said something.
+    pub tokens_expired: u64,
 }
 
 impl World {
@@ -439,6 +445,9 @@ impl World {
             sends_short: sum(|metrics| metrics.sends_short),
             pauses: sum(|metrics| metrics.pauses),
             slow_consumers: sum(|metrics| metrics.slow_consumers + metrics.deliveries_dropped),
+            tokens_accepted: sum(|metrics| metrics.tokens_accepted),
+            tokens_refused: sum(|metrics| metrics.tokens_refused),
+            tokens_expired: sum(|metrics| metrics.tokens_expired),
             congested_turns: self.stations.iter().map(|station| station.application.congested_turns).sum(),
         }
     }

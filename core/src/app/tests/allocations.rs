@@ -4,7 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use super::{World, peer};
+use super::{World, caller};
 use crate::app::{App, Args, Channel, Channels, Peer, RawArgs, State};
 use codec::message::RawJson;
 use shard::{Host, Invocation, Invoked, Reply, Ticket, Verdict};
@@ -52,7 +52,7 @@ fn allocations(mut run: impl FnMut()) -> usize {
 fn invoke(world: &mut World, reply: &mut Reply, action: &str, argument: &str) -> usize {
     allocations(|| {
         let data = Some(RawJson::from_validated(argument));
-        let invocation = Invocation { ticket: Ticket(1), peer: peer(), action, data, wants_reply: true };
+        let invocation = Invocation { ticket: Ticket(1), caller: caller(), action, data, wants_reply: true };
         assert_eq!(world.host.invoke(invocation, reply), Invoked::Ready);
         assert!(reply.outcome().is_ok(), "{action}");
     })
@@ -88,10 +88,26 @@ fn an_idle_pass_and_hooks_that_do_not_match_allocate_nothing() {
     let mut world = World::new(App::new().on_publish("private.*", |_: Channel| ()));
     let waker = std::task::Waker::noop();
     let idle = allocations(|| {
-        let verdict = world.host.publish(Ticket(1), peer(), "open", Some(RawJson::NULL));
+        let verdict = world.host.publish(Ticket(1), caller(), "open", Some(RawJson::NULL));
         assert_eq!(verdict, Verdict::Allow);
         world.host.run_tasks(world.now, waker);
         assert!(world.host.poll_command().is_none());
     });
     assert_eq!(idle, 0);
+}
+
+#[test]
+fn reading_a_session_allocates_nothing() {
+    let config = shard::Config { id: shard::ShardId(0), shards: 1, limits: shard::Limits::default(), seed: 1 };
+    let sessions = shard::Shard::new(config, shard::Time::ZERO).open_sessions(shard::SessionConfig::default());
+    let session = sessions.make_for_tests().expect("there is room");
+    for key in ["a", "b", "c"] {
+        let operation = shard::Operation::Set { key: key.into(), text: "\"a text\"".into(), expires: 0 };
+        session.write(operation).expect("there is room");
+    }
+    let read = || {
+        assert_eq!(session.get("c").as_deref(), Some("\"a text\""));
+        assert_eq!(session.get("d"), None);
+    };
+    assert_eq!(allocations(read), 0);
 }

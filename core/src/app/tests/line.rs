@@ -8,7 +8,7 @@ use std::time::Duration;
 use codec::websocket::{Decoder, Limits as MessageLimits, Message as Received, Opcode, Role, encode, handshake};
 use shard::{Config, ConnectionId, Host, Limits, Shard, ShardId, Time};
 
-use crate::app::{App, ShardHost};
+use crate::app::{App, Common, ShardHost};
 
 pub(super) const HANDSHAKE: &str = r##"{"event":"#handshake","data":{"authToken":null},"cid":1}"##;
 
@@ -24,10 +24,14 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn open(app: App, path: &str) -> Self {
+        Self::open_with(app, path, super::common())
+    }
+
+    pub(super) fn open_with(app: App, path: &str, common: Common) -> Self {
         let config = Config { id: ShardId(0), shards: 1, limits: Limits::default(), seed: 1 };
         let now = Time::from_micros(1_000_000);
         let mut shard = Shard::new(config, now);
-        let host = ShardHost::new(app, ShardId(0));
+        let host = ShardHost::new(app, ShardId(0), common);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 4_000));
         let connection = shard.handle_accept(now, address).expect("there is room");
         let mut line = Self { shard, host, connection, now };
@@ -41,7 +45,11 @@ impl Line {
 
     /// A SocketCluster client after its handshake.
     pub(super) fn shaken(app: App) -> Self {
-        let mut line = Self::open(app, "/socketcluster/");
+        Self::shaken_with(app, super::common())
+    }
+
+    pub(super) fn shaken_with(app: App, common: Common) -> Self {
+        let mut line = Self::open_with(app, "/socketcluster/", common);
         let answer = line.say(HANDSHAKE);
         assert!(answer.len() == 1 && answer[0].starts_with(r#"{"rid":1,"data":{"id":""#), "{answer:?}");
         line

@@ -4,15 +4,17 @@
 
 mod actions;
 mod allocations;
+mod auth;
 mod hooks;
 mod line;
 mod log;
 mod pages;
 mod raw;
+mod replay;
 mod tasks;
 mod wire;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
@@ -20,10 +22,12 @@ use std::time::Duration;
 
 use codec::message::RawJson;
 use shard::{
-    Command, ConnectionId, Disconnect, Host, Invocation, Invoked, Peer, Reply, Route, ShardId, Ticket, Time, Verdict,
+    Caller, Command, ConnectionId, Disconnect, Host, Invocation, Invoked, Peer, Reply, Route, ShardId, Ticket, Time,
+    Verdict,
 };
 
-use super::{App, ShardHost};
+use super::{App, Common, ShardHost};
+use crate::config::Settings;
 
 /// What became of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +67,7 @@ impl Wake for Rings {
 
 impl World {
     fn new(app: App) -> Self {
-        let host = ShardHost::new(app, ShardId(3));
+        let host = ShardHost::new(app, ShardId(3), common());
         Self { host, now: Time::from_micros(1_000), tickets: 0, rings: Arc::default(), reply: Reply::default() }
     }
 
@@ -75,7 +79,7 @@ impl World {
     fn call(&mut self, action: &str, argument: Option<&str>) -> Outcome {
         let data = argument.map(RawJson::from_validated);
         let ticket = self.ticket();
-        let invocation = Invocation { ticket, peer: peer(), action, data, wants_reply: true };
+        let invocation = Invocation { ticket, caller: caller(), action, data, wants_reply: true };
         match self.host.invoke(invocation, &mut self.reply) {
             Invoked::Ready => outcome(&self.reply),
             Invoked::Pending => Outcome::Pending(ticket),
@@ -85,21 +89,21 @@ impl World {
 
     fn connect(&mut self) -> (Ticket, Verdict) {
         let ticket = self.ticket();
-        (ticket, self.host.connect(ticket, peer(), Route::SocketCluster))
+        (ticket, self.host.connect(ticket, caller(), Route::SocketCluster))
     }
 
     fn disconnect(&mut self, code: u16, reason: &'static str) {
-        self.host.disconnect(peer(), &Disconnect::new(code, reason));
+        self.host.disconnect(caller(), &Disconnect::new(code, reason));
     }
 
     fn subscribe(&mut self, channel: &str, data: Option<&str>) -> (Ticket, Verdict) {
         let ticket = self.ticket();
-        (ticket, self.host.subscribe(ticket, peer(), channel, data.map(RawJson::from_validated)))
+        (ticket, self.host.subscribe(ticket, caller(), channel, data.map(RawJson::from_validated)))
     }
 
     fn publish(&mut self, channel: &str, data: Option<&str>) -> (Ticket, Verdict) {
         let ticket = self.ticket();
-        (ticket, self.host.publish(ticket, peer(), channel, data.map(RawJson::from_validated)))
+        (ticket, self.host.publish(ticket, caller(), channel, data.map(RawJson::from_validated)))
     }
 
     /// One pass of the driver: tasks run, and what they asked for comes out.
@@ -139,8 +143,20 @@ fn outcome(reply: &Reply) -> Outcome {
     }
 }
 
-fn peer() -> Peer {
-    Peer { connection: connection(), address: SocketAddr::from((Ipv4Addr::LOCALHOST, 5_000)) }
+const fn peer() -> Peer {
+    Peer {
+        connection: connection(),
+        address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5_000),
+        session: Peer::NO_SESSION,
+    }
+}
+
+const fn caller() -> Caller<'static> {
+    Caller { peer: peer(), claims: None }
+}
+
+fn common() -> Common {
+    Common::new(&Settings::default()).expect("a random key can be made")
 }
 
 const fn connection() -> ConnectionId {

@@ -88,7 +88,7 @@ fn the_demo_answers_app_drop_and_then_drops() {
 
 #[test]
 fn the_demos_page_and_what_it_loads_are_there() {
-    let mut host = ShardHost::new(demo::app(), ShardId(0));
+    let mut host = ShardHost::new(demo::app(), ShardId(0), super::common());
     for path in ["/", "/page.css", "/page.js", "/socketshard.js", "/favicon.svg", "/healthz"] {
         let text = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
         let mut storage = codec::http::headers::HeaderStorage::new();

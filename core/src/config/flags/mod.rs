@@ -8,6 +8,8 @@ mod listen;
 mod logging;
 mod placement;
 mod ring;
+mod security;
+mod session;
 mod set;
 mod stopping;
 mod timeouts;

@@ -9,7 +9,7 @@ use clap::{ArgMatches, Args};
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::Limits;
+use shard::{Limits, SessionLimits};
 
 use super::application::ApplicationFlags;
 use super::backpressure::{ConsumerFlags, LaneFlags};
@@ -18,9 +18,13 @@ use super::listen::ListenFlags;
 use super::logging::LogFlags;
 use super::placement::PlacementFlags;
 use super::ring::RingFlags;
+use super::security::SecurityFlags;
+use super::session::SessionFlags;
 use super::stopping::StopFlags;
 use super::timeouts::TimeoutFlags;
-use crate::config::{ApplicationSettings, LogSettings, RingSettings, Settings};
+use crate::config::{
+    ApplicationSettings, AuthSettings, LogSettings, OriginSettings, RingSettings, SessionSettings, Settings,
+};
 
 /// Every flag of the server, in the order in which `--help` shows the groups.
 #[derive(Args, Clone, Debug)]
@@ -38,7 +42,11 @@ pub(crate) struct Flags {
     #[command(flatten)]
     lanes: LaneFlags,
     #[command(flatten)]
+    security: SecurityFlags,
+    #[command(flatten)]
     application: ApplicationFlags,
+    #[command(flatten)]
+    sessions: SessionFlags,
     #[command(flatten)]
     ring: RingFlags,
     #[command(flatten)]
@@ -47,9 +55,14 @@ pub(crate) struct Flags {
     log: LogFlags,
 }
 
-/// Two flags of the command line that exclude each other.
+/// Flags that cannot be given so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FlagConflict(&'static str, &'static str);
+pub(crate) enum FlagConflict {
+    /// Two flags of the command line that exclude each other.
+    Both(&'static str, &'static str),
+    /// A secret on the command line.
+    SecretShown,
+}
 
 impl Flags {
     /// The settings these flags ask for. `matches` tells where each value came from: what is nearer wins.
@@ -66,6 +79,12 @@ impl Flags {
                 command_bytes_max: self.application.max_command_bytes,
                 tasks_max: self.application.max_tasks,
                 timers_max: self.application.max_timers,
+            },
+            sessions: self.session_settings(),
+            auth: self.auth(matches)?,
+            origins: OriginSettings {
+                allowed: self.security.allow_origin.clone(),
+                required: self.security.require_origin,
             },
             ring: RingSettings {
                 entries: self.ring.ring_entries,
@@ -94,7 +113,7 @@ impl Flags {
         let listen = source("listen");
         for (id, flag) in [("port", "--port"), ("host", "--host")] {
             if listen == ValueSource::CommandLine && source(id) == ValueSource::CommandLine {
-                return Err(FlagConflict("--listen", flag));
+                return Err(FlagConflict::Both("--listen", flag));
             }
         }
         let nearest = source("port").max(source("host"));
@@ -102,6 +121,20 @@ impl Flags {
             return Ok(vec![SocketAddr::new(flags.host, flags.port)]);
         }
         Ok(flags.listen.clone())
+    }
+
+    /// A key on the command line would be everybody's.
+    fn auth(&self, matches: &ArgMatches) -> Result<AuthSettings, FlagConflict> {
+        let flags = &self.security;
+        if matches.value_source("auth_key") == Some(ValueSource::CommandLine) {
+            return Err(FlagConflict::SecretShown);
+        }
+        Ok(AuthSettings {
+            key: flags.auth_key.clone(),
+            key_files: flags.auth_key_file.clone(),
+            token_lifetime: flags.token_lifetime,
+            token_bytes_max: flags.max_token,
+        })
     }
 
     /// No `..` in here: a limit without a flag does not compile.
@@ -138,13 +171,46 @@ impl Flags {
             lane_high_water_mark: self.lanes.lane_high_water_mark,
             sends_per_pass: self.consumers.sends_per_pass,
             drain_connections_per_turn: self.stop.drain_batch,
+            sessions: self.session_limits(),
+        }
+    }
+
+    fn session_limits(&self) -> SessionLimits {
+        SessionLimits {
+            sessions_max: self.sessions.max_sessions,
+            keys_max: self.sessions.max_session_keys,
+            key_bytes_max: self.sessions.max_session_key,
+            value_bytes_max: self.sessions.max_session_value,
+            bytes_max: self.sessions.max_session_bytes,
+            writes_max: self.sessions.max_session_writes,
+            ttl: self.sessions.session_ttl,
+            cache: self.sessions.session_cache,
+            reads_home: self.sessions.no_session_cache,
+            retired_max: self.sessions.max_retired_sessions,
+        }
+    }
+
+    fn session_settings(&self) -> SessionSettings {
+        SessionSettings {
+            cookie_name: self.sessions.session_cookie.clone(),
+            cookie_age: self.sessions.session_cookie_age,
+            cookie_secure: self.sessions.session_cookie_secure,
+            key_file: self.sessions.session_key_file.clone(),
+            store: self.sessions.session_store.clone(),
+            store_queue: self.sessions.session_store_queue,
         }
     }
 }
 
 impl fmt::Display for FlagConflict {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the argument '{}' cannot be used with '{}'", self.0, self.1)
+        match self {
+            Self::Both(one, other) => write!(formatter, "the argument '{one}' cannot be used with '{other}'"),
+            Self::SecretShown => formatter.write_str(
+                "'--auth-key' would show the key to everybody who can list processes: write it to a file for \
+                 --auth-key-file, or set SOCKETSHARD_AUTH_KEY",
+            ),
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::task::Waker;
 use codec::http::request::Head;
 use codec::message::RawJson;
 use shard::{
-    Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, Ticket, Time, Verdict,
+    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, Ticket, Time,
+    Verdict,
 };
 
 use crate::server::Application;
@@ -27,21 +28,21 @@ impl Host for Echo {
         response.extend_from_slice(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
     }
 
-    fn connect(&mut self, _: Ticket, _: Peer, _: Route) -> Verdict {
+    fn connect(&mut self, _: Ticket, _: Caller<'_>, _: Route) -> Verdict {
         Verdict::Allow
     }
 
-    fn disconnect(&mut self, _: Peer, _: &Disconnect) {}
+    fn disconnect(&mut self, _: Caller<'_>, _: &Disconnect) {}
 
     fn invoke(&mut self, _: Invocation<'_>, _: &mut Reply) -> Invoked {
         Invoked::Unknown
     }
 
-    fn subscribe(&mut self, _: Ticket, _: Peer, _: &str, _: Option<RawJson<'_>>) -> Verdict {
+    fn subscribe(&mut self, _: Ticket, _: Caller<'_>, _: &str, _: Option<RawJson<'_>>) -> Verdict {
         Verdict::Allow
     }
 
-    fn publish(&mut self, _: Ticket, _: Peer, _: &str, _: Option<RawJson<'_>>) -> Verdict {
+    fn publish(&mut self, _: Ticket, _: Caller<'_>, _: &str, _: Option<RawJson<'_>>) -> Verdict {
         Verdict::Allow
     }
 

@@ -1,0 +1,24 @@
+//! What the application's copies on all shards have in common: keys and origins. It is only read.
+
+use std::sync::Arc;
+
+use crate::auth::{Authority, KeyError, Origins};
+use crate::config::Settings;
+use crate::session::SessionService;
+
+/// Shared by all shards, and never written.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) origins: Arc<Origins>,
+    /// None where no server runs: in tests of the application alone.
+    pub(crate) sessions: Option<SessionService>,
+}
+
+impl Common {
+    /// As the settings say. Reads the key files.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, KeyError> {
+        let authority = Arc::new(Authority::new(&settings.auth)?);
+        Ok(Self { authority, origins: Arc::new(Origins::new(settings.origins.clone())), sessions: None })
+    }
+}

@@ -1,0 +1,172 @@
+//! One shard's share of the sessions, as its application uses them: where to find one, fresh ids, who waits for which
+//! write.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use codec::http::request::Head;
+use shard::{
+    Command, Peer, Session, SessionId, Sessions, ShardId, StoreRequest, Stored, WriteError, WriteToken, Written,
+};
+
+use super::port::Port;
+use super::service::SessionService;
+use super::store::{LoadDone, SaveDone, SessionSave};
+
+/// Everything an application of one shard needs for sessions.
+pub(crate) struct LocalSessions {
+    service: SessionService,
+    port: Arc<Port>,
+    shard: ShardId,
+    shards: usize,
+    sessions: Sessions,
+    random: RefCell<Random>,
+    waits: RefCell<HashMap<WriteToken, Wait, foldhash::fast::RandomState>>,
+}
+
+enum Wait {
+    Waiting(Option<Waker>),
+    Done(Result<Written, WriteError>),
+}
+
+/// Random bytes, fetched from the system a page at a time.
+struct Random {
+    bytes: [u8; 1_024],
+    used: usize,
+}
+
+impl LocalSessions {
+    pub(super) fn new(
+        service: SessionService,
+        port: Arc<Port>,
+        shard: ShardId,
+        shards: usize,
+        sessions: Sessions,
+    ) -> Self {
+        let random = RefCell::new(Random { bytes: [0; 1_024], used: 1_024 });
+        let waits = RefCell::default();
+        Self { service, port, shard, shards, sessions, random, waits }
+    }
+
+    /// The session that a request's cookie proves.
+    pub(crate) fn of_request(&self, head: &Head<'_>) -> Option<SessionId> {
+        self.service.cookies.read(head)
+    }
+
+    /// A fresh id at home here, and its cookie.
+    pub(crate) fn fresh(&self) -> (SessionId, String) {
+        let id = self.fresh_id(self.shard);
+        (id, self.service.cookies.write(id))
+    }
+
+    /// A fresh id with that home.
+    pub(crate) fn fresh_id(&self, home: ShardId) -> SessionId {
+        SessionId::with_home(self.random.borrow_mut().take(), home, self.shards)
+    }
+
+    /// The home of an id.
+    pub(crate) fn home(&self, id: SessionId) -> ShardId {
+        id.home(self.shards)
+    }
+
+    /// The cookie that a ticket is good for.
+    pub(crate) fn redeem(&self, ticket: &str) -> Option<String> {
+        let id = self.service.cookies.redeem(ticket, SessionService::now())?;
+        Some(self.service.cookies.write(id))
+    }
+
+    /// A ticket for a session's cookie.
+    pub(crate) fn ticket(&self, id: SessionId) -> String {
+        self.service.ticket(id)
+    }
+
+    /// The session of a connection.
+    pub(crate) fn of_peer(&self, peer: Peer) -> Option<Session> {
+        self.sessions.find(peer.session)
+    }
+
+    /// Passes a request on to the store.
+    pub(crate) fn store(&self, request: StoreRequest) {
+        let Some(store) = &self.service.store else { return };
+        let port = Arc::clone(&self.port);
+        match request {
+            StoreRequest::Load { session } => store.load(session, LoadDone { port, session: Some(session) }),
+            StoreRequest::Save { session, version, expires, bytes, retires } => {
+                let further = retires.into_iter().map(|id| (id, Stored::Retired.encode())).collect();
+                let save = SessionSave { session, version, expires, bytes, further };
+                store.save(save, SaveDone { port, save: Some((session, version)) });
+            }
+            StoreRequest::Remove { session } => store.remove(session),
+        }
+    }
+
+    /// What the store has answered.
+    pub(crate) fn answers(&self, waker: &Waker) -> Vec<Command> {
+        if self.service.store.is_none() { Vec::new() } else { self.port.take(waker) }
+    }
+
+    /// Somebody is going to wait for this write.
+    pub(crate) fn expect(&self, token: WriteToken) {
+        self.waits.borrow_mut().insert(token, Wait::Waiting(None));
+    }
+
+    /// Nobody waits for it any more.
+    pub(crate) fn forget(&self, token: WriteToken) {
+        let _ = self.waits.borrow_mut().remove(&token);
+    }
+
+    /// A write is acknowledged.
+    pub(crate) fn written(&self, token: WriteToken, outcome: Result<Written, WriteError>) {
+        let waker = match self.waits.borrow_mut().get_mut(&token) {
+            Some(wait) => match std::mem::replace(wait, Wait::Done(outcome)) {
+                Wait::Waiting(waker) => waker,
+                Wait::Done(_) => None,
+            },
+            None => None,
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// How a write went, once.
+    pub(crate) fn poll(&self, token: WriteToken, task: &mut Context<'_>) -> Poll<Result<Written, WriteError>> {
+        let mut waits = self.waits.borrow_mut();
+        match waits.get_mut(&token) {
+            Some(Wait::Waiting(waker)) => {
+                *waker = Some(task.waker().clone());
+                Poll::Pending
+            }
+            Some(Wait::Done(outcome)) => {
+                let outcome = *outcome;
+                waits.remove(&token);
+                Poll::Ready(outcome)
+            }
+            None => Poll::Ready(Err(WriteError::Ended)),
+        }
+    }
+}
+
+impl Random {
+    fn take(&mut self) -> [u8; SessionId::BYTES] {
+        if self.used + SessionId::BYTES > self.bytes.len() {
+            getrandom::fill(&mut self.bytes).expect("a system that has made a key has randomness");
+            self.used = 0;
+        }
+        let taken = &mut self.bytes[self.used..self.used + SessionId::BYTES];
+        let bytes = <[u8; SessionId::BYTES]>::try_from(&*taken).expect("as many bytes as an id has");
+        // Given out, it need not be found here.
+        taken.fill(0);
+        self.used += SessionId::BYTES;
+        bytes
+    }
+}
+
+impl fmt::Debug for LocalSessions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LocalSessions").field("shard", &self.shard).finish_non_exhaustive()
+    }
+}

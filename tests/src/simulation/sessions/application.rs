@@ -1,0 +1,273 @@
+//! The application of one simulated shard: each message of a connection makes it do something to the connection's
+//! session, by dice, and tell the oracle. It is also what gives out ids and asks the store.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+use codec::http::request::Head;
+use codec::message::RawJson;
+use fastrand::Rng;
+use shard::{
+    Caller, Command, ConnectionId, Disconnect, Host, Invocation, Invoked, Operation, Peer, RawMessage, RawReplies,
+    Reply, Route, Session, SessionId, Sessions, ShardId, StoreRequest, Ticket, Time, Verdict, WriteError, WriteToken,
+    Written,
+};
+
+use super::oracle::{Issued, Kind, Oracle, SUM, number};
+use super::plan::{Plan, StorePlan};
+use super::store::Store;
+
+struct Tab {
+    session: Session,
+    /// How often it has written its own key.
+    writes: i64,
+    version: u64,
+}
+
+pub(super) struct Application {
+    shard: usize,
+    plan: Plan,
+    random: Rng,
+    oracle: Rc<RefCell<Oracle>>,
+    store: Rc<RefCell<Store>>,
+    sessions: Sessions,
+    commands: VecDeque<Command>,
+    tabs: BTreeMap<ConnectionId, Tab>,
+    waiting: BTreeMap<WriteToken, (Issued, SessionId, Session)>,
+    /// Handles that outlive their connections for a while, as tasks do.
+    kept: Vec<Session>,
+    /// What a connection must have heard of, where each message asks the home.
+    pub(super) floors: BTreeMap<ConnectionId, u64>,
+    /// When the store will have something to say.
+    pub(super) answers_at: Vec<Time>,
+    /// Writes that every holder must see by now.
+    pub(super) settled: Vec<SessionId>,
+    /// New cookies: whose connection, and what it is to be given.
+    pub(super) renewals: Vec<(Session, SessionId)>,
+    pub(super) is_calm: bool,
+}
+
+impl Application {
+    pub(super) fn new(
+        shard: usize,
+        plan: &Plan,
+        random: Rng,
+        oracle: Rc<RefCell<Oracle>>,
+        store: Rc<RefCell<Store>>,
+        sessions: Sessions,
+    ) -> Self {
+        Self {
+            shard,
+            plan: plan.clone(),
+            random,
+            oracle,
+            store,
+            sessions,
+            commands: VecDeque::new(),
+            tabs: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            kept: Vec::new(),
+            floors: BTreeMap::new(),
+            answers_at: Vec::new(),
+            settled: Vec::new(),
+            renewals: Vec::new(),
+            is_calm: false,
+        }
+    }
+
+    pub(super) const fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    pub(super) fn check_empty(&self) {
+        assert!(
+            self.waiting.is_empty(),
+            "writes that are never acknowledged: {:?}",
+            self.waiting.values().next().map(|known| &known.0)
+        );
+    }
+
+    /// Lets go of what tasks would hold.
+    pub(super) fn end_tasks(&mut self) {
+        self.kept.clear();
+    }
+
+    fn act(&mut self, id: ConnectionId) {
+        let Some(tab) = self.tabs.get_mut(&id) else { return };
+        let session = tab.session.clone();
+        assert!(session.version() >= tab.version, "the version of {} goes back", session.id());
+        tab.version = session.version();
+        if let Some(floor) = self.floors.remove(&id) {
+            assert!(session.is_ended() || session.version() >= floor, "{} was not read at its home", session.id());
+        }
+        self.oracle.borrow().check(&session, "a message");
+        let repeats = if self.random.u8(..6) == 0 { self.random.u8(2..8) } else { 1 };
+        for _ in 0..repeats {
+            self.write(id, &session);
+        }
+        if self.random.u8(..20) == 0 {
+            self.kept.push(session);
+        }
+        if self.random.u8(..20) == 0 {
+            self.kept.clear();
+        }
+    }
+
+    fn write(&mut self, id: ConnectionId, session: &Session) {
+        let before = number(session, SUM);
+        let other = format!("other{}", self.random.u8(..3));
+        let (operation, kind) = match self.random.u8(..32) {
+            0..12 => {
+                let tab = self.tabs.get_mut(&id).expect("it acts");
+                tab.writes += 1;
+                let key =
+                    format!("own{}-{}-{}-{}", self.shard, id.slot, id.generation, self.oracle.borrow().has_crashed);
+                let text = tab.writes.to_string().into();
+                (Operation::Set { key: key.as_str().into(), text, expires: 0 }, Kind::Own(key, tab.writes))
+            }
+            12..24 => {
+                let by = self.random.i64(1..100);
+                (Operation::Increment { key: SUM.into(), by }, Kind::Sum(by))
+            }
+            24 | 25 => {
+                let expires = if self.random.bool() { 0 } else { session.now() + self.random.u64(..2_000) };
+                let text = self.random.u32(..).to_string().into();
+                (Operation::Set { key: other.into(), text, expires }, Kind::Other)
+            }
+            26 | 27 => (Operation::Remove { key: other.into() }, Kind::Other),
+            28 => {
+                let expires = session.now() + self.random.u64(..2_000);
+                (Operation::Expire { key: other.into(), expires }, Kind::Other)
+            }
+            29 | 30 if self.plan.has_rotations && self.random.u8(..3) == 0 => {
+                let to = self.id(session.id().home(self.plan.shards));
+                (Operation::Rotate { to }, Kind::Rotate(to))
+            }
+            31 if self.plan.has_rotations && self.random.u8(..4) == 0 => (Operation::End, Kind::End),
+            _ => return,
+        };
+        let now = session.id();
+        let Ok(receipt) = session.write(operation.clone()) else { return };
+        let mut oracle = self.oracle.borrow_mut();
+        let shard = self.shard;
+        oracle.note(&[10, shard as u64], || format!("shard {shard}: {now} {operation:?} as {:?}", receipt.token));
+        let issued = oracle.issued(now, kind);
+        match &issued.kind {
+            Kind::Own(key, expected) => assert_eq!(number(session, key), *expected, "a write is read at once"),
+            Kind::Sum(by) => assert_eq!(number(session, SUM), before + by, "an increment is read at once"),
+            Kind::Other | Kind::Rotate(_) | Kind::End => {}
+        }
+        drop(oracle);
+        match receipt.written {
+            Some(written) => self.acknowledged(&(issued, now, session.clone()), Ok(written)),
+            None => drop(self.waiting.insert(receipt.token, (issued, now, session.clone()))),
+        }
+    }
+
+    fn acknowledged(&mut self, known: &(Issued, SessionId, Session), outcome: Result<Written, WriteError>) {
+        let (issued, id, session) = known;
+        let shard = self.shard;
+        let mut oracle = self.oracle.borrow_mut();
+        oracle.note(&[11, shard as u64], || format!("shard {shard}: {id} {:?}: {outcome:?}", issued.kind));
+        if let Ok(written) = &outcome {
+            let has_store = self.plan.store != StorePlan::None;
+            let is_exact = self.plan.store == StorePlan::Good;
+            assert!(!written.is_durable || has_store, "durable without a store");
+            assert!(written.is_durable || !is_exact, "a store that works has it");
+        }
+        if oracle.written(issued, *id, outcome) {
+            self.settled.push(session.id());
+        }
+        if let (Kind::Rotate(_), Ok(_)) = (&issued.kind, outcome) {
+            self.renewals.push((session.clone(), *id));
+        }
+    }
+
+    fn id(&mut self, home: ShardId) -> SessionId {
+        let random = self.random.u128(..).to_be_bytes();
+        SessionId::with_home(random, home, self.plan.shards)
+    }
+}
+
+impl Host for Application {
+    fn route(&mut self, path: &str) -> Option<Route> {
+        (path == "/s").then_some(Route::Raw(0))
+    }
+
+    fn request(&mut self, _: Peer, _: &Head<'_>, _: bool, _: &mut Vec<u8>) {
+        unreachable!("nobody asks for pages here");
+    }
+
+    fn session(&mut self, head: &Head<'_>) -> Option<SessionId> {
+        head.header("cookie").and_then(|cookie| cookie.strip_prefix("s=")).map(|id| id.parse().expect("nobody forges"))
+    }
+
+    fn new_session(&mut self) -> Option<(SessionId, Box<str>)> {
+        let id = self.id(ShardId(u8::try_from(self.shard).expect("few shards")));
+        self.oracle.borrow_mut().made(id);
+        Some((id, format!("s={id}").into()))
+    }
+
+    fn store(&mut self, request: StoreRequest) {
+        assert!(self.plan.store != StorePlan::None, "nobody is there to be asked");
+        let now = self.oracle.borrow().now;
+        self.answers_at.push(self.store.borrow_mut().ask(now, self.shard, request));
+    }
+
+    fn session_written(&mut self, token: WriteToken, outcome: Result<Written, WriteError>) {
+        let known = self.waiting.remove(&token).expect("an acknowledgement of what nobody wrote, or the second");
+        self.acknowledged(&known, outcome);
+    }
+
+    fn connect(&mut self, _: Ticket, caller: Caller<'_>, _: Route) -> Verdict {
+        let peer = caller.peer;
+        let session = self.sessions.find(peer.session).expect("every connection has a session");
+        let IpAddr::V6(address) = peer.address.ip() else { unreachable!("clients have such addresses") };
+        let bits = address.to_bits();
+        let cookie = (bits != 0).then(|| SessionId::new(bits.to_be_bytes()));
+        let is_exact = self.plan.store != StorePlan::Moody;
+        let version = session.version();
+        self.oracle.borrow_mut().opened(cookie, &session, is_exact);
+        self.tabs.insert(peer.connection, Tab { session, writes: 0, version });
+        Verdict::Allow
+    }
+
+    fn disconnect(&mut self, caller: Caller<'_>, _: &Disconnect) {
+        self.tabs.remove(&caller.peer.connection);
+        self.floors.remove(&caller.peer.connection);
+    }
+
+    fn invoke(&mut self, _: Invocation<'_>, _: &mut Reply) -> Invoked {
+        Invoked::Unknown
+    }
+
+    fn subscribe(&mut self, _: Ticket, _: Caller<'_>, _: &str, _: Option<RawJson<'_>>) -> Verdict {
+        Verdict::Allow
+    }
+
+    fn publish(&mut self, _: Ticket, _: Caller<'_>, _: &str, _: Option<RawJson<'_>>) -> Verdict {
+        Verdict::Allow
+    }
+
+    fn message(&mut self, peer: Peer, _: u16, _: RawMessage<'_>, _: &mut RawReplies<'_>) {
+        if !self.is_calm {
+            self.act(peer.connection);
+        }
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    fn congested(&mut self, _: bool) {}
+
+    fn cancel(&mut self, _: Ticket) {}
+}
+
+/// Where a client comes from: its cookie, so that the application can tell what it came with.
+pub(super) fn address(cookie: Option<SessionId>) -> SocketAddr {
+    let bits = cookie.map_or(0, |id| u128::from_be_bytes(*id.bytes()));
+    SocketAddr::new(IpAddr::V6(bits.into()), 1)
+}

@@ -1,0 +1,20 @@
+//! Sessions under a virtual clock: browsers with several tabs on several shards, a store that is slow, fails and is full,
+//! lanes that are full, and crashes after which only the store is left. Whole shards with real bytes on both sides of an
+//! upgrade; what is said on the wire afterwards is only that something is to be done, and the dice decide what.
+
+mod application;
+mod oracle;
+mod plan;
+mod store;
+mod world;
+
+pub use world::SessionReport;
+
+/// Runs one seed. With `is_verbose`, everything that happens is printed.
+///
+/// # Panics
+/// When anything is wrong: the message says what.
+#[must_use]
+pub fn run_sessions(seed: u64, is_verbose: bool) -> SessionReport {
+    world::World::new(seed, is_verbose).run()
+}

@@ -1,0 +1,104 @@
+//! The store of a simulated server: does what shards ask in their order, late, and not always. What it has is all that is
+//! left after a crash.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use fastrand::Rng;
+use shard::{Command, SessionId, StoreFailed, StoreRequest, Stored, Time};
+
+use super::plan::{Plan, StorePlan};
+
+#[derive(Debug)]
+struct Asked {
+    at: Time,
+    request: StoreRequest,
+    fails: bool,
+}
+
+pub(super) struct Store {
+    plan: StorePlan,
+    micros: u64,
+    random: Rng,
+    kept: BTreeMap<SessionId, Vec<u8>>,
+    /// By shard, in order.
+    queues: Vec<VecDeque<Asked>>,
+    fails_until: Time,
+    pub(super) is_calm: bool,
+    pub(super) failures: u64,
+}
+
+impl Store {
+    pub(super) fn new(plan: &Plan, random: Rng) -> Self {
+        Self {
+            plan: plan.store,
+            micros: plan.store_micros,
+            random,
+            kept: BTreeMap::new(),
+            queues: (0..plan.shards).map(|_| VecDeque::new()).collect(),
+            fails_until: Time::ZERO,
+            is_calm: false,
+            failures: 0,
+        }
+    }
+
+    /// Takes a request; when its answer is to be fetched.
+    pub(super) fn ask(&mut self, now: Time, shard: usize, request: StoreRequest) -> Time {
+        let is_moody = self.plan == StorePlan::Moody && !self.is_calm;
+        if is_moody && self.random.u8(..30) == 0 {
+            self.fails_until = now + Duration::from_micros(self.random.u64(..300_000));
+        }
+        let fails = is_moody && (self.fails_until > now || self.random.u8(..20) == 0);
+        let most = if self.random.u8(..5) == 0 { self.micros } else { self.micros / 10 };
+        let at = now + Duration::from_micros(self.random.u64(1..=most.max(1)));
+        let queue = &mut self.queues[shard];
+        let at = queue.back().map_or(at, |last| at.max(last.at));
+        queue.push_back(Asked { at, request, fails });
+        at
+    }
+
+    /// What it has to say to a shard by now.
+    pub(super) fn answers(&mut self, now: Time, shard: usize) -> Vec<Command> {
+        let mut answers = Vec::new();
+        while self.queues[shard].front().is_some_and(|asked| asked.at <= now) {
+            let asked = self.queues[shard].pop_front().expect("it was just seen");
+            self.failures += u64::from(asked.fails);
+            answers.extend(self.carry_out(asked));
+        }
+        answers
+    }
+
+    /// Everything else is gone; of what was under way some has still been done.
+    pub(super) fn crash(&mut self, shards: usize) {
+        for shard in 0..self.queues.len() {
+            let done = self.random.usize(..=self.queues[shard].len());
+            for _ in 0..done {
+                let asked = self.queues[shard].pop_front().expect("no more than there are");
+                let _ = self.carry_out(asked);
+            }
+        }
+        self.queues = (0..shards).map(|_| VecDeque::new()).collect();
+    }
+
+    fn carry_out(&mut self, asked: Asked) -> Option<Command> {
+        let failed = asked.fails.then_some(StoreFailed);
+        match asked.request {
+            StoreRequest::Load { session } => {
+                let outcome = failed.map_or_else(|| Ok(self.kept.get(&session).cloned()), Err);
+                Some(Command::SessionLoaded { session, outcome })
+            }
+            StoreRequest::Save { session, version, bytes, retires, .. } => {
+                if !asked.fails {
+                    self.kept.insert(session, bytes);
+                    self.kept.extend(retires.into_iter().map(|retired| (retired, Stored::Retired.encode())));
+                }
+                let outcome = failed.map_or(Ok(()), Err);
+                Some(Command::SessionSaved { session, version, outcome })
+            }
+            StoreRequest::Remove { session } => {
+                self.kept.remove(&session);
+                None
+            }
+        }
+    }
+}
