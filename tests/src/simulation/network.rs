@@ -100,6 +100,10 @@ impl Link {
 
     /// Time has come: moves what has arrived into the server's receive buffer.
     pub(super) fn arrive(&mut self, now: Time) {
+        if self.is_broken() {
+            // What the client sends after a reset goes nowhere; with it the stream would have a hole.
+            return self.up.clear();
+        }
         while self.up.front().is_some_and(|(at, _)| *at <= now) {
             let (_, bytes) = self.up.pop_front().expect("there is a first");
             self.arrived.extend(bytes);
