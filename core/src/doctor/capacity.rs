@@ -89,17 +89,16 @@ fn microseconds(nanoseconds: u64) -> String {
     format!("{}.{:02}", nanoseconds / 1000, nanoseconds % 1000 / 10)
 }
 
-/// Bytes of the server per idle connection, as core/docs/performance.md has them at 19,000 connections, with everything
-/// that the first traffic touches.
-const USER_BYTES: u64 = 1_110;
-/// Bytes of the kernel's per connection: half of the 10.5 kB for both ends on loopback, in the same place.
-const KERNEL_BYTES: u64 = 5_250;
+/// Bytes of the server per idle connection with a session and a subscription, as core/docs/performance.md has them.
+const USER_BYTES: u64 = 366;
+/// Bytes of the kernel's per connection: half of the 10.6 kB for both ends on loopback, in the same place.
+const KERNEL_BYTES: u64 = 5_300;
 /// Per cent of the available memory: the rest is for queues, channels and what else runs.
 const MEMORY_SHARE: u64 = 80;
 /// CPU time of a call of 64 bytes with one in flight per connection, over 200 connections, in the same place.
-const SINGLE_NS: u64 = 6_320;
+const SINGLE_NS: u64 = 5_650;
 /// The same with sixteen in flight.
-const PIPELINED_NS: u64 = 740;
+const PIPELINED_NS: u64 = 640;
 
 #[cfg(test)]
 mod tests {

@@ -361,16 +361,16 @@ fn the_capacity_is_the_least_of_its_bounds() {
     let mut many = plan();
     many.limits.connections_max = 1_000_000;
     let found = capacity(&many);
-    // 8 GiB less four times 4 MiB, of which 80 %, in pieces of 6,360 bytes.
-    assert_eq!(found.by_memory, Some(((8 << 30) - (16 << 20)) / 100 * 80 / 6_360));
+    // 8 GiB less four times 4 MiB, of which 80 %, in pieces of 5,666 bytes.
+    assert_eq!(found.by_memory, Some(((8 << 30) - (16 << 20)) / 100 * 80 / 5_666));
     assert_eq!(found.by_descriptors, Some(1_048_576 - 96));
     assert_eq!(found.connections(), Some(1_048_480));
     // Four CPUs at 6.32 us: 632,911; at 0.74 us: 5,405,405.
-    assert_eq!((found.milli_cpus, found.messages), (4_000, (600_000, 5_000_000)));
+    assert_eq!((found.milli_cpus, found.messages), (4_000, (700_000, 6_000_000)));
     let halved =
         Fake::good().with("sys/fs/cgroup/a/cpu.max", "200000 100000").with("sys/fs/cgroup/a/memory.max", "1073741824");
     let found = halved.examine(&many).capacity.expect("the shards have a place");
-    assert_eq!((found.milli_cpus, found.by_memory), (2_000, Some(((1 << 30) - (16 << 20)) / 100 * 80 / 6_360)));
+    assert_eq!((found.milli_cpus, found.by_memory), (2_000, Some(((1 << 30) - (16 << 20)) / 100 * 80 / 5_666)));
     let blind = Fake::good().without("proc/meminfo").examine(&many);
     assert_eq!(blind.capacity.expect("the shards have a place").connections(), None);
     assert!(blind.text().contains("connections  unknown"), "{}", blind.text());
