@@ -12,15 +12,7 @@ impl Shard {
     /// Opens a session whose home is elsewhere.
     pub(crate) fn open_copy(&mut self, id: SessionId, opener: Opener) -> Opening {
         if let Some(session) = self.sessions.by_id(id) {
-            let stage = session.state().stage;
-            return match stage {
-                Stage::Ready => Opening::Ready(session),
-                Stage::Ended => Opening::Refused(OpenError::Retired),
-                Stage::Opening => {
-                    session.state().cold_mut().waiting.push(opener);
-                    Opening::Waiting
-                }
-            };
+            return Opening::join(session, opener);
         }
         let Some(session) = self.sessions.insert(id, false) else {
             self.metrics.sessions_refused += 1;

@@ -14,6 +14,21 @@ pub(crate) enum Opening {
     Refused(OpenError),
 }
 
+impl Opening {
+    /// Of a session that is in the table: who comes while it is being opened waits with those before.
+    pub(super) fn join(session: Session, opener: Opener) -> Self {
+        let stage = session.state().stage;
+        match stage {
+            Stage::Ready => Self::Ready(session),
+            Stage::Ended => Self::Refused(OpenError::Retired),
+            Stage::Opening => {
+                session.state().cold_mut().waiting.push(opener);
+                Self::Waiting
+            }
+        }
+    }
+}
+
 impl Shard {
     /// A peer has something to say about a session.
     pub(crate) fn handle_session(&mut self, from: ShardId, message: &SessionMessage) {
@@ -51,15 +66,7 @@ impl Shard {
             return Opening::Refused(OpenError::Retired);
         }
         if let Some(session) = self.sessions.by_id(id) {
-            let stage = session.state().stage;
-            return match stage {
-                Stage::Ready => Opening::Ready(session),
-                Stage::Ended => Opening::Refused(OpenError::Retired),
-                Stage::Opening => {
-                    session.state().cold_mut().waiting.push(opener);
-                    Opening::Waiting
-                }
-            };
+            return Opening::join(session, opener);
         }
         let Some(session) = self.sessions.insert(id, true) else {
             self.metrics.sessions_refused += 1;
