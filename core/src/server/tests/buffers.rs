@@ -1,6 +1,6 @@
 //! Receive buffers: too few of them, and none lost, whoever closes when.
 
-use super::client::{Client, payload};
+use super::client::{self, Client, payload};
 use super::running::Running;
 use crate::config::{RingSettings, Settings};
 
@@ -43,19 +43,7 @@ fn buffers_of_connections_that_are_gone_come_back() {
 #[test]
 fn slots_are_used_again_without_mixing_up_their_users() {
     let running = Running::start(1, &Settings::default(), |_| {});
-    let address = running.address;
-    std::thread::scope(|scope| {
-        for thread in 0..4 {
-            scope.spawn(move || {
-                for round in 0..150 {
-                    let mut client = Client::connect(address);
-                    client.echo(&payload(thread * 1000 + round, 100));
-                    client.send(&payload(round, 100));
-                    if round % 3 == 0 { client.reset() } else { drop(client) }
-                }
-            });
-        }
-    });
+    client::come_and_go(running.address);
     let report = running.stop_one();
     assert_eq!((report.count("accepted"), report.count("closed")), (600, 600), "{report:?}");
     assert_eq!(report.count("protocol_errors"), 0, "{report:?}");

@@ -104,3 +104,19 @@ pub(super) fn payload(seed: usize, length: usize) -> Vec<u8> {
 const KEY: [u8; 16] = *b"0123456789abcdef";
 /// Longer than any of this takes, on a machine that builds something else meanwhile.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Six hundred clients, four at a time, each with an echo and one answer that it does not wait for; a third of them reset.
+pub(super) fn come_and_go(address: SocketAddr) {
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            scope.spawn(move || {
+                for round in 0..150 {
+                    let mut client = Client::connect(address);
+                    client.echo(&payload(thread * 1000 + round, 100));
+                    client.send(&payload(round, 100));
+                    if round % 3 == 0 { client.reset() } else { drop(client) }
+                }
+            });
+        }
+    });
+}
