@@ -133,7 +133,7 @@ fn limits(random: &mut Rng) -> Limits {
         close_timeout: Duration::from_millis(random.u64(300..800)),
         idle_timeout: Duration::from_millis(random.u64(500..1_500)),
         lane_high_water_mark: *random.choice(&[200, 2_000, 100_000]).expect("three"),
-        sends_per_pass: if random.bool() { random.usize(1..=3) } else { 512 },
+        sends_per_pass: if random.bool() { random.usize(1..=3) } else { 256 },
         drain_connections_per_turn: random.usize(1..=3),
         sessions: shard::SessionLimits::default(),
     }

@@ -26,7 +26,7 @@ pub(super) struct ConsumerFlags {
     /// Range: 1 to 1M. The subscribers of a huge channel are sent to over several passes, so that others are answered
     /// in between. Raise it where throughput of huge channels matters more than the latency of everybody else.
     #[arg(
-        long, value_name = "COUNT", env = "SOCKETSHARD_SENDS_PER_PASS", default_value = "512",
+        long, value_name = "COUNT", env = "SOCKETSHARD_SENDS_PER_PASS", default_value = "256",
         value_parser = count::within::<usize>(1..=1_000_000),
     )]
     pub(super) sends_per_pass: usize,
