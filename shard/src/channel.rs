@@ -8,14 +8,45 @@ use foldhash::fast::FixedState;
 use slab::Slab;
 
 use crate::ShardSet;
+use crate::form::Form;
 use crate::interest::Interest;
 
-/// One member of a channel: the connection's slot, and where its list of subscriptions mentions this channel.
+/// One member of a channel: the connection's slot, where its list of subscriptions mentions this channel, and in which
+/// form it is told of publications. Eight bytes: fan-out walks all of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subscriber {
     pub(crate) slot: u32,
-    pub(crate) index: u32,
+    /// The index in the lower 24 bits, the form above.
+    place: u32,
 }
+
+impl Subscriber {
+    pub(crate) fn new(slot: u32, index: usize, form: Form) -> Self {
+        let mut new = Self { slot, place: u32::from(form.byte()) << INDEX_BITS };
+        new.set_index(index);
+        new
+    }
+
+    /// Where the connection's list mentions the channel.
+    pub(crate) const fn index(self) -> usize {
+        (self.place & INDEX_MASK) as usize
+    }
+
+    pub(crate) fn set_index(&mut self, index: usize) {
+        let index = u32::try_from(index).ok().filter(|index| *index <= INDEX_MASK);
+        self.place = self.place & !INDEX_MASK | index.expect("a connection's subscriptions are bounded far below 2^24");
+    }
+
+    /// How it is told of publications.
+    #[inline]
+    pub(crate) const fn form(self) -> Form {
+        Form::from_byte((self.place >> INDEX_BITS) as u8)
+    }
+}
+
+/// Bits of an index: sixteen times as many subscriptions as the largest limit allows.
+const INDEX_BITS: u32 = 24;
+const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 
 /// One entry of a connection's list: the channel's slot, and where the channel mentions the connection.
 #[derive(Clone, Copy, Debug)]

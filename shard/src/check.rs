@@ -20,7 +20,7 @@ impl Shard {
             );
             for (index, subscriber) in channel.subscribers.iter().enumerate() {
                 let connection = self.connections.get(subscriber.slot).expect("a subscriber is connected");
-                let back = connection.subscriptions.get(subscriber.index as usize).expect("it knows its subscription");
+                let back = connection.subscriptions.get(subscriber.index()).expect("it knows its subscription");
                 assert_eq!((back.channel, back.index as usize), (slot, index), "subscription and subscriber disagree");
             }
         }

@@ -8,6 +8,7 @@ use codec::websocket::{Decoder, Role};
 
 use crate::authentication::Identity;
 use crate::channel::Subscription;
+use crate::form::Form;
 use crate::outbox::Outbox;
 use crate::session::NO_SLOT;
 use crate::turn::Chain;
@@ -166,6 +167,11 @@ impl Connection {
 
     pub(crate) const fn peer(&self, slot: u32) -> Peer {
         Peer { connection: self.id(slot), address: self.address, session: self.session }
+    }
+
+    /// How it is told of publications from its next subscription on.
+    pub(crate) const fn form(&self) -> Form {
+        Form::SOCKETCLUSTER
     }
 
     pub(crate) const fn is_ending(&self, bit: u8) -> bool {

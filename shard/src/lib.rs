@@ -31,6 +31,7 @@ mod command;
 mod connection;
 mod connections;
 mod envelope;
+mod form;
 mod heartbeat;
 mod host;
 mod id;

@@ -1,12 +1,10 @@
-//! Publications: accepted once, encoded once per shard, pointed to by every local subscriber, sent once to every peer
+//! Publications: accepted once, encoded once per shard and form, pointed to by every local subscriber, sent once to every peer
 //! shard that wants the channel.
 //!
 //! Per subscriber: one chunk of 16 bytes and a place in the line of those who wait. Per publication: one copy into the turn's shared
 //! arena, and one into the lane of each interested peer.
 
 use codec::message::{CallId, RawJson};
-use codec::socketcluster::encode as socketcluster;
-use codec::websocket::{Opcode, encode};
 
 use crate::connection::State;
 use crate::pending::Work;
@@ -111,23 +109,22 @@ impl Shard {
         }
     }
 
-    /// One frame, many subscribers.
+    /// Written once for each form in use, pointed to by many subscribers.
     fn fan_out(&mut self, slot: u32, channel: &str, data: Option<RawJson<'_>>) {
         let subscribers = std::mem::take(&mut self.channels.channel_mut(slot).subscribers);
         if !subscribers.is_empty() {
-            let start = self.turn.end(Arena::Shared);
-            let hint = socketcluster::publication_length_hint(channel, data);
-            encode::frame_with(&mut self.turn.shared, Opcode::Text, hint, |out| {
-                socketcluster::publication(out, channel, data);
-            });
-            let end = self.turn.end(Arena::Shared);
+            self.written.clear();
+            let mut written = self.written(subscribers[0].form(), channel, data);
             let drops = self.limits.slow_consumer == SlowConsumer::Drop;
             for subscriber in &subscribers {
                 if drops && self.is_backlogged(subscriber.slot) {
                     self.metrics.deliveries_dropped += 1;
                     continue;
                 }
-                self.queue(subscriber.slot, Arena::Shared, start, end);
+                if subscriber.form() != written.form {
+                    written = self.written(subscriber.form(), channel, data);
+                }
+                self.queue(subscriber.slot, Arena::Shared, written.start, written.end);
                 self.metrics.deliveries += 1;
             }
         }

@@ -9,6 +9,7 @@ use codec::socketcluster;
 use crate::channel::Channels;
 use crate::connection::{Connection, State, pause};
 use crate::connections::Connections;
+use crate::form::Written;
 use crate::heartbeat::{Timing, stamp};
 use crate::lane::Lane;
 use crate::outbox::Outbox;
@@ -68,6 +69,8 @@ pub struct Shard {
     pub(crate) pending: PendingCalls,
     pub(crate) sessions: Sessions,
     pub(crate) session_work: SessionWork,
+    /// The publication at hand, in the forms that it was written in so far.
+    pub(crate) written: Vec<Written>,
     pub(crate) turn: Turn,
     pub(crate) last_turn: Turn,
     /// This pass's sends, and the last one's: those that went short are reported now.
@@ -117,6 +120,7 @@ impl Shard {
             pending: PendingCalls::new(config.seed),
             sessions: Sessions::new(limits.sessions, config.shards, false, config.seed),
             session_work: SessionWork::default(),
+            written: Vec::new(),
             turn: Turn::default(),
             last_turn: Turn::odd(),
             sends: Vec::new(),

@@ -83,8 +83,8 @@ impl Shard {
             return None;
         }
         let slot = self.channels.find_or_insert(channel);
-        let index = u32::try_from(connection.subscriptions.len()).expect("subscriptions are bounded far below 2^32");
-        let (place, is_first) = self.channels.join(slot, Subscriber { slot: id.slot, index });
+        let subscriber = Subscriber::new(id.slot, connection.subscriptions.len(), connection.form());
+        let (place, is_first) = self.channels.join(slot, subscriber);
         if connection.subscriptions.capacity() == 0 {
             connection.subscriptions.reserve_exact(1); // Many have just one.
         }
@@ -151,11 +151,11 @@ impl Shard {
         let removed = subscriptions.swap_remove(index);
         if let Some(moved) = subscriptions.get(index).copied() {
             let members = &mut self.channels.channel_mut(moved.channel).subscribers;
-            members[moved.index as usize].index = u32::try_from(index).expect("it was an index before");
+            members[moved.index as usize].set_index(index);
         }
         let (moved, is_last) = self.channels.leave(removed.channel, removed.index);
         if let Some(moved) = moved {
-            self.connections[moved.slot].subscriptions[moved.index as usize].index = removed.index;
+            self.connections[moved.slot].subscriptions[moved.index()].index = removed.index;
         }
         let channel = self.channels.channel_mut(removed.channel);
         let forgotten = channel.interest.forget(id);
