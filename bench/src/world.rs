@@ -2,7 +2,7 @@
 
 use codec::socketcluster::client;
 use codec::websocket::{Opcode, encode, handshake};
-use shard::{Batch, Config, ConnectionId, Host, Limits, Shard, ShardId, Time};
+use shard::{Batch, Config, ConnectionId, Door, Host, Limits, Shard, ShardId, Time};
 
 use crate::{Echo, application};
 
@@ -43,7 +43,7 @@ impl<H: Host> World<H> {
     pub fn connect(&mut self, path: &str) -> ConnectionId {
         self.shard.begin_turn(self.now);
         let address = ([127, 0, 0, 1], 9).into();
-        let id = self.shard.handle_accept(self.now, address).expect("the shard is not full");
+        let id = self.shard.handle_accept(self.now, address, Door::Plain).expect("the shard is not full");
         let mut hello = Vec::new();
         handshake::write_request(&mut hello, "bench", path, [7; 16], &[]);
         if path != "/echo" {

@@ -12,7 +12,7 @@ use crate::form::Form;
 use crate::outbox::Outbox;
 use crate::session::NO_SLOT;
 use crate::turn::Chain;
-use crate::{ConnectionId, Peer};
+use crate::{ConnectionId, Door, Peer};
 
 /// Where a connection stands.
 ///
@@ -93,6 +93,8 @@ pub(crate) struct Connection {
     pub(crate) generation: u32,
     pub(crate) state: State,
     pub(crate) protocol: Protocol,
+    /// How it came in.
+    pub(crate) door: Door,
     /// Bits of [`pause`].
     pub(crate) pauses: u8,
     /// Bits of [`ending`].
@@ -137,11 +139,12 @@ pub(crate) struct Held {
 }
 
 impl Connection {
-    pub(crate) fn new(generation: u32, address: SocketAddr, now: u32, deadline: u32) -> Self {
+    pub(crate) fn new(generation: u32, address: SocketAddr, door: Door, now: u32, deadline: u32) -> Self {
         Self {
             generation,
             state: State::Request,
             protocol: Protocol::Http,
+            door,
             pauses: 0,
             endings: 0,
             admitted: false,
@@ -166,7 +169,7 @@ impl Connection {
     }
 
     pub(crate) const fn peer(&self, slot: u32) -> Peer {
-        Peer { connection: self.id(slot), address: self.address, session: self.session }
+        Peer { connection: self.id(slot), door: self.door, address: self.address, session: self.session }
     }
 
     /// How it is told of publications from its next subscription on.

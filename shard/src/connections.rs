@@ -111,9 +111,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::Door;
 
     fn connection(generation: u32) -> Connection {
-        Connection::new(generation, ([127, 0, 0, 1], 9).into(), 0, 0)
+        Connection::new(generation, ([127, 0, 0, 1], 9).into(), Door::Plain, 0, 0)
     }
 
     #[test]

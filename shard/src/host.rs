@@ -14,11 +14,25 @@ pub use codec::socketcluster::TokenError;
 use crate::session::{SessionId, StoreFailed, StoreRequest, WriteError, WriteToken, Written};
 use crate::{ConnectionId, Ticket};
 
+/// By which kind of listener a connection came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Door {
+    /// As the bytes are, or as a proxy before us has made them.
+    #[default]
+    Plain,
+    /// TLS that ends here: the client has said `https` or `wss`.
+    Tls,
+    /// Plain, and only told to come by TLS: no request of it opens anything.
+    Redirect,
+}
+
 /// Who is calling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The connection, on this shard.
     pub connection: ConnectionId,
+    /// How it came in.
+    pub door: Door,
     /// Where it comes from.
     pub address: SocketAddr,
     /// Where its session is in the table of [`Sessions`](crate::Sessions); [`Peer::NO_SESSION`] for none.
@@ -290,11 +304,11 @@ pub trait Host {
     /// What an upgrade of this path opens; `None` is 404.
     fn route(&mut self, path: &str) -> Option<Route>;
 
-    /// Answers a plain HTTP request with exactly one response, by `codec::http::response`.
+    /// Answers an HTTP request that is no upgrade, or any by [`Door::Redirect`], with exactly one response, by `codec::http::response`.
     fn request(&mut self, peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>);
 
     /// Whether the page that this upgrade comes from may open a connection; `false` is 403.
-    fn admits_origin(&mut self, _head: &Head<'_>) -> bool {
+    fn admits_origin(&mut self, _peer: Peer, _head: &Head<'_>) -> bool {
         true
     }
 
@@ -313,13 +327,13 @@ pub trait Host {
     }
 
     /// The session that a request names, and proves to be its own; `None`: it names none.
-    fn session(&mut self, _head: &Head<'_>) -> Option<SessionId> {
+    fn session(&mut self, _peer: Peer, _head: &Head<'_>) -> Option<SessionId> {
         None
     }
 
     /// Makes an id for a new session, whose home is this shard, and the value of the `Set-Cookie` that gives it to the
     /// client. `None`: there are no sessions here.
-    fn new_session(&mut self) -> Option<(SessionId, Box<str>)> {
+    fn new_session(&mut self, _peer: Peer) -> Option<(SessionId, Box<str>)> {
         None
     }
 

@@ -55,7 +55,7 @@ mod turn;
 
 pub use envelope::{Batch, Envelope};
 pub use host::{
-    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply, Route,
+    Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply, Route,
     TokenError, Verdict, Verified,
 };
 pub use id::{ConnectionId, ShardId, ShardSet, Ticket};

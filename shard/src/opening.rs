@@ -12,7 +12,7 @@ use crate::pending::{Pending, Upgrade, Work};
 use crate::session::{Attached, Waiting};
 use crate::shard::Shard;
 use crate::turn::Arena;
-use crate::{ConnectionId, Disconnect, Host, Refusal, Route, Time, Verdict};
+use crate::{ConnectionId, Disconnect, Door, Host, Refusal, Route, Time, Verdict};
 
 /// What the bytes after a request are.
 pub(crate) enum Next {
@@ -88,7 +88,8 @@ impl Shard {
 
     fn answer_request<H: Host>(&mut self, now: Time, id: ConnectionId, head: &Head<'_>, host: &mut H) -> Next {
         self.metrics.requests += 1;
-        if head.wants_upgrade() {
+        let Some(connection) = self.connections.live(id) else { return Next::Nothing };
+        if head.wants_upgrade() && connection.door != Door::Redirect {
             return self.upgrade(now, id, head, host);
         }
         if head.body() != Body::None {
@@ -134,7 +135,8 @@ impl Shard {
                 return Next::Nothing;
             }
         };
-        if !host.admits_origin(head) {
+        let Some(connection) = self.connections.live(id) else { return Next::Nothing };
+        if !host.admits_origin(connection.peer(id.slot), head) {
             self.metrics.origins_refused += 1;
             self.refuse_request(now, id, 403, &[], "pages of this origin may not connect here", host);
             return Next::Nothing;

@@ -17,7 +17,8 @@ use crate::pending::PendingCalls;
 use crate::session::{SessionWork, Sessions};
 use crate::turn::{Arena, Send, Turn};
 use crate::{
-    Batch, Command, ConnectionId, Disconnect, Host, Limits, Metrics, Reply, SessionConfig, ShardId, ShardSet, Time,
+    Batch, Command, ConnectionId, Disconnect, Door, Host, Limits, Metrics, Reply, SessionConfig, ShardId, ShardSet,
+    Time,
 };
 
 /// What a shard is made of.
@@ -163,7 +164,7 @@ impl Shard {
     }
 
     /// A socket was accepted. `None`: the shard is full or stopping; close it.
-    pub fn handle_accept(&mut self, now: Time, address: SocketAddr) -> Option<ConnectionId> {
+    pub fn handle_accept(&mut self, now: Time, address: SocketAddr, door: Door) -> Option<ConnectionId> {
         if self.connections.len() >= self.limits.connections_max || self.is_stopping {
             self.metrics.connections_refused += 1;
             return None;
@@ -171,7 +172,7 @@ impl Shard {
         self.next_generation = (self.next_generation + 1) & ConnectionId::GENERATION_MASK;
         let (now, generation) = (stamp(now), self.next_generation);
         let deadline = now + self.timing.handshake;
-        let slot = self.connections.insert(Connection::new(generation, address, now, deadline));
+        let slot = self.connections.insert(Connection::new(generation, address, door, now, deadline));
         if self.due.len() <= slot as usize {
             self.due.resize(slot as usize + 1, u32::MAX);
         }

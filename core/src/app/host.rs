@@ -9,9 +9,9 @@ use codec::http::request::Head;
 use codec::http::response;
 use codec::message::RawJson;
 use shard::{
-    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, SessionConfig,
-    SessionId, Sessions, ShardId, StoreRequest, Ticket, Time, TokenError, Verdict, Verified, WriteError, WriteToken,
-    Written,
+    Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route,
+    SessionConfig, SessionId, Sessions, ShardId, StoreRequest, Ticket, Time, TokenError, Verdict, Verified, WriteError,
+    WriteToken, Written,
 };
 
 use super::application::App;
@@ -140,8 +140,8 @@ impl ShardHost {
 
     /// Gives a client the cookie that its ticket is for. The ticket comes in a header of its own, which no page of
     /// another origin can send, so that nobody is given a session that somebody else has chosen.
-    fn renew(&self, ticket: &str, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
-        match self.local.sessions().and_then(|sessions| sessions.redeem(ticket)) {
+    fn renew(&self, peer: Peer, ticket: &str, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
+        match self.local.sessions().and_then(|sessions| sessions.redeem(peer, ticket)) {
             Some(cookie) => {
                 let headers = [("Set-Cookie", cookie.as_str()), ("Cache-Control", "no-store")];
                 response::write(response, 204, &headers, b"", keep_alive);
@@ -189,13 +189,13 @@ impl Host for ShardHost {
         Some(Route::Raw(u16::try_from(index).expect("an application has fewer than 65,536 routes")))
     }
 
-    fn request(&mut self, _peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
+    fn request(&mut self, peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
         if let (RENEWAL_PATH, Some(ticket)) = (head.path, head.header(RENEWAL_HEADER)) {
-            return self.renew(ticket, head, keep_alive, response);
+            return self.renew(peer, ticket, head, keep_alive, response);
         }
         // Whoever comes without a session is given one's cookie. It is made when it is first used.
-        let sessions = self.local.sessions().filter(|sessions| sessions.of_request(head).is_none());
-        let cookie = sessions.map(|sessions| sessions.fresh().1);
+        let sessions = self.local.sessions().filter(|sessions| sessions.of_request(peer, head).is_none());
+        let cookie = sessions.map(|sessions| sessions.fresh(peer).1);
         if let Some(page) = self.app.pages.get(head.path) {
             return page.respond(head, keep_alive, cookie.as_deref(), response);
         }
@@ -208,12 +208,12 @@ impl Host for ShardHost {
         }
     }
 
-    fn session(&mut self, head: &Head<'_>) -> Option<SessionId> {
-        self.local.sessions()?.of_request(head)
+    fn session(&mut self, peer: Peer, head: &Head<'_>) -> Option<SessionId> {
+        self.local.sessions()?.of_request(peer, head)
     }
 
-    fn new_session(&mut self) -> Option<(SessionId, Box<str>)> {
-        let (id, cookie) = self.local.sessions()?.fresh();
+    fn new_session(&mut self, peer: Peer) -> Option<(SessionId, Box<str>)> {
+        let (id, cookie) = self.local.sessions()?.fresh(peer);
         Some((id, cookie.into_boxed_str()))
     }
 
@@ -229,8 +229,8 @@ impl Host for ShardHost {
         }
     }
 
-    fn admits_origin(&mut self, head: &Head<'_>) -> bool {
-        self.local.common.origins.admit(head)
+    fn admits_origin(&mut self, peer: Peer, head: &Head<'_>) -> bool {
+        self.local.common.origins.admit(peer.door == Door::Tls, head)
     }
 
     fn verify(&mut self, token: &str) -> std::result::Result<Verified, TokenError> {

@@ -1,9 +1,9 @@
 //! Origins: which pages may open a connection. A browser says in `Origin` where the script comes from that connects; all
 //! other clients say nothing there, and no script can make a browser lie.
 //!
-//! A page is of the same origin when the host and the port of its origin are those of the request's `Host`. The scheme
-//! is not compared: behind a proxy that ends TLS, this server cannot know which one the browser sees. It does decide
-//! which port is meant where none is written.
+//! A page is of the same origin when the host and the port of its origin are those of the request's `Host`, and the
+//! scheme is `https` where TLS ends here. Elsewhere the scheme is not compared: behind a proxy that ends TLS, this server
+//! cannot know which one the browser sees. It does decide which port is meant where none is written.
 
 use codec::http::request::Head;
 
@@ -22,7 +22,7 @@ impl Origins {
     }
 
     /// Whether the page that this request comes from may connect.
-    pub(crate) fn admit(&self, head: &Head<'_>) -> bool {
+    pub(crate) fn admit(&self, is_tls: bool, head: &Head<'_>) -> bool {
         let mut origins = head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("origin"));
         let Some((_, origin)) = origins.next() else { return !self.settings.required };
         // Two of them are nobody's: a proxy and we could believe different ones.
@@ -33,15 +33,16 @@ impl Origins {
             AllowedOrigin::Any => true,
             AllowedOrigin::Exact(allowed) => allowed.eq_ignore_ascii_case(origin),
         };
-        self.settings.allowed.iter().any(allows) || head.header("host").is_some_and(|host| is_same(origin, host))
+        self.settings.allowed.iter().any(allows)
+            || head.header("host").is_some_and(|host| is_same(is_tls, origin, host))
     }
 }
 
 /// Whether an origin is that of a host. `null`, which stands for a page without an origin, is nobody's.
-fn is_same(origin: &str, host: &str) -> bool {
+fn is_same(is_tls: bool, origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default_port = match scheme.to_ascii_lowercase().as_str() {
-        "http" => "80",
+        "http" if !is_tls => "80",
         "https" => "443",
         _ => return false,
     };
@@ -70,7 +71,7 @@ mod tests {
         let text = format!("GET /socketcluster/ HTTP/1.1\r\n{headers}\r\n");
         let mut storage = HeaderStorage::new();
         let (head, _) = request::parse(text.as_bytes(), &mut storage, 4_096).expect("good").expect("whole");
-        Origins::new(settings.clone()).admit(&head)
+        Origins::new(settings.clone()).admit(false, &head)
     }
 
     #[test]
@@ -108,6 +109,13 @@ mod tests {
             assert!(!admits(&settings, &format!("Host: {host}\r\nOrigin: {origin}\r\n")), "{host} {origin}");
         }
         assert!(!admits(&settings, "Host: a\r\nOrigin: http://a\r\nOrigin: http://b\r\n"));
+    }
+
+    #[test]
+    fn over_tls_only_a_page_that_came_by_it_is_of_the_same_origin() {
+        let same = |origin| is_same(true, origin, "a.example");
+        assert!(same("https://a.example") && same("https://a.example:443"));
+        assert!(!same("http://a.example") && !same("http://a.example:443") && !same("https://a.example:80"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use shard::{Batch, Event, Shard, ShardId, Time};
+use shard::{Batch, Door, Event, Shard, ShardId, Time};
 
 use super::Application;
 use super::control::Orders;
@@ -148,7 +148,7 @@ impl<H: Application> Driver<H> {
                     self.shard.handle_receive(now, connection, bytes, &mut self.host);
                     self.sockets.recycle(buffer);
                 }
-                Happened::Accepted(descriptor, address) => match self.shard.handle_accept(now, address) {
+                Happened::Accepted(descriptor, address) => match self.shard.handle_accept(now, address, Door::Plain) {
                     Some(connection) => self.sockets.open(connection, descriptor)?,
                     None => self.sockets.refuse(descriptor)?,
                 },

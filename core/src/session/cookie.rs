@@ -17,6 +17,12 @@ use crate::config::SessionSettings;
 pub(super) struct Cookies {
     /// The first signs; all are believed.
     keys: Vec<Hmac<Sha256>>,
+    /// Over plain connections, then over TLS.
+    forms: [Form; 2],
+}
+
+/// How the cookie looks, by whether it is for TLS only.
+struct Form {
     name: String,
     attributes: String,
 }
@@ -26,39 +32,34 @@ impl Cookies {
     pub(super) fn new(settings: &SessionSettings, keys: &[Vec<u8>]) -> Self {
         assert!(!keys.is_empty(), "somebody has to sign");
         let keyed = |key: &Vec<u8>| Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
-        // RFC 6265bis section 4.1.3.2: a browser takes a name with this prefix only over TLS, from this very host, and so
-        // nobody else can have set it.
-        let prefix = if settings.cookie_secure { "__Host-" } else { "" };
-        let secure = if settings.cookie_secure { "; Secure" } else { "" };
-        let age = settings.cookie_age.as_secs();
-        Self {
-            keys: keys.iter().map(keyed).collect(),
-            name: format!("{prefix}{}", settings.cookie_name),
-            attributes: format!("; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}"),
-        }
+        // A connection that came by plain TCP may still have come by TLS, to a proxy: only the operator knows.
+        let forms = [settings.cookie_secure, true].map(|is_secure| Form::new(settings, is_secure));
+        Self { keys: keys.iter().map(keyed).collect(), forms }
     }
 
     /// The session that a request proves to be its own. Of several cookies of the name, as somebody on a neighbouring
     /// domain may have set one, the first that is good counts.
-    pub(super) fn read(&self, head: &Head<'_>) -> Option<SessionId> {
+    pub(super) fn read(&self, is_tls: bool, head: &Head<'_>) -> Option<SessionId> {
+        let form = &self.forms[usize::from(is_tls)];
         let pairs = head.headers.all("cookie").flat_map(|header| header.split(';'));
         let values = pairs.filter_map(|pair| {
             let (name, value) = pair.trim_matches([' ', '\t']).split_once('=')?;
-            (name == self.name)
+            (name == form.name)
                 .then(|| value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value))
         });
         values.take(CANDIDATES_MAX).find_map(|value| self.verify(value))
     }
 
     /// The value of the `Set-Cookie` that gives a session to a client.
-    pub(super) fn write(&self, id: SessionId) -> String {
-        let mut cookie = String::with_capacity(self.name.len() + 67 + self.attributes.len());
-        cookie.push_str(&self.name);
+    pub(super) fn write(&self, is_tls: bool, id: SessionId) -> String {
+        let form = &self.forms[usize::from(is_tls)];
+        let mut cookie = String::with_capacity(form.name.len() + 67 + form.attributes.len());
+        cookie.push_str(&form.name);
         cookie.push('=');
         let mac = self.keys[0].clone().chain_update(COOKIE).chain_update(id.bytes()).finalize().into_bytes();
         write!(cookie, "{id}.").expect("text");
         URL_SAFE_NO_PAD.encode_string(mac, &mut cookie);
-        cookie.push_str(&self.attributes);
+        cookie.push_str(&form.attributes);
         cookie
     }
 
@@ -93,6 +94,19 @@ impl Cookies {
     }
 }
 
+impl Form {
+    fn new(settings: &SessionSettings, is_secure: bool) -> Self {
+        // RFC 6265bis section 4.1.3.2: a browser takes a name with this prefix only over TLS, from this very host, and so
+        // nobody else can have set it.
+        let (prefix, secure) = if is_secure { ("__Host-", "; Secure") } else { ("", "") };
+        let age = settings.cookie_age.as_secs();
+        Self {
+            name: format!("{prefix}{}", settings.cookie_name),
+            attributes: format!("; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}"),
+        }
+    }
+}
+
 /// What a mac is about: one for a cookie is none for a ticket.
 const COOKIE: &[u8] = b"socketshard session cookie 1\0";
 const TICKET: &[u8] = b"socketshard session ticket 1\0";
@@ -119,11 +133,11 @@ mod tests {
         let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
         let mut storage = HeaderStorage::new();
         let (head, _) = request::parse(text.as_bytes(), &mut storage, 1 << 14).expect("good").expect("whole");
-        cookies.read(&head)
+        cookies.read(false, &head)
     }
 
     fn pair(cookies: &Cookies, id: SessionId) -> String {
-        cookies.write(id).split_once(';').expect("attributes").0.to_owned()
+        cookies.write(false, id).split_once(';').expect("attributes").0.to_owned()
     }
 
     const ID: SessionId = SessionId::new(*b"0123456789abcdef");
@@ -131,7 +145,7 @@ mod tests {
     #[test]
     fn a_cookie_proves_its_session_and_is_shut_to_scripts() {
         let cookies = cookies(&[b"key"], false);
-        let written = cookies.write(ID);
+        let written = cookies.write(false, ID);
         assert!(written.starts_with("session=MDEyMzQ1Njc4OWFiY2RlZg."), "{written}");
         assert!(written.ends_with("; Path=/; Max-Age=2592000; HttpOnly; SameSite=Lax"), "{written}");
         let pair = pair(&cookies, ID);
@@ -172,11 +186,22 @@ mod tests {
     #[test]
     fn over_tls_the_name_keeps_neighbours_out() {
         let cookies = cookies(&[b"key"], true);
-        let written = cookies.write(ID);
+        let written = cookies.write(false, ID);
         assert!(written.starts_with("__Host-session=") && written.ends_with("; Secure"), "{written}");
         assert_eq!(read(&cookies, &format!("Cookie: {}\r\n", pair(&cookies, ID))), Some(ID));
         let plain = pair(&cookies, ID).replace("__Host-", "");
         assert_eq!(read(&cookies, &format!("Cookie: {plain}\r\n")), None);
+    }
+
+    #[test]
+    fn a_connection_by_tls_has_the_cookie_of_tls_whatever_the_others_have() {
+        let (plain, secure) = (cookies(&[b"key"], false), cookies(&[b"key"], true));
+        assert_eq!(plain.write(true, ID), secure.write(false, ID));
+        assert_eq!(secure.write(true, ID), secure.write(false, ID));
+        let text = format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: {}\r\n\r\n", pair(&plain, ID));
+        let mut storage = HeaderStorage::new();
+        let (head, _) = request::parse(text.as_bytes(), &mut storage, 1 << 14).expect("good").expect("whole");
+        assert_eq!((plain.read(false, &head), plain.read(true, &head)), (Some(ID), None));
     }
 
     #[test]

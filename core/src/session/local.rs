@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use codec::http::request::Head;
 use shard::{
-    Command, Peer, Session, SessionId, Sessions, ShardId, StoreRequest, Stored, WriteError, WriteToken, Written,
+    Command, Door, Peer, Session, SessionId, Sessions, ShardId, StoreRequest, Stored, WriteError, WriteToken, Written,
 };
 
 use super::port::Port;
@@ -52,14 +52,14 @@ impl LocalSessions {
     }
 
     /// The session that a request's cookie proves.
-    pub(crate) fn of_request(&self, head: &Head<'_>) -> Option<SessionId> {
-        self.service.cookies.read(head)
+    pub(crate) fn of_request(&self, peer: Peer, head: &Head<'_>) -> Option<SessionId> {
+        self.service.cookies.read(peer.door == Door::Tls, head)
     }
 
     /// A fresh id at home here, and its cookie.
-    pub(crate) fn fresh(&self) -> (SessionId, String) {
+    pub(crate) fn fresh(&self, peer: Peer) -> (SessionId, String) {
         let id = self.fresh_id(self.shard);
-        (id, self.service.cookies.write(id))
+        (id, self.service.cookies.write(peer.door == Door::Tls, id))
     }
 
     /// A fresh id with that home.
@@ -73,9 +73,9 @@ impl LocalSessions {
     }
 
     /// The cookie that a ticket is good for.
-    pub(crate) fn redeem(&self, ticket: &str) -> Option<String> {
+    pub(crate) fn redeem(&self, peer: Peer, ticket: &str) -> Option<String> {
         let id = self.service.cookies.redeem(ticket, SessionService::now())?;
-        Some(self.service.cookies.write(id))
+        Some(self.service.cookies.write(peer.door == Door::Tls, id))
     }
 
     /// A ticket for a session's cookie.

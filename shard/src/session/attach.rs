@@ -39,7 +39,8 @@ impl Shard {
         head: &Head<'_>,
         host: &mut H,
     ) -> Attached {
-        let Some(session) = host.session(head) else { return self.attach_new(id, host) };
+        let Some(connection) = self.connections.live(id) else { return Attached::Refused };
+        let Some(session) = host.session(connection.peer(id.slot), head) else { return self.attach_new(id, host) };
         let opener = Opener::Connection(id, ticket);
         let opening = if session.home(self.lanes.len()) == self.id {
             self.open_home(session, false, opener)
@@ -67,7 +68,8 @@ impl Shard {
     }
 
     fn attach_new<H: Host>(&mut self, id: ConnectionId, host: &mut H) -> Attached {
-        let Some((session, cookie)) = host.new_session() else { return Attached::Ready(None) };
+        let Some(connection) = self.connections.live(id) else { return Attached::Refused };
+        let Some((session, cookie)) = host.new_session(connection.peer(id.slot)) else { return Attached::Ready(None) };
         debug_assert_eq!(session.home(self.lanes.len()), self.id, "a new session begins at home");
         match self.open_home(session, true, Opener::Connection(id, Ticket(0))) {
             Opening::Ready(session) => {

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use shard::{Event, Mode, ShardId, SlowConsumer};
+use shard::{Door, Event, Mode, ShardId, SlowConsumer};
 
 use super::mesh::Sent;
 use super::network::End;
@@ -134,7 +134,7 @@ impl World {
         let station = &mut self.stations[index];
         let [_, _, high, low] = u32::try_from(client).expect("few clients").to_be_bytes();
         let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, high, low)), 1_234);
-        let accepted = station.shard.handle_accept(self.now, address);
+        let accepted = station.shard.handle_accept(self.now, address, Door::Plain);
         let mut oracle = self.oracle.borrow_mut();
         let record = &mut oracle.records[client];
         record.last_arrival = self.now;

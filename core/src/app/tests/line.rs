@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use codec::websocket::{Decoder, Limits as MessageLimits, Message as Received, Opcode, Role, encode, handshake};
-use shard::{Config, ConnectionId, Host, Limits, Shard, ShardId, Time};
+use shard::{Config, ConnectionId, Door, Host, Limits, Shard, ShardId, Time};
 
 use crate::app::{App, Common, ShardHost};
 
@@ -33,7 +33,7 @@ impl Line {
         let mut shard = Shard::new(config, now);
         let host = ShardHost::new(app, ShardId(0), common);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 4_000));
-        let connection = shard.handle_accept(now, address).expect("there is room");
+        let connection = shard.handle_accept(now, address, Door::Plain).expect("there is room");
         let mut line = Self { shard, host, connection, now };
         let mut request = Vec::new();
         handshake::write_request(&mut request, "a", path, KEY, &[]);

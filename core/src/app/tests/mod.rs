@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use codec::message::RawJson;
 use shard::{
-    Caller, Command, ConnectionId, Disconnect, Host, Invocation, Invoked, Peer, Reply, Route, ShardId, Ticket, Time,
-    Verdict,
+    Caller, Command, ConnectionId, Disconnect, Door, Host, Invocation, Invoked, Peer, Reply, Route, ShardId, Ticket,
+    Time, Verdict,
 };
 
 use super::{App, Common, ShardHost};
@@ -146,6 +146,7 @@ fn outcome(reply: &Reply) -> Outcome {
 const fn peer() -> Peer {
     Peer {
         connection: connection(),
+        door: Door::Plain,
         address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5_000),
         session: Peer::NO_SESSION,
     }

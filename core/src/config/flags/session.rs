@@ -32,7 +32,7 @@ pub(super) struct SessionFlags {
     /// Set the session cookie for TLS only
     ///
     /// The cookie is `Secure` and its name begins with `__Host-`, so that no neighbouring domain can set it. Give it to
-    /// every server that is reached over TLS, by way of a proxy as well.
+    /// servers behind a proxy that ends TLS; where TLS ends here (--tls-listen) the cookie always is so.
     #[arg(long, env = "SOCKETSHARD_SESSION_COOKIE_SECURE")]
     pub(super) session_cookie_secure: bool,
 

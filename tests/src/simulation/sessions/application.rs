@@ -200,11 +200,11 @@ impl Host for Application {
         unreachable!("nobody asks for pages here");
     }
 
-    fn session(&mut self, head: &Head<'_>) -> Option<SessionId> {
+    fn session(&mut self, _: Peer, head: &Head<'_>) -> Option<SessionId> {
         head.header("cookie").and_then(|cookie| cookie.strip_prefix("s=")).map(|id| id.parse().expect("nobody forges"))
     }
 
-    fn new_session(&mut self) -> Option<(SessionId, Box<str>)> {
+    fn new_session(&mut self, _: Peer) -> Option<(SessionId, Box<str>)> {
         let id = self.id(ShardId(u8::try_from(self.shard).expect("few shards")));
         self.oracle.borrow_mut().made(id);
         Some((id, format!("s={id}").into()))

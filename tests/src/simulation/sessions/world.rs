@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use codec::websocket::{Opcode, encode, handshake};
 use fastrand::Rng;
-use shard::{Config, ConnectionId, Event, Mode, SessionConfig, SessionId, Shard, ShardId, Time};
+use shard::{Config, ConnectionId, Door, Event, Mode, SessionConfig, SessionId, Shard, ShardId, Time};
 
 use super::application::{Application, address};
 use super::oracle::{Oracle, values};
@@ -319,7 +319,7 @@ impl World {
             Input::Connect(tab) => {
                 let cookie = self.browsers[self.tabs[tab].browser];
                 let station = &mut self.stations[index];
-                let id = station.shard.handle_accept(now, address(cookie)).expect("there is room");
+                let id = station.shard.handle_accept(now, address(cookie), Door::Plain).expect("there is room");
                 station.ports.insert(id.slot, tab);
                 self.tabs[tab].id = Some(id);
                 let mut bytes = Vec::new();
