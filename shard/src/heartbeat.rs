@@ -148,6 +148,9 @@ impl Shard {
         }
         if connection.deadline <= now_stamp {
             self.ping(id, now_stamp);
+            if let Some(meters) = &mut self.meters {
+                meters.tidy(id.slot, now);
+            }
         }
         let Some(connection) = self.connections.live(id) else { return };
         self.due[id.slot as usize] = connection.deadline.min(silent_at).min(stuck_at.unwrap_or(u32::MAX));

@@ -346,6 +346,9 @@ pub trait Host {
     /// A connection wants in: after the handshake of its protocol, before its answer.
     fn connect(&mut self, ticket: Ticket, caller: Caller<'_>, route: Route) -> Verdict;
 
+    /// A client asks for more than it may and is not heard any more; told once for each. `id` is how it is known outside.
+    fn over_rate(&mut self, _peer: Peer, _id: &str) {}
+
     /// A connection that was let in is gone. Called exactly once for each.
     fn disconnect(&mut self, caller: Caller<'_>, disconnect: &Disconnect);
 

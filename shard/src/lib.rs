@@ -38,12 +38,14 @@ mod id;
 mod interest;
 mod lane;
 mod limits;
+mod meters;
 mod metrics;
 mod opening;
 mod outbox;
 mod pausing;
 mod pending;
 mod publish;
+mod rate;
 mod receiving;
 mod sending;
 mod session;
@@ -52,6 +54,8 @@ mod socketcluster;
 mod subscribe;
 mod time;
 mod turn;
+#[cfg(test)]
+mod world;
 
 pub use envelope::{Batch, Envelope};
 pub use host::{
@@ -60,7 +64,9 @@ pub use host::{
 };
 pub use id::{ConnectionId, ShardId, ShardSet, Ticket};
 pub use limits::{Limits, SlowConsumer};
+pub use meters::RateLimits;
 pub use metrics::Metrics;
+pub use rate::Rate;
 pub use session::{
     NoSessionId, OpenError, Operation, Receipt, Record, Session, SessionConfig, SessionId, SessionLimits,
     SessionMessage, SessionMessageKind, Sessions, StoreFailed, StoreRequest, Stored, WriteError, WriteToken, Written,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use codec::{socketcluster, websocket};
 
+use crate::RateLimits;
 use crate::session::SessionLimits;
 
 /// What happens to publications for a subscriber whose outbox is above its high-water mark.
@@ -61,6 +62,8 @@ pub struct Limits {
     pub sends_per_pass: usize,
     /// Connections told to leave per pass at shutdown. 1,000: about a millisecond of sends.
     pub drain_connections_per_turn: usize,
+    /// How often single clients may ask for something. No limits.
+    pub rates: RateLimits,
     /// Those of sessions.
     pub sessions: SessionLimits,
 }
@@ -88,6 +91,7 @@ impl Default for Limits {
             lane_high_water_mark: 8 << 20,
             sends_per_pass: 256,
             drain_connections_per_turn: 1_000,
+            rates: RateLimits::default(),
             sessions: SessionLimits::default(),
         }
     }

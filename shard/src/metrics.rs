@@ -23,6 +23,12 @@ pub struct Metrics {
     pub calls_busy: u64,
     /// Calls that missed `call_timeout`.
     pub calls_timed_out: u64,
+    /// Clients that are not heard any more because they ask for too much.
+    pub clients_ignored: u64,
+    /// What they asked for since, and nobody heard.
+    pub requests_ignored: u64,
+    /// Requests refused because their client's rate was over its limit.
+    pub requests_limited: u64,
     /// Tokens that clients presented and that counted.
     pub tokens_accepted: u64,
     /// Tokens that clients presented and that did not count.

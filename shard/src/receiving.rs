@@ -68,7 +68,11 @@ impl Shard {
         let Some(connection) = self.connections.live(id) else { return };
         match (connection.protocol, message) {
             (_, Message::Close(close)) => self.close_received(now, id, close, host),
-            (_, Message::Ping(payload)) => self.pong(id, payload),
+            (_, Message::Ping(payload)) => {
+                if self.meters.is_none() || self.meter_ping(now, id, host) {
+                    self.pong(id, payload);
+                }
+            }
             (_, Message::Pong(_)) => {}
             (Protocol::Raw(route), Message::Text(text)) => self.raw(now, id, route, RawMessage::Text(text), host),
             (Protocol::Raw(route), Message::Binary(bytes)) => self.raw(now, id, route, RawMessage::Binary(bytes), host),
@@ -81,6 +85,9 @@ impl Shard {
     }
 
     fn raw<H: Host>(&mut self, now: Time, id: ConnectionId, route: u16, message: RawMessage<'_>, host: &mut H) {
+        if self.meters.is_some() && !self.meter_raw(now, id, host) {
+            return;
+        }
         let Some(connection) = self.connections.live(id) else { return };
         let peer = connection.peer(id.slot);
         let start = self.turn.end(Arena::Direct);

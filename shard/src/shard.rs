@@ -12,6 +12,7 @@ use crate::connections::Connections;
 use crate::form::Written;
 use crate::heartbeat::{Timing, stamp};
 use crate::lane::Lane;
+use crate::meters::Meters;
 use crate::outbox::Outbox;
 use crate::pending::PendingCalls;
 use crate::session::{SessionWork, Sessions};
@@ -68,6 +69,7 @@ pub struct Shard {
     /// The message at hand has put more on a lane that is too full.
     pub(crate) has_overflowed: bool,
     pub(crate) pending: PendingCalls,
+    pub(crate) meters: Option<Box<Meters>>,
     pub(crate) sessions: Sessions,
     pub(crate) session_work: SessionWork,
     /// The publication at hand, in the forms that it was written in so far.
@@ -119,6 +121,7 @@ impl Shard {
             is_congested: false,
             has_overflowed: false,
             pending: PendingCalls::new(config.seed),
+            meters: Meters::new(&limits.rates),
             sessions: Sessions::new(limits.sessions, config.shards, false, config.seed),
             session_work: SessionWork::default(),
             written: Vec::new(),

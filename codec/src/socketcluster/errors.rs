@@ -63,6 +63,16 @@ pub enum WireError<'a> {
         /// The limit.
         calls_max: u64,
     },
+    /// The client asks for more than its share.
+    RateLimited {
+        /// When it may try again.
+        retry_after_ms: u64,
+    },
+    /// Too many logins have failed on this connection, or from its address.
+    TooManyLogins {
+        /// When another one is looked at.
+        retry_after_ms: u64,
+    },
     /// The server cannot take this now.
     Busy,
     /// The client of this connection did not answer the server's call in time.
@@ -97,6 +107,8 @@ impl WireError<'_> {
             Self::ActionTimedOut { .. } | Self::ReplyTimedOut { .. } => "TimeoutError",
             Self::ActionFailed { .. } => "ActionFailedError",
             Self::TooManyCalls { .. } => "TooManyCallsError",
+            Self::RateLimited { .. } => "RateLimitError",
+            Self::TooManyLogins { .. } => "TooManyLoginsError",
             Self::Busy => "BusyError",
             Self::Custom { name, .. } => name,
         }
@@ -113,6 +125,10 @@ impl WireError<'_> {
         write_string(out, self.name());
         if let Self::Blocked { .. } = self {
             out.extend_from_slice(b",\"type\":\"inbound\"");
+        }
+        if let Self::RateLimited { retry_after_ms } | Self::TooManyLogins { retry_after_ms } = *self {
+            out.extend_from_slice(b",\"retryAfterMs\":");
+            write_decimal(out, retry_after_ms);
         }
         out.push(b'}');
     }
@@ -150,6 +166,8 @@ impl WireError<'_> {
                 write_decimal(out, calls_max);
                 write_escaped(out, " calls are waiting for an answer");
             }
+            Self::RateLimited { .. } => text(&["Too many requests, try again later"]),
+            Self::TooManyLogins { .. } => text(&["Too many failed logins, try again later"]),
             Self::Busy => text(&["The server is busy, try again later"]),
             Self::ReplyTimedOut { event } => text(&["Event response for ", event, " event timed out"]),
             Self::Custom { message, .. } => text(&[message]),
@@ -201,6 +219,18 @@ mod tests {
                 r#"{"message":"The subscribe AGAction was blocked by inbound middleware","#,
                 r#""name":"SilentMiddlewareBlockedError","type":"inbound"}"#
             )
+        );
+    }
+
+    #[test]
+    fn who_asks_too_much_is_told_when_to_try_again() {
+        assert_eq!(
+            written(WireError::RateLimited { retry_after_ms: 250 }),
+            r#"{"message":"Too many requests, try again later","name":"RateLimitError","retryAfterMs":250}"#
+        );
+        assert_eq!(
+            written(WireError::TooManyLogins { retry_after_ms: 0 }),
+            r#"{"message":"Too many failed logins, try again later","name":"TooManyLoginsError","retryAfterMs":0}"#
         );
     }
 

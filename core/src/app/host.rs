@@ -255,6 +255,10 @@ impl Host for ShardHost {
         self.adopt(outcome)
     }
 
+    fn over_rate(&mut self, peer: Peer, id: &str) {
+        tracing::warn!(address = %peer.address, id, "a client asks for more than --client-rate: it is ignored");
+    }
+
     fn disconnect(&mut self, caller: Caller<'_>, disconnect: &Disconnect) {
         if self.app.disconnect.is_empty() {
             return;

@@ -66,6 +66,7 @@ fn markdown() -> String {
         let default = match heading {
             "Application" => "the application's".to_owned(),
             _ if flag.get_id() == "cpus" => "all allowed".to_owned(),
+            _ if flag.get_id() == "client_ban" => "until it leaves".to_owned(),
             _ => default,
         };
         writeln!(text, "| {short}`--{}`{aliases} | {default} | {range} | {what} |", long(&flag)).expect("text");
@@ -121,6 +122,14 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("max-channel-name", "100"),
     ("max-action-name", "101"),
     ("max-call-id", "40"),
+    ("client-rate", "15"),
+    ("client-ban", "2s"),
+    ("call-rate", "21"),
+    ("call-burst", "22"),
+    ("publish-rate", "23"),
+    ("publish-burst", "24"),
+    ("subscribe-rate", "25"),
+    ("subscribe-burst", "26"),
     ("ping-interval", "9s"),
     ("ping-timeout", "21s"),
     ("handshake-timeout", "3s"),

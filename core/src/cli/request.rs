@@ -248,6 +248,7 @@ mod tests {
             "Listen:",
             "Shards & CPU:",
             "Limits:",
+            "Rates of one client:",
             "Time-outs:",
             "Slow consumers:",
             "Between shards:",

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::{Limits, SlowConsumer};
+use shard::{Limits, Rate, RateLimits, SlowConsumer};
 
 use super::{
     ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, SessionLimits,
@@ -51,6 +51,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("spin-us", count::format(spin.as_micros() as u64)),
     ];
     limit_rows(limits, &mut rows);
+    rate_rows(&limits.rates, &mut rows);
     let own = |value: &Option<usize>, format: fn(u64) -> String| {
         value.map_or_else(|| "as the application has it".to_owned(), |value| format(value as u64))
     };
@@ -121,6 +122,7 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         lane_high_water_mark,
         sends_per_pass,
         drain_connections_per_turn,
+        rates: _,    // in `rate_rows`
         sessions: _, // in `session_rows`
     } = limits;
     let count = |value: &usize| count::format(*value as u64);
@@ -156,6 +158,22 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         ("lane-high-water-mark", size(lane_high_water_mark)),
         ("drain-batch", count(drain_connections_per_turn)),
     ]);
+}
+
+fn rate_rows(limits: &RateLimits, rows: &mut Vec<(&'static str, String)>) {
+    let RateLimits { requests_per_second, ban, calls, publications, subscriptions } = limits;
+    rows.extend([
+        ("client-rate", count::format(u64::from(*requests_per_second))),
+        ("client-ban", ban.map_or_else(|| "until it leaves".to_owned(), duration::format)),
+    ]);
+    for (rate_flag, burst_flag, Rate { per_second, burst }) in [
+        ("call-rate", "call-burst", calls),
+        ("publish-rate", "publish-burst", publications),
+        ("subscribe-rate", "subscribe-burst", subscriptions),
+    ] {
+        rows.push((rate_flag, count::format(u64::from(*per_second))));
+        rows.push((burst_flag, count::format(u64::from(*burst))));
+    }
 }
 
 fn session_rows(settings: &SessionSettings, limits: &SessionLimits, rows: &mut Vec<(&'static str, String)>) {

@@ -64,6 +64,15 @@ fn an_internal_error_tells_the_log_and_not_the_client() {
     assert!(text.contains("the secret"), "{text}");
 }
 
+#[test]
+fn the_operator_is_told_which_client_is_over_its_rate() {
+    let text = logged(|| shard::Host::over_rate(&mut World::new(App::new()).host, super::peer(), "Ab_3"));
+    assert!(text.lines().count() == 1, "{text}");
+    for part in ["WARN", "127.0.0.1:5000", "Ab_3", "--client-rate"] {
+        assert!(text.contains(part), "{part} is missing: {text}");
+    }
+}
+
 /// The body of the next test's child.
 #[test]
 fn a_fenced_panic_and_a_plain_one() {

@@ -7,6 +7,7 @@ mod limits;
 mod listen;
 mod logging;
 mod placement;
+mod rates;
 mod ring;
 mod security;
 mod session;

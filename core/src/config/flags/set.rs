@@ -9,7 +9,7 @@ use clap::{ArgMatches, Args};
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::{Limits, SessionLimits};
+use shard::{Limits, Rate, RateLimits, SessionLimits};
 
 use super::application::ApplicationFlags;
 use super::backpressure::{ConsumerFlags, LaneFlags};
@@ -17,6 +17,7 @@ use super::limits::LimitFlags;
 use super::listen::ListenFlags;
 use super::logging::LogFlags;
 use super::placement::PlacementFlags;
+use super::rates::RateFlags;
 use super::ring::RingFlags;
 use super::security::SecurityFlags;
 use super::session::SessionFlags;
@@ -35,6 +36,8 @@ pub(crate) struct Flags {
     placement: PlacementFlags,
     #[command(flatten)]
     limits: LimitFlags,
+    #[command(flatten)]
+    rates: RateFlags,
     #[command(flatten)]
     timeouts: TimeoutFlags,
     #[command(flatten)]
@@ -171,7 +174,19 @@ impl Flags {
             lane_high_water_mark: self.lanes.lane_high_water_mark,
             sends_per_pass: self.consumers.sends_per_pass,
             drain_connections_per_turn: self.stop.drain_batch,
+            rates: self.rate_limits(),
             sessions: self.session_limits(),
+        }
+    }
+
+    fn rate_limits(&self) -> RateLimits {
+        let flags = &self.rates;
+        RateLimits {
+            requests_per_second: flags.client_rate,
+            ban: flags.client_ban,
+            calls: Rate { per_second: flags.call_rate, burst: flags.call_burst },
+            publications: Rate { per_second: flags.publish_rate, burst: flags.publish_burst },
+            subscriptions: Rate { per_second: flags.subscribe_rate, burst: flags.subscribe_burst },
         }
     }
 
