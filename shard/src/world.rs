@@ -12,8 +12,8 @@ use codec::socketcluster::TokenError;
 use codec::websocket::{Decoder, Limits as FrameLimits, Message, Opcode, Role, encode, handshake};
 
 use crate::{
-    Caller, Command, Config, ConnectionId, Disconnect, Event, Host, Invocation, Invoked, Limits, Peer, RawMessage,
-    RawReplies, Reply, Route, Shard, ShardId, Ticket, Time, Verdict, Verified,
+    Caller, Command, Config, ConnectionId, Disconnect, Door, Event, Host, Invocation, Invoked, Limits, Peer,
+    RawMessage, RawReplies, Reply, Route, Shard, ShardId, Ticket, Time, Verdict, Verified,
 };
 
 /// Shards and their clients.
@@ -60,7 +60,7 @@ impl World {
     pub(crate) fn accept(&mut self, shard: usize, address: &str) -> Client {
         let address = SocketAddr::new(address.parse().expect("an address"), 9);
         self.shards[shard].begin_turn(self.now);
-        let id = self.shards[shard].handle_accept(self.now, address).expect("the shard is not full");
+        let id = self.shards[shard].handle_accept(self.now, address, Door::Plain).expect("the shard is not full");
         let client = Client { shard, id };
         self.clients.insert(client, Ear::default());
         self.settle(shard);
