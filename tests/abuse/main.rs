@@ -10,3 +10,4 @@ mod origins;
 mod packets;
 mod readers;
 mod requests;
+mod smuggling;

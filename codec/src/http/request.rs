@@ -5,6 +5,7 @@
 use super::error::HttpError;
 use super::headers::{self, HeaderStorage, Headers};
 use super::scan;
+use memchr::memchr;
 
 pub use super::headers::HEADERS_MAX;
 
@@ -116,10 +117,23 @@ pub fn parse_more<'a>(
     let Some(length) =
         scan::head_bytes(&bytes[skipped..], scanned.saturating_sub(skipped), head_bytes_max.saturating_sub(skipped))?
     else {
+        check_first_line(&bytes[skipped..], scanned.saturating_sub(skipped))?;
         return Ok(None);
     };
     let head = parse_whole(&bytes[skipped..skipped + length], storage)?;
     Ok(Some((head, skipped + length)))
+}
+
+/// Refuses a first line without a version as soon as it is whole: after one of HTTP/0.9 no blank line would ever come.
+fn check_first_line(bytes: &[u8], scanned: usize) -> Result<(), HttpError> {
+    let scanned = scanned.min(bytes.len());
+    let has_new_line = memchr(b'\n', &bytes[scanned..]).is_some();
+    if !has_new_line || memchr(b'\n', &bytes[..scanned]).is_some() {
+        return Ok(());
+    }
+    let line = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let version = line.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    if version.starts_with(b"HTTP/") { Ok(()) } else { Err(HttpError::Syntax) }
 }
 
 /// Parses a head that ends with its blank line and nothing after it.

@@ -286,3 +286,19 @@ fn long_run_of_spaces_is_accepted_even_a_byte_at_a_time() {
     let head = get(&format!("Sec-WebSocket-Protocol: a{}b\r\n", " ".repeat(15_000)));
     accepted(&head, |head| assert_eq!(head.tokens("sec-websocket-protocol").count(), 1));
 }
+
+#[test]
+fn a_first_line_without_a_version_is_refused_when_it_is_whole() {
+    for line in ["GET /\r\n", "GET\r\n", "\r\nGET /x y\r\n"] {
+        let mut scanned = 0;
+        for received in 1..line.len() {
+            let mut storage = HeaderStorage::new();
+            let parsed = parse_more(&line.as_bytes()[..received], scanned, &mut storage, HEAD_BYTES_MAX);
+            assert!(matches!(parsed, Ok(None)), "{received} of {line:?}: {parsed:?}");
+            scanned = received;
+        }
+        let mut storage = HeaderStorage::new();
+        let parsed = parse_more(line.as_bytes(), scanned, &mut storage, HEAD_BYTES_MAX);
+        assert_eq!(parsed.err(), Some(HttpError::Syntax), "{line:?}");
+    }
+}
