@@ -4,9 +4,12 @@
 //! frame or message that is still incomplete. Every parser is incremental where its input arrives in pieces, bounded by
 //! limits passed in, and fuzzed (`codec/fuzz`).
 
+pub mod base64;
+pub mod engineio;
 pub mod http;
 pub mod json;
 pub mod message;
 pub mod name;
 pub mod socketcluster;
+pub mod socketio;
 pub mod websocket;
