@@ -25,8 +25,8 @@ pub use app::{
 pub use cli::Server;
 pub use config::{
     AllowedOrigin, ApplicationSettings, AuthSettings, KeyFile, Limits, LogFormat, LogLevel, LogSettings,
-    OriginSettings, Rate, RateLimits, RingSettings, Secret, SessionLimits, SessionSettings, Settings, SlowConsumer,
-    WebSocketLimits,
+    OriginSettings, Rate, RateLimits, RingSettings, SeatLimits, Secret, SessionLimits, SessionSettings, Settings,
+    SlowConsumer, WebSocketLimits,
 };
 
 /// Where sessions are kept beyond the memory of a process.

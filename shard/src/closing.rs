@@ -189,6 +189,9 @@ impl Shard {
         debug_assert!(connection.subscriptions.is_empty() && !connection.in_flight(), "released too early");
         self.due[id.slot as usize] = u32::MAX;
         self.metrics.connections_closed += 1;
+        if self.seats.is_some() {
+            self.leave_seats(id.slot);
+        }
         if let Some(meters) = &mut self.meters {
             meters.forget(id.slot);
         }

@@ -105,6 +105,7 @@ impl Shard {
                 }
             }
             Work::Upgrade(upgrade) => self.finish_upgrade(now, id, &upgrade, verdict, host),
+            Work::Seat(_) => self.seat_timed_out(now, id, host),
             // Neither asks a hook: it is their time that is over.
             Work::Session(_) => self.refuse_session(now, id, host),
             Work::Read => self.close(now, id, &Disconnect::new(1013, "the session cannot be read"), host),

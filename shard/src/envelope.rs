@@ -2,6 +2,7 @@
 //! and the receiving shard copies out of it once, into its own arena. No reference count is shared between CPUs.
 
 use crate::session::SessionMessage;
+use crate::{SeatMessage, Ticket};
 
 /// One unit of the mesh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,13 @@ pub enum Envelope<'a> {
         channel: &'a str,
         /// The acknowledged generation.
         generation: u64,
+    },
+    /// About a connection's seat with a holder, at the holder's home.
+    Seat {
+        /// Whose seat it is.
+        holder: &'a str,
+        /// What is said.
+        message: SeatMessage,
     },
     /// Something about a session.
     Session(&'a SessionMessage),
@@ -58,6 +66,10 @@ enum Kind {
     InterestOn,
     InterestOff,
     InterestAcknowledged,
+    SeatAsked,
+    SeatGiven,
+    SeatDenied,
+    SeatLeft,
     Session,
 }
 
@@ -71,6 +83,15 @@ impl Batch {
             Envelope::Interest { channel, generation, wanted: false } => (Kind::InterestOff, channel, "", generation),
             Envelope::InterestAcknowledged { channel, generation } => {
                 (Kind::InterestAcknowledged, channel, "", generation)
+            }
+            Envelope::Seat { holder, message } => {
+                let (kind, ticket) = match message {
+                    SeatMessage::Asked(ticket) => (Kind::SeatAsked, ticket.0),
+                    SeatMessage::Given(ticket) => (Kind::SeatGiven, ticket.0),
+                    SeatMessage::Denied(ticket) => (Kind::SeatDenied, ticket.0),
+                    SeatMessage::Left => (Kind::SeatLeft, 0),
+                };
+                (kind, holder, "", ticket)
             }
             Envelope::Session(message) => {
                 self.session_bytes += message.bytes();
@@ -99,6 +120,10 @@ impl Batch {
                 Kind::InterestOn => Envelope::Interest { channel, generation, wanted: true },
                 Kind::InterestOff => Envelope::Interest { channel, generation, wanted: false },
                 Kind::InterestAcknowledged => Envelope::InterestAcknowledged { channel, generation },
+                Kind::SeatAsked => seat(channel, SeatMessage::Asked(Ticket(generation))),
+                Kind::SeatGiven => seat(channel, SeatMessage::Given(Ticket(generation))),
+                Kind::SeatDenied => seat(channel, SeatMessage::Denied(Ticket(generation))),
+                Kind::SeatLeft => seat(channel, SeatMessage::Left),
                 Kind::Session => Envelope::Session(sessions.next().expect("one for each entry of its kind")),
             }
         })
@@ -123,6 +148,10 @@ impl Batch {
     }
 }
 
+const fn seat(holder: &str, message: SeatMessage) -> Envelope<'_> {
+    Envelope::Seat { holder, message }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,11 +164,15 @@ mod tests {
             Envelope::Publication { channel: "ünï", data: None },
             Envelope::InterestAcknowledged { channel: "", generation: u64::MAX },
             Envelope::Interest { channel: "a", generation: 8, wanted: false },
+            Envelope::Seat { holder: "a10.0.0.1", message: SeatMessage::Asked(Ticket(9)) },
+            Envelope::Seat { holder: "a10.0.0.1", message: SeatMessage::Given(Ticket(9)) },
+            Envelope::Seat { holder: "a10.0.0.1", message: SeatMessage::Denied(Ticket(u64::MAX)) },
+            Envelope::Seat { holder: "s", message: SeatMessage::Left },
         ];
         let mut batch = Batch::default();
         assert!(batch.is_empty());
         envelopes.into_iter().for_each(|envelope| batch.push(envelope));
-        assert_eq!(batch.len(), 5);
+        assert_eq!(batch.len(), envelopes.len());
         assert_eq!(batch.iter().collect::<Vec<_>>(), envelopes);
     }
 }

@@ -47,6 +47,7 @@ mod pending;
 mod publish;
 mod rate;
 mod receiving;
+mod seats;
 mod sending;
 mod session;
 mod shard;
@@ -67,6 +68,7 @@ pub use limits::{Limits, SlowConsumer};
 pub use meters::RateLimits;
 pub use metrics::Metrics;
 pub use rate::Rate;
+pub use seats::{SeatLimits, SeatMessage};
 pub use session::{
     NoSessionId, OpenError, Operation, Receipt, Record, Session, SessionConfig, SessionId, SessionLimits,
     SessionMessage, SessionMessageKind, Sessions, StoreFailed, StoreRequest, Stored, WriteError, WriteToken, Written,

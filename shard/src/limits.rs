@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use codec::{socketcluster, websocket};
 
-use crate::RateLimits;
 use crate::session::SessionLimits;
+use crate::{RateLimits, SeatLimits};
 
 /// What happens to publications for a subscriber whose outbox is above its high-water mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub struct Limits {
     pub sends_per_pass: usize,
     /// Connections told to leave per pass at shutdown. 1,000: about a millisecond of sends.
     pub drain_connections_per_turn: usize,
+    /// How many connections those may have who share something. No limits.
+    pub seats: SeatLimits,
     /// How often single clients may ask for something. No limits.
     pub rates: RateLimits,
     /// Those of sessions.
@@ -91,6 +93,7 @@ impl Default for Limits {
             lane_high_water_mark: 8 << 20,
             sends_per_pass: 256,
             drain_connections_per_turn: 1_000,
+            seats: SeatLimits::default(),
             rates: RateLimits::default(),
             sessions: SessionLimits::default(),
         }

@@ -7,6 +7,8 @@ pub struct Metrics {
     pub connections_accepted: u64,
     /// Connections refused because `connections_max` was reached.
     pub connections_refused: u64,
+    /// Connections refused because their address or their session had as many as it may.
+    pub seats_refused: u64,
     /// Connections closed.
     pub connections_closed: u64,
     /// Protocol messages received.

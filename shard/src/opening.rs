@@ -150,7 +150,7 @@ impl Shard {
                 let waiting = Waiting { accept, route, dialect: head.query.and_then(dialect_of) };
                 let ticket = self.pending.ticket();
                 match self.attach_session(id, ticket, head, host) {
-                    Attached::Ready(cookie) => self.begin_protocol(now, id, &waiting, cookie, host),
+                    Attached::Ready(cookie) => self.seat_session(now, id, waiting, cookie, host),
                     Attached::Waiting => {
                         self.await_verdict(now, ticket, id, None, Work::Session(Box::new(waiting)));
                         Next::Nothing

@@ -7,6 +7,7 @@ use codec::websocket::handshake::Accept;
 use foldhash::fast::FixedState;
 
 use crate::authentication::{Identity, Objection};
+use crate::seats::SeatWaiting;
 use crate::session::Waiting;
 use crate::{ConnectionId, Ticket, Time};
 
@@ -37,6 +38,8 @@ pub(crate) enum Work {
     Upgrade(Box<Upgrade>),
     /// Upgrade a connection that waits for its session.
     Session(Box<Waiting>),
+    /// Go on when there is a seat: with what an accepted connection sends, or with an upgrade.
+    Seat(SeatWaiting),
     /// Go on with what was received, now that the session's home has been asked.
     Read,
     Subscribe {

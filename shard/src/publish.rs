@@ -104,6 +104,7 @@ impl Shard {
                 Envelope::InterestAcknowledged { channel, generation } => {
                     self.handle_interest_acknowledged(from, channel, generation);
                 }
+                Envelope::Seat { holder, message } => self.handle_seat(from, holder, message),
                 Envelope::Session(message) => self.handle_session(from, message),
             }
         }

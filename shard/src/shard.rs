@@ -15,6 +15,7 @@ use crate::lane::Lane;
 use crate::meters::Meters;
 use crate::outbox::Outbox;
 use crate::pending::PendingCalls;
+use crate::seats::Seats;
 use crate::session::{SessionWork, Sessions};
 use crate::turn::{Arena, Send, Turn};
 use crate::{
@@ -70,6 +71,7 @@ pub struct Shard {
     pub(crate) has_overflowed: bool,
     pub(crate) pending: PendingCalls,
     pub(crate) meters: Option<Box<Meters>>,
+    pub(crate) seats: Option<Box<Seats>>,
     pub(crate) sessions: Sessions,
     pub(crate) session_work: SessionWork,
     /// The publication at hand, in the forms that it was written in so far.
@@ -122,6 +124,7 @@ impl Shard {
             has_overflowed: false,
             pending: PendingCalls::new(config.seed),
             meters: Meters::new(&limits.rates),
+            seats: Seats::new(limits.seats),
             sessions: Sessions::new(limits.sessions, config.shards, false, config.seed),
             session_work: SessionWork::default(),
             written: Vec::new(),
@@ -173,7 +176,7 @@ impl Shard {
             return None;
         }
         self.next_generation = (self.next_generation + 1) & ConnectionId::GENERATION_MASK;
-        let (now, generation) = (stamp(now), self.next_generation);
+        let (time, now, generation) = (now, stamp(now), self.next_generation);
         let deadline = now + self.timing.handshake;
         let slot = self.connections.insert(Connection::new(generation, address, door, now, deadline));
         if self.due.len() <= slot as usize {
@@ -181,7 +184,9 @@ impl Shard {
         }
         self.due[slot as usize] = deadline;
         self.metrics.connections_accepted += 1;
-        Some(ConnectionId { slot, generation })
+        let id = ConnectionId { slot, generation };
+        self.seat_address(time, id, address.ip());
+        Some(id)
     }
 
     /// Bytes were received. They are decoded where they lie, and overwritten.
@@ -261,6 +266,7 @@ impl Shard {
     /// The end of a turn's input: resumes what was held back, ends what is to end.
     pub fn settle<H: Host>(&mut self, now: Time, host: &mut H) {
         self.finish_sessions(now, host);
+        self.finish_seats(now, host);
         self.drain_some(now, host);
         self.resume(now, host);
         self.end_slow_consumers(now, host);

@@ -13,7 +13,7 @@ use codec::websocket::{Decoder, Limits as FrameLimits, Message, Opcode, Role, en
 
 use crate::{
     Caller, Command, Config, ConnectionId, Disconnect, Door, Event, Host, Invocation, Invoked, Limits, Peer,
-    RawMessage, RawReplies, Reply, Route, Shard, ShardId, Ticket, Time, Verdict, Verified,
+    RawMessage, RawReplies, Reply, Route, SessionId, Shard, ShardId, Ticket, Time, Verdict, Verified,
 };
 
 /// Shards and their clients.
@@ -21,6 +21,8 @@ pub(crate) struct World {
     pub(crate) shards: Vec<Shard>,
     pub(crate) hosts: Vec<Stub>,
     pub(crate) now: Time,
+    /// Nothing goes from shard to shard while this is set.
+    pub(crate) is_parted: bool,
     clients: HashMap<Client, Ear>,
 }
 
@@ -53,7 +55,13 @@ impl World {
             Shard::new(Config { id, shards, limits, seed: 7 + index as u64 }, Time::ZERO)
         };
         let hosts = (0..shards).map(|_| Stub::default()).collect();
-        Self { shards: (0..shards).map(shard).collect(), hosts, now: Time::ZERO, clients: HashMap::new() }
+        Self {
+            shards: (0..shards).map(shard).collect(),
+            hosts,
+            now: Time::ZERO,
+            is_parted: false,
+            clients: HashMap::new(),
+        }
     }
 
     /// A connection from that address which has said nothing yet.
@@ -69,9 +77,14 @@ impl World {
 
     /// An upgraded connection; what it was answered is left to `heard`.
     pub(crate) fn upgrade(&mut self, shard: usize, address: &str, path: &str) -> Client {
+        self.upgrade_with(shard, address, path, &[])
+    }
+
+    /// The same with further headers.
+    pub(crate) fn upgrade_with(&mut self, shard: usize, address: &str, path: &str, headers: &[(&str, &str)]) -> Client {
         let client = self.accept(shard, address);
         let mut request = Vec::new();
-        handshake::write_request(&mut request, "test", path, [7; 16], &[]);
+        handshake::write_request(&mut request, "test", path, [7; 16], headers);
         self.send_bytes(client, &request);
         client
     }
@@ -164,7 +177,7 @@ impl World {
     /// Ends a shard's pass, and has the others act upon what it tells them, until there is nothing more to tell.
     fn settle(&mut self, index: usize) {
         self.finish(index);
-        loop {
+        while !self.is_parted {
             let mut is_quiet = true;
             for from in 0..self.shards.len() {
                 for to in (0..self.shards.len()).filter(|to| *to != from) {
@@ -225,6 +238,10 @@ impl Host for Stub {
             "/raw" => Some(Route::Raw(0)),
             _ => None,
         }
+    }
+
+    fn session(&mut self, _peer: Peer, head: &Head<'_>) -> Option<SessionId> {
+        head.header("cookie")?.parse().ok()
     }
 
     fn request(&mut self, _peer: Peer, _head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {

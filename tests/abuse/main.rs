@@ -8,6 +8,7 @@ mod guard;
 mod names;
 mod origins;
 mod packets;
+mod people;
 mod readers;
 mod requests;
 mod smuggling;

@@ -111,6 +111,8 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("tick", "20ms"),
     ("spin-us", "50"),
     ("max-connections", "10k"),
+    ("max-connections-per-address", "8"),
+    ("max-connections-per-session", "9"),
     ("max-message", "64KiB"),
     ("max-fragments", "9"),
     ("max-head", "8KiB"),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::{Limits, Rate, RateLimits, SlowConsumer};
+use shard::{Limits, Rate, RateLimits, SeatLimits, SlowConsumer};
 
 use super::{
     ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, SessionLimits,
@@ -122,6 +122,7 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         lane_high_water_mark,
         sends_per_pass,
         drain_connections_per_turn,
+        seats: SeatLimits { per_address, per_session },
         rates: _,    // in `rate_rows`
         sessions: _, // in `session_rows`
     } = limits;
@@ -133,6 +134,8 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
     };
     rows.extend([
         ("max-connections", count(connections_max)),
+        ("max-connections-per-address", count::format(u64::from(*per_address))),
+        ("max-connections-per-session", count::format(u64::from(*per_session))),
         ("max-message", size(message_bytes_max)),
         ("max-fragments", count::format(u64::from(*fragments_max))),
         ("max-head", size(head_bytes_max)),

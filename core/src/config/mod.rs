@@ -29,4 +29,4 @@ pub use session::SessionSettings;
 pub use settings::{
     ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, Settings,
 };
-pub use shard::{Limits, Rate, RateLimits, SessionLimits, SlowConsumer};
+pub use shard::{Limits, Rate, RateLimits, SeatLimits, SessionLimits, SlowConsumer};

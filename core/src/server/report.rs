@@ -34,6 +34,7 @@ pub(super) fn line(
         ("spin_hits", counts.spin_hits),
         ("accepted", metrics.connections_accepted),
         ("refused", metrics.connections_refused),
+        ("seats_refused", metrics.seats_refused),
         ("closed", metrics.connections_closed),
         ("messages", metrics.messages_received),
         ("messages_unknown", metrics.messages_unknown),

@@ -106,7 +106,7 @@ impl Shard {
         };
         match self.attach(id, opening, host) {
             Attached::Ready(cookie) => {
-                self.begin_protocol(now, id, &waiting, cookie, host);
+                self.seat_session(now, id, *waiting, cookie, host);
             }
             Attached::Waiting | Attached::Refused => self.refuse_session(now, id, host),
         }

@@ -135,6 +135,7 @@ fn limits(random: &mut Rng) -> Limits {
         lane_high_water_mark: *random.choice(&[200, 2_000, 100_000]).expect("three"),
         sends_per_pass: if random.bool() { random.usize(1..=3) } else { 256 },
         drain_connections_per_turn: random.usize(1..=3),
+        seats: shard::SeatLimits::default(),
         rates: shard::RateLimits::default(),
         sessions: shard::SessionLimits::default(),
     }

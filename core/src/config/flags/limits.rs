@@ -19,6 +19,28 @@ pub(super) struct LimitFlags {
     )]
     pub(super) max_connections: usize,
 
+    /// Connections from one address (0: no limit)
+    ///
+    /// Range: 0 to 16M, over all shards; more are answered with 429. Of IPv6 the first 64 bits of the address count. Set
+    /// it where clients come directly: behind a proxy all of them come from the proxy's address, and people behind one
+    /// router share theirs.
+    #[arg(
+        long, visible_alias = "max-conns-per-ip", value_name = "COUNT",
+        env = "SOCKETSHARD_MAX_CONNECTIONS_PER_ADDRESS", default_value = "0",
+        value_parser = count::within::<u32>(0..=16_000_000),
+    )]
+    pub(super) max_connections_per_address: u32,
+
+    /// WebSockets of one session (0: no limit)
+    ///
+    /// Range: 0 to 16M, over all shards; more are answered with 429. Set it to the number of tabs that a person may have
+    /// open. A client without cookies has a session for each connection.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_MAX_CONNECTIONS_PER_SESSION", default_value = "0",
+        value_parser = count::within::<u32>(0..=16_000_000),
+    )]
+    pub(super) max_connections_per_session: u32,
+
     /// Bytes of one message from a client
     ///
     /// Range: 1KiB to 64MiB; a longer one ends the connection with 1009. Raise it together with --outbox-bytes-max when

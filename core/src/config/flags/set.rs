@@ -9,7 +9,7 @@ use clap::{ArgMatches, Args};
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::{Limits, Rate, RateLimits, SessionLimits};
+use shard::{Limits, Rate, RateLimits, SeatLimits, SessionLimits};
 
 use super::application::ApplicationFlags;
 use super::backpressure::{ConsumerFlags, LaneFlags};
@@ -174,6 +174,10 @@ impl Flags {
             lane_high_water_mark: self.lanes.lane_high_water_mark,
             sends_per_pass: self.consumers.sends_per_pass,
             drain_connections_per_turn: self.stop.drain_batch,
+            seats: SeatLimits {
+                per_address: self.limits.max_connections_per_address,
+                per_session: self.limits.max_connections_per_session,
+            },
             rates: self.rate_limits(),
             sessions: self.session_limits(),
         }

@@ -1,0 +1,287 @@
+//! How many connections one address or one session may have, over all shards. Each such holder has a home shard by its
+//! name, which gives out its seats and takes them back; whoever wants one asks there, and waits as for a hook. Nothing of
+//! it exists unless a limit is set. It counts, and never knows who the holders are.
+//!
+//! ```text
+//!   shard of the connection          home of the holder
+//!   accepted, or upgrading ──Asked──▶ a seat is free?
+//!   goes on, or is refused ◀─Given── yes, one less
+//!                          ◀─Denied─ no
+//!   gone ────────────────────Left───▶ one more
+//! ```
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt::Write;
+use std::hash::BuildHasher;
+use std::net::{IpAddr, Ipv6Addr};
+
+use codec::http::response;
+use foldhash::fast::FixedState;
+
+use crate::connection::State;
+use crate::opening::Next;
+use crate::pending::{Pending, Work};
+use crate::session::Waiting;
+use crate::shard::Shard;
+use crate::{ConnectionId, Disconnect, Envelope, Host, SessionId, ShardId, Ticket, Time};
+
+/// How many connections those may have who share something. Zero is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SeatLimits {
+    /// Connections from one address; of IPv6 the first 64 bits count, which one customer has.
+    pub per_address: u32,
+    /// WebSockets of one session.
+    pub per_session: u32,
+}
+
+impl SeatLimits {
+    const fn is_on(&self) -> bool {
+        self.per_address != 0 || self.per_session != 0
+    }
+
+    /// The first character of a holder's name says what it is.
+    fn of(&self, holder: &str) -> u32 {
+        if holder.starts_with(SESSION) { self.per_session } else { self.per_address }
+    }
+}
+
+/// What a shard says to a holder's home, or hears from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeatMessage {
+    /// A connection wants a seat.
+    Asked(Ticket),
+    /// It has one.
+    Given(Ticket),
+    /// There is none.
+    Denied(Ticket),
+    /// A connection is gone that had one.
+    Left,
+}
+
+/// One shard's part: the seats of the holders whose home it is, and whose seats its own connections have.
+#[derive(Debug, Default)]
+pub(crate) struct Seats {
+    /// As a home: how many are taken. No more holders than there are connections on all shards.
+    taken: HashMap<Box<str>, u32, FixedState>,
+    /// By slot: whose seats a connection has.
+    held: Vec<Vec<Box<str>>>,
+    /// Verdicts to act upon when the turn settles, where the host can be called.
+    verdicts: VecDeque<(Ticket, Box<str>, bool)>,
+}
+
+impl Seats {
+    /// None, if no limit is set.
+    pub(crate) fn new(limits: SeatLimits) -> Option<Box<Self>> {
+        limits.is_on().then(Box::default)
+    }
+
+    fn take(&mut self, holder: &str, seats_max: u32) -> bool {
+        let Some(taken) = self.taken.get_mut(holder) else {
+            self.taken.insert(holder.into(), 1);
+            return true; // A limit is at least one.
+        };
+        let has_room = *taken < seats_max;
+        *taken += u32::from(has_room);
+        has_room
+    }
+
+    fn give_back(&mut self, holder: &str) {
+        let Some(taken) = self.taken.get_mut(holder) else { return };
+        *taken -= 1;
+        if *taken == 0 {
+            self.taken.remove(holder);
+        }
+    }
+
+    fn hold(&mut self, slot: u32, holder: Box<str>) {
+        let slot = slot as usize;
+        if self.held.len() <= slot {
+            self.held.resize_with(slot + 1, Vec::new);
+        }
+        self.held[slot].push(holder);
+    }
+}
+
+impl Shard {
+    /// A connection was accepted: is there a seat for its address? It is not heard before that is known.
+    pub(crate) fn seat_address(&mut self, now: Time, id: ConnectionId, address: IpAddr) {
+        if self.limits.seats.per_address == 0 {
+            return;
+        }
+        let holder = address_holder(address);
+        let home = home_of(&holder, self.lanes.len());
+        match self.ask_seat(id, &holder, home) {
+            Ok(true) => {}
+            Ok(false) => {
+                // The application cannot be called here: it is refused when the turn settles.
+                let ticket = self.pending.ticket();
+                self.await_verdict(now, ticket, id, None, Work::Seat(None));
+                self.seats_mut().verdicts.push_back((ticket, holder, false));
+            }
+            Err(ticket) => self.await_verdict(now, ticket, id, None, Work::Seat(None)),
+        }
+    }
+
+    /// A connection has its session: is there a seat for one more of that session?
+    pub(crate) fn seat_session<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        waiting: Waiting,
+        cookie: Option<Box<str>>,
+        host: &mut H,
+    ) -> Next {
+        let session = if self.limits.seats.per_session == 0 { None } else { self.session_of(id) };
+        let Some(session) = session else { return self.begin_protocol(now, id, &waiting, cookie, host) };
+        let holder = session_holder(session);
+        match self.ask_seat(id, &holder, session.home(self.lanes.len())) {
+            Ok(true) => return self.begin_protocol(now, id, &waiting, cookie, host),
+            Ok(false) => self.refuse_seat(now, id, &holder, host),
+            Err(ticket) => {
+                let work = Work::Seat(Some(Box::new((waiting, cookie))));
+                self.await_verdict(now, ticket, id, None, work);
+            }
+        }
+        Next::Nothing
+    }
+
+    /// Whether there is a seat. `Err`: the home was asked, and will answer to this ticket.
+    fn ask_seat(&mut self, id: ConnectionId, holder: &str, home: ShardId) -> Result<bool, Ticket> {
+        if home != self.id {
+            let ticket = self.pending.ticket();
+            self.send_to_peer(home, Envelope::Seat { holder, message: SeatMessage::Asked(ticket) });
+            return Err(ticket);
+        }
+        let seats_max = self.limits.seats.of(holder);
+        let seats = self.seats_mut();
+        if !seats.take(holder, seats_max) {
+            return Ok(false);
+        }
+        seats.hold(id.slot, holder.into());
+        Ok(true)
+    }
+
+    /// What a peer says about a seat.
+    pub(crate) fn handle_seat(&mut self, from: ShardId, holder: &str, message: SeatMessage) {
+        let seats_max = self.limits.seats.of(holder);
+        let Some(seats) = &mut self.seats else { return };
+        match message {
+            SeatMessage::Asked(ticket) => {
+                let message = if seats.take(holder, seats_max) {
+                    SeatMessage::Given(ticket)
+                } else {
+                    SeatMessage::Denied(ticket)
+                };
+                self.send_to_peer(from, Envelope::Seat { holder, message });
+            }
+            SeatMessage::Given(ticket) => seats.verdicts.push_back((ticket, holder.into(), true)),
+            SeatMessage::Denied(ticket) => seats.verdicts.push_back((ticket, holder.into(), false)),
+            SeatMessage::Left => seats.give_back(holder),
+        }
+    }
+
+    /// Acts upon what the homes have said.
+    pub(crate) fn finish_seats<H: Host>(&mut self, now: Time, host: &mut H) {
+        while let Some((ticket, holder, is_given)) = self.seats.as_mut().and_then(|seats| seats.verdicts.pop_front()) {
+            let Some(Pending { connection: id, work, .. }) = self.take_pending(ticket) else {
+                // Whoever asked has left, or has lost patience.
+                if is_given {
+                    self.leave_seat(&holder);
+                }
+                continue;
+            };
+            let Work::Seat(waiting) = work else { unreachable!("tickets are never used again") };
+            if !is_given {
+                self.refuse_seat(now, id, &holder, host);
+                continue;
+            }
+            self.seats_mut().hold(id.slot, holder);
+            self.resume_after_hook(id);
+            if let Some(waiting) = waiting {
+                let (waiting, cookie) = *waiting;
+                self.begin_protocol(now, id, &waiting, cookie, host);
+                self.drain_commands(now, host);
+            }
+        }
+    }
+
+    /// There is no seat: the client is told so, whatever it has said or not.
+    fn refuse_seat<H: Host>(&mut self, now: Time, id: ConnectionId, holder: &str, host: &mut H) {
+        self.metrics.seats_refused += 1;
+        let what = if holder.starts_with(SESSION) { "of this session" } else { "from this address" };
+        self.answer_seatless(now, id, 429, &format!("too many connections {what}"), host);
+    }
+
+    /// The home has not answered in time.
+    pub(crate) fn seat_timed_out<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
+        self.answer_seatless(now, id, 503, "the server is busy", host);
+    }
+
+    fn answer_seatless<H: Host>(&mut self, now: Time, id: ConnectionId, status: u16, why: &str, host: &mut H) {
+        if self.connections.live(id).is_some_and(|connection| connection.state == State::Request) {
+            self.write(id, |out| response::write(out, status, &[("Retry-After", "1")], why.as_bytes(), false));
+            self.close(now, id, &Disconnect::new(1013, "too many connections"), host);
+        }
+    }
+
+    /// The connection is gone.
+    pub(crate) fn leave_seats(&mut self, slot: u32) {
+        let Some(held) = self.seats.as_mut().and_then(|seats| seats.held.get_mut(slot as usize)) else { return };
+        for holder in std::mem::take(held) {
+            self.leave_seat(&holder);
+        }
+    }
+
+    fn leave_seat(&mut self, holder: &str) {
+        let session = holder.strip_prefix(SESSION).and_then(|id| id.parse::<SessionId>().ok());
+        let home = match session {
+            Some(session) => session.home(self.lanes.len()),
+            None => home_of(holder, self.lanes.len()),
+        };
+        if home == self.id {
+            self.seats_mut().give_back(holder);
+        } else {
+            self.send_to_peer(home, Envelope::Seat { holder, message: SeatMessage::Left });
+        }
+    }
+
+    fn seats_mut(&mut self) -> &mut Seats {
+        self.seats.as_mut().expect("only asked for where a limit is set")
+    }
+}
+
+/// A connection that waits for a seat of its session, and what it is to be given then.
+pub(crate) type SeatWaiting = Option<Box<(Waiting, Option<Box<str>>)>>;
+
+fn address_holder(address: IpAddr) -> Box<str> {
+    let mut holder = String::new();
+    match address.to_canonical() {
+        IpAddr::V4(address) => write!(holder, "{ADDRESS}{address}"),
+        IpAddr::V6(address) => {
+            let network = Ipv6Addr::from(u128::from(address) & NETWORK);
+            write!(holder, "{ADDRESS}{network}")
+        }
+    }
+    .expect("writing to a string");
+    holder.into()
+}
+
+fn session_holder(session: SessionId) -> Box<str> {
+    format!("{SESSION}{session}").into()
+}
+
+/// The same on every shard.
+fn home_of(holder: &str, shards: usize) -> ShardId {
+    let hash = FixedState::with_seed(0).hash_one(holder);
+    let index = (u128::from(hash) * shards as u128) >> 64;
+    ShardId(u8::try_from(index).expect("below the number of shards, which is at most 128"))
+}
+
+const ADDRESS: char = 'a';
+const SESSION: char = 's';
+
+/// The first 64 bits of an IPv6 address: the smallest network that customers are given (RFC 6177).
+const NETWORK: u128 = !0 << 64;
+
+#[cfg(test)]
+mod tests;
