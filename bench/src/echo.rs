@@ -1,11 +1,11 @@
 //! The smallest application that a shard can have: `app.echo` gives its argument back and everything is allowed. What
 //! remains is the shard's own cost.
 
-use codec::http::request::Head;
 use codec::http::response;
 use codec::message::RawJson;
 use shard::{
-    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, Ticket, Verdict,
+    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Request, Responded,
+    Route, Ticket, Verdict,
 };
 
 /// `app.echo` gives its argument back; everything is allowed.
@@ -17,8 +17,9 @@ impl Host for Echo {
         Some(if path == "/echo" { Route::Raw(0) } else { Route::SocketCluster })
     }
 
-    fn request(&mut self, _: Peer, _: &Head<'_>, keep_alive: bool, out: &mut Vec<u8>) {
-        response::write(out, 200, &[], b"", keep_alive);
+    fn request(&mut self, _: Ticket, _: Peer, request: Request<'_>, out: &mut Vec<u8>) -> Responded {
+        response::write(out, 200, &[], b"", request.keep_alive);
+        Responded::Ready
     }
 
     fn connect(&mut self, _: Ticket, _: Caller<'_>, _: Route) -> Verdict {

@@ -1,10 +1,11 @@
 //! How connections end. Whatever the cause, the same steps: leave (subscriptions, calls, the application's hook), say
 //! what is left to say, watch it go out, end our direction, wait for the peer's, free the slot.
 
+use codec::http::response;
 use codec::socketcluster::encode as socketcluster;
 use codec::websocket::{Opcode, encode};
 
-use crate::connection::{Protocol, State, ending};
+use crate::connection::{Protocol, State, ending, pause};
 use crate::heartbeat::stamp;
 use crate::shard::{Event, Shard};
 use crate::turn::Chain;
@@ -17,7 +18,10 @@ impl Shard {
         if connection.state == State::Closing {
             return;
         }
-        if matches!(connection.state, State::Handshake | State::Open) {
+        if connection.state == State::Request && connection.pauses & pause::HOOK != 0 {
+            // A request that was heard is not left without an answer.
+            self.write(id, |out| response::write(out, 503, &[("Retry-After", "1")], b"", false));
+        } else if matches!(connection.state, State::Handshake | State::Open) {
             let announces = connection.protocol == Protocol::SocketCluster && connection.heartbeat.announces_close();
             let (code, reason) = (disconnect.code, disconnect.reason.as_ref());
             if announces {

@@ -23,6 +23,7 @@ impl Shard {
     pub(crate) fn apply<H: Host>(&mut self, now: Time, command: Command, host: &mut H) {
         match command {
             Command::Reply { ticket, reply } => self.replied(ticket, &reply),
+            Command::Respond { ticket, response } => self.responded(now, ticket, &response, host),
             Command::Verdict { ticket, verdict } => self.decided(now, ticket, verdict, host),
             Command::Publish { channel, data } => {
                 self.publish(&channel, data.as_deref().map(RawJson::from_validated));
@@ -106,7 +107,10 @@ impl Shard {
             }
             Work::Upgrade(upgrade) => self.finish_upgrade(now, id, &upgrade, verdict, host),
             Work::Seat(_) => self.seat_timed_out(now, id, host),
-            // Neither asks a hook: it is their time that is over.
+            // None of these asks a hook: it is their time that is over.
+            Work::Request { keep_alive, is_head } => {
+                return self.request_unanswered(now, id, keep_alive, is_head, host);
+            }
             Work::Session(_) => self.refuse_session(now, id, host),
             Work::Read => self.close(now, id, &Disconnect::new(1013, "the session cannot be read"), host),
             Work::Subscribe { channel } => self.finish_subscribe(id, &channel, call, verdict),

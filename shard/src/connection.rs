@@ -10,6 +10,7 @@ use crate::authentication::Identity;
 use crate::channel::Subscription;
 use crate::form::Form;
 use crate::outbox::Outbox;
+use crate::requests::Arriving;
 use crate::session::NO_SLOT;
 use crate::turn::Chain;
 use crate::{ConnectionId, Door, Peer};
@@ -126,6 +127,8 @@ pub(crate) struct Connection {
 /// Received, but not looked at yet.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
+    /// A request whose body is not whole yet.
+    pub(crate) arriving: Option<Arriving>,
     /// An incomplete request head, or what came while the socket was paused.
     pub(crate) bytes: Vec<u8>,
     /// How much of an incomplete head was searched for its end.

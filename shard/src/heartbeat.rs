@@ -35,6 +35,7 @@ pub(crate) struct Timing {
     pub(crate) send: u32,
     pub(crate) close: u32,
     pub(crate) idle: u32,
+    pub(crate) body: u32,
 }
 
 impl Timing {
@@ -48,6 +49,7 @@ impl Timing {
             send: stamps(limits.send_timeout),
             close: stamps(limits.close_timeout),
             idle: stamps(limits.idle_timeout),
+            body: stamps(limits.body_timeout),
         }
     }
 }
@@ -88,7 +90,7 @@ impl Shard {
         let Work::Call { action } = &pending.work else {
             let mut error = Vec::new();
             WireError::Custom { name: "TimeoutError", message: "The server's hook timed out" }.write(&mut error);
-            let error = String::from_utf8(error).expect("error objects are text").into();
+            let error: Box<str> = String::from_utf8(error).expect("error objects are text").into();
             return self.conclude(now, pending, Err(Refusal { error, code: 4008 }), host);
         };
         if let Some(call) = &pending.call {
@@ -111,20 +113,53 @@ impl Shard {
                 self.metrics.timeouts += 1;
                 self.close(now, id, &Disconnect::new(4005, "handshake timed out"), host);
             }
-            State::Closing if is_over => self.give_up(id),
+            State::Closing if is_over => {
+                if !self.still_reads(now, id) {
+                    self.give_up(id);
+                }
+            }
             State::Open => self.beat(now, id, host),
             State::Request | State::Handshake | State::Closing => self.due[slot] = connection.deadline,
         }
     }
 
     fn request_timed_out<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
+        if self.still_reads(now, id) {
+            return;
+        }
+        let idle_timeout = self.timing.idle;
         let Some(connection) = self.connections.live(id) else { return };
-        let has_begun = connection.held.as_ref().is_some_and(|held| !held.bytes.is_empty());
+        if connection.outbox.is_some() {
+            self.metrics.timeouts += 1;
+            return self.break_connection(now, id, &Disconnect::new(1006, "nothing could be sent"), host);
+        }
+        if connection.pauses != 0 {
+            // It is we who do not listen: an answer is pending, and has its own time.
+            connection.deadline = stamp(now) + idle_timeout;
+            self.due[id.slot as usize] = connection.deadline;
+            return;
+        }
+        let has_begun = connection.held.as_ref().is_some_and(|held| held.arriving.is_some() || !held.bytes.is_empty());
         if has_begun {
             self.write(id, |out| response::write(out, 408, &[], b"request timed out", false));
         }
         self.metrics.timeouts += u64::from(has_begun);
         self.close(now, id, &Disconnect::new(1006, "request timed out"), host);
+    }
+
+    /// Whether a client still reads the answer to its request, which may be long; then that is its next deadline.
+    fn still_reads(&mut self, now: Time, id: ConnectionId) -> bool {
+        let send_timeout = self.timing.send;
+        let Some(connection) = self.connections.live(id).filter(|known| known.protocol == Protocol::Http) else {
+            return false;
+        };
+        let since = connection.outbox.as_ref().and_then(|outbox| outbox.in_flight_since());
+        let Some(stuck_at) = since.map(|since| since + send_timeout).filter(|at| *at > stamp(now)) else {
+            return false;
+        };
+        connection.deadline = stuck_at;
+        self.due[id.slot as usize] = stuck_at;
+        true
     }
 
     /// An open connection: is it still there, does it take what it is sent, is a ping due?

@@ -181,6 +181,26 @@ impl Reply {
     }
 }
 
+/// A plain HTTP request, whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Its head.
+    pub head: &'a Head<'a>,
+    /// Its body, whatever its framing was.
+    pub body: &'a [u8],
+    /// Whether the response keeps the connection open.
+    pub keep_alive: bool,
+}
+
+/// How a request went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Responded {
+    /// The response is written.
+    Ready,
+    /// Nothing is written: [`Command::Respond`] will bring it.
+    Pending,
+}
+
 /// A message on a raw WebSocket route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RawMessage<'a> {
@@ -219,6 +239,13 @@ pub enum Command {
         ticket: Ticket,
         /// Its answer.
         reply: Reply,
+    },
+    /// Answers a pending request. Unknown tickets (late, cancelled) are ignored.
+    Respond {
+        /// The request.
+        ticket: Ticket,
+        /// Exactly one response, by `codec::http::response`, with the request's `keep_alive`.
+        response: Vec<u8>,
     },
     /// Answers a pending hook.
     Verdict {
@@ -304,8 +331,10 @@ pub trait Host {
     /// What an upgrade of this path opens; `None` is 404.
     fn route(&mut self, path: &str) -> Option<Route>;
 
-    /// Answers an HTTP request that is no upgrade, or any by [`Door::Redirect`], with exactly one response, by `codec::http::response`.
-    fn request(&mut self, peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>);
+    /// Answers an HTTP request that is no upgrade, or any by [`Door::Redirect`], with exactly one response, by
+    /// `codec::http::response`, or later. Requests of one connection are answered one after the other. One that is not
+    /// answered in time is answered with 504.
+    fn request(&mut self, ticket: Ticket, peer: Peer, request: Request<'_>, response: &mut Vec<u8>) -> Responded;
 
     /// Whether the page that this upgrade comes from may open a connection; `false` is 403.
     fn admits_origin(&mut self, _peer: Peer, _head: &Head<'_>) -> bool {

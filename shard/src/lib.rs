@@ -47,6 +47,7 @@ mod pending;
 mod publish;
 mod rate;
 mod receiving;
+mod requests;
 mod seats;
 mod sending;
 mod session;
@@ -60,8 +61,8 @@ mod world;
 
 pub use envelope::{Batch, Envelope};
 pub use host::{
-    Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply, Route,
-    TokenError, Verdict, Verified,
+    Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply,
+    Request, Responded, Route, TokenError, Verdict, Verified,
 };
 pub use id::{ConnectionId, ShardId, ShardSet, Ticket};
 pub use limits::{Limits, SlowConsumer};

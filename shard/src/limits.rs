@@ -25,6 +25,10 @@ pub struct Limits {
     pub connections_max: usize,
     /// Bytes of an HTTP request head. 16 KiB: what Node and nginx accept.
     pub head_bytes_max: usize,
+    /// Bytes of an HTTP request's body; a longer one is answered with 413. 1 MiB: eight of the largest messages.
+    pub body_bytes_max: usize,
+    /// From the end of a request's head to the end of its body. 30 s: 1 MiB at 35 kB/s.
+    pub body_timeout: Duration,
     /// Bytes of one WebSocket message and how many fragments it may have.
     pub websocket: websocket::Limits,
     /// Depth of JSON, length of names, size of batches.
@@ -75,6 +79,8 @@ impl Default for Limits {
         Self {
             connections_max: 1_000_000,
             head_bytes_max: 16 << 10,
+            body_bytes_max: 1 << 20,
+            body_timeout: Duration::from_secs(30),
             websocket: websocket::Limits::default(),
             socketcluster: socketcluster::Limits::default(),
             subscriptions_per_connection_max: 1_000,

@@ -17,8 +17,12 @@ pub struct Metrics {
     pub messages_unknown: u64,
     /// Connections ended for breaking a wire protocol.
     pub protocol_errors: u64,
-    /// HTTP requests answered.
+    /// HTTP requests received whole.
     pub requests: u64,
+    /// Bodies of requests refused because they were longer than `body_bytes_max`.
+    pub bodies_refused: u64,
+    /// Requests that were not answered within `call_timeout`.
+    pub requests_timed_out: u64,
     /// Action calls.
     pub calls: u64,
     /// Calls refused because the connection had `calls_per_connection_max` pending.

@@ -1,133 +1,20 @@
-//! Before a connection is a WebSocket: HTTP requests are answered, an upgrade is judged, a raw route lets in or refuses.
+//! From HTTP to a WebSocket: an upgrade is judged, the connection gets its session, a raw route lets in or refuses.
 
-use codec::http::request::{self, Body, Head};
-use codec::http::{HeaderStorage, response};
+use codec::http::request::Head;
 use codec::message::RawJson;
 use codec::socketcluster::Dialect;
 use codec::websocket::handshake::{self, Accept};
 
 use crate::connection::{Heartbeat, Protocol, State};
-use crate::heartbeat::stamp;
 use crate::pending::{Pending, Upgrade, Work};
+use crate::requests::Next;
 use crate::session::{Attached, Waiting};
 use crate::shard::Shard;
-use crate::turn::Arena;
-use crate::{ConnectionId, Disconnect, Door, Host, Refusal, Route, Time, Verdict};
-
-/// What the bytes after a request are.
-pub(crate) enum Next {
-    /// Another request.
-    Request,
-    /// Frames.
-    Frames,
-    /// Not wanted, or not yet.
-    Nothing,
-}
+use crate::{ConnectionId, Host, Refusal, Route, Time, Verdict};
 
 impl Shard {
-    /// Answers every request that is whole; keeps an incomplete one until more arrives.
-    pub(crate) fn process_requests<H: Host>(&mut self, now: Time, id: ConnectionId, bytes: &mut [u8], host: &mut H) {
-        let handshake_timeout = self.timing.handshake;
-        let Some(connection) = self.connections.live(id) else { return };
-        let Some(held) = connection.held.take().filter(|held| !held.bytes.is_empty()) else {
-            // The first byte of a head: from here on it has the handshake's time, however slowly it drips.
-            connection.deadline = connection.deadline.min(stamp(now) + handshake_timeout);
-            self.due[id.slot as usize] = connection.deadline;
-            return self.answer_requests(now, id, bytes, 0, host);
-        };
-        let (mut whole, scanned) = (held.bytes, held.scanned);
-        whole.extend_from_slice(bytes);
-        self.answer_requests(now, id, &mut whole, scanned, host);
-    }
-
-    fn answer_requests<H: Host>(
-        &mut self,
-        now: Time,
-        id: ConnectionId,
-        bytes: &mut [u8],
-        mut scanned: usize,
-        host: &mut H,
-    ) {
-        let mut at = 0;
-        loop {
-            let mut storage = HeaderStorage::new();
-            let next = match request::parse_more(&bytes[at..], scanned, &mut storage, self.limits.head_bytes_max) {
-                Ok(Some((head, length))) => {
-                    at += length;
-                    self.answer_request(now, id, &head, host)
-                }
-                Ok(None) => return self.hold_head(id, &bytes[at..]),
-                Err(error) => return self.refuse_request(now, id, error.status(), &[], &error.to_string(), host),
-            };
-            scanned = 0;
-            if self.must_wait(id) {
-                if let Some(connection) = self.connections.live(id)
-                    && connection.state != State::Closing
-                {
-                    connection.held_mut().bytes.extend_from_slice(&bytes[at..]);
-                }
-                return;
-            }
-            match next {
-                Next::Request if at < bytes.len() => {}
-                Next::Request | Next::Nothing => return,
-                Next::Frames => return self.process_frames(now, id, &mut bytes[at..], host),
-            }
-        }
-    }
-
-    fn hold_head(&mut self, id: ConnectionId, rest: &[u8]) {
-        if let Some(connection) = self.connections.live(id)
-            && !rest.is_empty()
-        {
-            let held = connection.held_mut();
-            held.bytes = rest.to_vec();
-            held.scanned = rest.len();
-        }
-    }
-
-    fn answer_request<H: Host>(&mut self, now: Time, id: ConnectionId, head: &Head<'_>, host: &mut H) -> Next {
-        self.metrics.requests += 1;
-        let Some(connection) = self.connections.live(id) else { return Next::Nothing };
-        if head.wants_upgrade() && connection.door != Door::Redirect {
-            return self.upgrade(now, id, head, host);
-        }
-        if head.body() != Body::None {
-            // Where the next request begins would be a guess.
-            self.refuse_request(now, id, 413, &[], "request bodies are not accepted", host);
-            return Next::Nothing;
-        }
-        let idle_timeout = self.timing.idle;
-        let Some(connection) = self.connections.live(id) else { return Next::Nothing };
-        connection.deadline = stamp(now) + idle_timeout;
-        self.due[id.slot as usize] = connection.deadline;
-        let peer = connection.peer(id.slot);
-        let start = self.turn.end(Arena::Direct);
-        host.request(peer, head, head.keep_alive(), &mut self.turn.direct);
-        self.queue_direct(id, start);
-        self.drain_commands(now, host);
-        if head.keep_alive() {
-            return Next::Request;
-        }
-        self.close(now, id, &Disconnect::new(1000, ""), host);
-        Next::Nothing
-    }
-
-    fn refuse_request<H: Host>(
-        &mut self,
-        now: Time,
-        id: ConnectionId,
-        status: u16,
-        headers: &[(&str, &str)],
-        why: &str,
-        host: &mut H,
-    ) {
-        self.metrics.protocol_errors += 1;
-        self.write(id, |out| response::write(out, status, headers, why.as_bytes(), false));
-        self.close(now, id, &Disconnect::new(1002, "bad request"), host);
-    }
-
-    fn upgrade<H: Host>(&mut self, now: Time, id: ConnectionId, head: &Head<'_>, host: &mut H) -> Next {
+    /// Judges a request that asks for a WebSocket.
+    pub(crate) fn upgrade<H: Host>(&mut self, now: Time, id: ConnectionId, head: &Head<'_>, host: &mut H) -> Next {
         let accept = match handshake::accept(head) {
             Ok(accept) => accept,
             Err(error) => {

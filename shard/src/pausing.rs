@@ -106,6 +106,9 @@ impl Shard {
         if self.is_stopping {
             return;
         }
+        if let Some(arriving) = held.arriving.take() {
+            connection.held_mut().arriving = Some(arriving);
+        }
         if let Some((text, done)) = held.batch.take() {
             let mut protocol = self.protocol.take().expect("held bytes are processed when the turn settles");
             self.has_overflowed = false;

@@ -40,6 +40,12 @@ pub(crate) enum Work {
     Session(Box<Waiting>),
     /// Go on when there is a seat: with what an accepted connection sends, or with an upgrade.
     Seat(SeatWaiting),
+    /// Answer a request; the connection's next ones wait for it.
+    Request {
+        keep_alive: bool,
+        /// It was HEAD: the answer has no body.
+        is_head: bool,
+    },
     /// Go on with what was received, now that the session's home has been asked.
     Read,
     Subscribe {

@@ -19,8 +19,8 @@ use codec::http::response;
 use foldhash::fast::FixedState;
 
 use crate::connection::State;
-use crate::opening::Next;
 use crate::pending::{Pending, Work};
+use crate::requests::Next;
 use crate::session::Waiting;
 use crate::shard::Shard;
 use crate::{ConnectionId, Disconnect, Envelope, Host, SessionId, ShardId, Ticket, Time};

@@ -63,7 +63,9 @@ impl Shard {
             return;
         };
         outbox.push_with(|queue| self.turn.copy(chain, queue));
-        if outbox.bytes() > self.limits.outbox_bytes_max && connection.state != State::Closing {
+        // A response may be longer: its client asked for it, and is not heard before it has read most of it.
+        let is_bounded = matches!(connection.state, State::Handshake | State::Open);
+        if is_bounded && outbox.bytes() > self.limits.outbox_bytes_max {
             self.slow_consumers.push(id);
         }
         if outbox.take_off(self.now) {

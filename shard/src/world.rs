@@ -13,7 +13,8 @@ use codec::websocket::{Decoder, Limits as FrameLimits, Message, Opcode, Role, en
 
 use crate::{
     Caller, Command, Config, ConnectionId, Disconnect, Door, Event, Host, Invocation, Invoked, Limits, Peer,
-    RawMessage, RawReplies, Reply, Route, SessionId, Shard, ShardId, Ticket, Time, Verdict, Verified,
+    RawMessage, RawReplies, Reply, Request, Responded, Route, SessionId, Shard, ShardId, Ticket, Time, Verdict,
+    Verified,
 };
 
 /// Shards and their clients.
@@ -244,8 +245,9 @@ impl Host for Stub {
         head.header("cookie")?.parse().ok()
     }
 
-    fn request(&mut self, _peer: Peer, _head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
-        response::write(response, 200, &[], b"page", keep_alive);
+    fn request(&mut self, _: Ticket, _: Peer, request: Request<'_>, response: &mut Vec<u8>) -> Responded {
+        response::write(response, 200, &[], b"page", request.keep_alive);
+        Responded::Ready
     }
 
     fn verify(&mut self, token: &str) -> Result<Verified, TokenError> {

@@ -5,7 +5,7 @@ use harness::server::Server;
 use harness::wait::{self, PATIENCE};
 use harness::websocket::{Received, WebSocket};
 
-use crate::guard::{SLACK_BYTES, assert_served, survives};
+use crate::guard::{FLOOD_BYTES, SLACK_BYTES, assert_served, survives};
 
 /// Heads must come within this, however slowly they drip.
 const SHORT_HANDSHAKE: [&str; 4] = ["--handshake-timeout", "500ms", "--idle-timeout", "1s"];
@@ -135,12 +135,75 @@ fn malformed_requests_are_refused() {
 fn requests_that_could_be_read_two_ways_are_refused() {
     let request =
         |rest: &str| format!("POST / HTTP/1.1\r\nHost: x\r\n{rest}\r\n\r\n0\r\n\r\nGET /echo HTTP/1.1\r\n\r\n");
+    let chunked = |body: &str| format!("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
     each_is_refused(&[
         ("two kinds of length", request("Content-Length: 5\r\nTransfer-Encoding: chunked"), 400),
         ("two lengths", request("Content-Length: 5\r\nContent-Length: 6"), 400),
         ("a signed length", request("Content-Length: +5"), 400),
-        ("a body", request("Content-Length: 5"), 413),
+        ("a chunked body of another coding", request("Transfer-Encoding: gzip, chunked"), 400),
+        ("a size with a sign", chunked("+5\r\nhello"), 400),
+        ("a size with a blank", chunked("5 \r\nhello"), 400),
+        ("a size ended by a bare line feed", chunked("5\nhello"), 400),
+        ("a chunk that goes on", chunked("5\r\nhello!\r\n"), 400),
+        ("a chunk ended by a bare line feed", chunked("5\r\nhello\n0\r\n\r\n"), 400),
+        ("an extension with a bare line feed", chunked("5;a\nhello"), 400),
+        ("a size of 16 digits", chunked("0000000000000005\r\nhello"), 400),
     ]);
+}
+
+#[test]
+fn bodies_beyond_the_limit_are_refused_unread() {
+    let post = |rest: &str| format!("POST / HTTP/1.1\r\nHost: x\r\n{rest}");
+    each_is_refused(&[
+        ("a length beyond the limit", post("Content-Length: 1048577\r\n\r\n"), 413),
+        ("a length beyond all", post("Content-Length: 999999999999999999\r\n\r\n"), 413),
+        ("one that waits to be asked", post("Expect: 100-continue\r\nContent-Length: 1048577\r\n\r\n"), 413),
+        ("a chunk beyond the limit", post("Transfer-Encoding: chunked\r\n\r\n100001\r\n"), 413),
+        ("an endless extension", post(&format!("Transfer-Encoding: chunked\r\n\r\n1;{}", "e".repeat(5_000))), 400),
+        (
+            "endless trailers",
+            post(&format!("Transfer-Encoding: chunked\r\n\r\n0\r\n{}", "a: b\r\n".repeat(2_000))),
+            400,
+        ),
+        ("an expectation of something else", post("Expect: more\r\nContent-Length: 1\r\n\r\nx"), 417),
+    ]);
+}
+
+#[test]
+fn bodies_that_stop_halfway_are_ended() {
+    survives(&["--body-timeout", "500ms"], SLACK_BYTES, |server| {
+        let halves = [
+            "Content-Length: 1000000\r\n\r\nabc",
+            "Transfer-Encoding: chunked\r\n\r\nffff\r\nabc",
+            "Content-Length: 1\r\n\r\n",
+        ];
+        let connections = Vec::from_iter((0..400).map(|index| {
+            let mut http = Http::connect(server.address());
+            http.send(format!("POST / HTTP/1.1\r\nHost: x\r\n{}", halves[index % halves.len()]).as_bytes());
+            http
+        }));
+        assert_served(server);
+        for mut http in connections {
+            assert_eq!(http.response(false).status, 408);
+            http.expect_end();
+        }
+    });
+}
+
+#[test]
+fn large_bodies_leave_nothing_behind() {
+    survives(&[], FLOOD_BYTES, |server| {
+        for _ in 0..40 {
+            let mut http = Http::connect(server.address());
+            http.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n");
+            http.send(&vec![b'a'; 1 << 20]);
+            assert_eq!(http.response(false).status, 405);
+            http.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+            http.send("1\r\na\r\n".repeat(10_000).as_bytes());
+            http.send(b"0\r\n\r\n");
+            assert_eq!(http.response(false).status, 405);
+        }
+    });
 }
 
 #[test]

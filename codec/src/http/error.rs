@@ -1,9 +1,9 @@
-//! What can be wrong with an HTTP head, and the status that says so. Never carries bytes of the peer: a log line made
+//! What can be wrong with an HTTP head or body, and the status that says so. Never carries bytes of the peer: a log line made
 //! from it cannot be forged.
 
 use std::fmt;
 
-/// Why a head was refused. After any of these the connection must be closed: where the next head would begin is unknown.
+/// Why a head or a body was refused. After any of these the connection must be closed: where the next head would begin is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HttpError {
     /// The head (or its first line's shape) is not HTTP.
@@ -44,6 +44,12 @@ pub enum HttpError {
     TooManyHeaders,
     /// A version of HTTP other than 1.0 and 1.1.
     Version,
+    /// The framing of a chunked body is malformed, or its extensions and trailers are too long.
+    Chunk,
+    /// The body is longer than the limit.
+    BodyTooLong,
+    /// The client expects something other than `100-continue`.
+    Expectation,
 }
 
 impl HttpError {
@@ -52,7 +58,9 @@ impl HttpError {
     pub const fn status(self) -> u16 {
         match self {
             Self::MethodRefused => 405,
+            Self::BodyTooLong => 413,
             Self::TargetTooLong => 414,
+            Self::Expectation => 417,
             Self::HeadTooLong | Self::TooManyHeaders => 431,
             Self::MethodUnknown => 501,
             Self::Version => 505,
@@ -83,6 +91,9 @@ impl fmt::Display for HttpError {
             Self::HeadTooLong => "http head too long",
             Self::TooManyHeaders => "too many headers",
             Self::Version => "http version not supported",
+            Self::Chunk => "malformed chunked body",
+            Self::BodyTooLong => "request body too long",
+            Self::Expectation => "unknown expectation",
         })
     }
 }

@@ -1,7 +1,7 @@
-//! HTTP/1.1 heads, strict and bounded: requests as a server reads them, responses as a server writes and a client
-//! reads them. Bodies of requests are never read here: a head says how its body would be framed, and the layer above
-//! refuses it.
+//! HTTP/1.1, strict and bounded: heads and bodies of requests as a server reads them, responses as a server writes and
+//! a client reads them. It never decides what a request is for.
 
+pub mod body;
 pub mod error;
 pub mod headers;
 pub mod request;

@@ -69,6 +69,21 @@ impl<'a> Head<'a> {
         self.body
     }
 
+    /// Whether the client waits for a `100 Continue` before it sends the body (RFC 9110 section 10.1.1).
+    ///
+    /// # Errors
+    /// [`HttpError::Expectation`] when it expects something else.
+    pub fn expects_continue(&self) -> Result<bool, HttpError> {
+        let mut expects = false;
+        for token in self.tokens("expect") {
+            if !token.eq_ignore_ascii_case("100-continue") {
+                return Err(HttpError::Expectation);
+            }
+            expects = true;
+        }
+        Ok(expects && self.minor_version == 1)
+    }
+
     /// The length of the body that was announced; zero for none and for a chunked one.
     #[must_use]
     pub const fn content_length(&self) -> u64 {

@@ -13,6 +13,11 @@ pub fn write(out: &mut Vec<u8>, status: u16, headers: &[(&str, &str)], body: &[u
     }
 }
 
+/// Appends the interim response that asks for the body of a request.
+pub fn write_continue(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+}
+
 /// Appends a response's head for a body of that length, which the caller appends, unless it answers HEAD.
 pub fn write_head(out: &mut Vec<u8>, status: u16, headers: &[(&str, &str)], content_length: usize, keep_alive: bool) {
     out.extend_from_slice(b"HTTP/1.1 ");
@@ -70,7 +75,9 @@ const fn reason(status: u16) -> &'static str {
     match status {
         101 => "Switching Protocols",
         200 => "OK",
+        202 => "Accepted",
         204 => "No Content",
+        206 => "Partial Content",
         301 => "Moved Permanently",
         302 => "Found",
         304 => "Not Modified",
@@ -79,10 +86,16 @@ const fn reason(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         408 => "Request Timeout",
+        409 => "Conflict",
         411 => "Length Required",
+        412 => "Precondition Failed",
         413 => "Content Too Large",
         414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
         421 => "Misdirected Request",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
@@ -90,6 +103,7 @@ const fn reason(status: u16) -> &'static str {
         500 => "Internal Server Error",
         501 => "Not Implemented",
         503 => "Service Unavailable",
+        504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
         _ => "",
     }

@@ -79,6 +79,8 @@ fn bytes(command: &Command) -> usize {
         Command::Send { payload: Err(bytes), .. } => bytes.len(),
         Command::KickOut { channel, message, .. } => channel.len() + message.len(),
         Command::SetToken { token, verified, .. } => token.len() + verified.claims.len(),
+        // Bounded by the requests that wait for them.
+        Command::Respond { .. } => 0,
         // Bounded by the loads that the shard asks for.
         Command::SessionLoaded { .. } | Command::SessionSaved { .. } => 0,
         Command::Reply { .. } | Command::Verdict { .. } | Command::Disconnect { .. } | Command::RemoveToken { .. } => 0,

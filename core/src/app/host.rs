@@ -9,9 +9,9 @@ use codec::http::request::Head;
 use codec::http::response;
 use codec::message::RawJson;
 use shard::{
-    Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route,
-    SessionConfig, SessionId, Sessions, ShardId, StoreRequest, Ticket, Time, TokenError, Verdict, Verified, WriteError,
-    WriteToken, Written,
+    Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Request,
+    Responded, Route, SessionConfig, SessionId, Sessions, ShardId, StoreRequest, Ticket, Time, TokenError, Verdict,
+    Verified, WriteError, WriteToken, Written,
 };
 
 use super::application::App;
@@ -138,6 +138,30 @@ impl ShardHost {
         }
     }
 
+    /// Answers a request for a page.
+    fn respond(&mut self, peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
+        if let (RENEWAL_PATH, Some(ticket)) = (head.path, head.header(RENEWAL_HEADER)) {
+            return self.renew(peer, ticket, head, keep_alive, response);
+        }
+        if head.path == "*" {
+            // What the server can, whatever is asked for (RFC 9110 section 9.3.7).
+            return response::write(response, 204, &[("Allow", "GET, HEAD, OPTIONS, POST")], b"", keep_alive);
+        }
+        // Whoever comes without a session is given one's cookie. It is made when it is first used.
+        let sessions = self.local.sessions().filter(|sessions| sessions.of_request(peer, head).is_none());
+        let cookie = sessions.map(|sessions| sessions.fresh(peer).1);
+        if let Some(page) = self.app.pages.get(head.path) {
+            return page.respond(head, keep_alive, cookie.as_deref(), response);
+        }
+        let mut headers: Vec<_> = cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())).collect();
+        if self.route(head.path).is_some() {
+            headers.extend([("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]);
+            plain(response, 426, &headers, "this is a WebSocket\n", head, keep_alive);
+        } else {
+            plain(response, 404, &headers, "not found\n", head, keep_alive);
+        }
+    }
+
     /// Gives a client the cookie that its ticket is for. The ticket comes in a header of its own, which no page of
     /// another origin can send, so that nobody is given a session that somebody else has chosen.
     fn renew(&self, peer: Peer, ticket: &str, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
@@ -189,23 +213,9 @@ impl Host for ShardHost {
         Some(Route::Raw(u16::try_from(index).expect("an application has fewer than 65,536 routes")))
     }
 
-    fn request(&mut self, peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
-        if let (RENEWAL_PATH, Some(ticket)) = (head.path, head.header(RENEWAL_HEADER)) {
-            return self.renew(peer, ticket, head, keep_alive, response);
-        }
-        // Whoever comes without a session is given one's cookie. It is made when it is first used.
-        let sessions = self.local.sessions().filter(|sessions| sessions.of_request(peer, head).is_none());
-        let cookie = sessions.map(|sessions| sessions.fresh(peer).1);
-        if let Some(page) = self.app.pages.get(head.path) {
-            return page.respond(head, keep_alive, cookie.as_deref(), response);
-        }
-        let mut headers: Vec<_> = cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())).collect();
-        if self.route(head.path).is_some() {
-            headers.extend([("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]);
-            plain(response, 426, &headers, "this is a WebSocket\n", head, keep_alive);
-        } else {
-            plain(response, 404, &headers, "not found\n", head, keep_alive);
-        }
+    fn request(&mut self, _: Ticket, peer: Peer, request: Request<'_>, response: &mut Vec<u8>) -> Responded {
+        self.respond(peer, request.head, request.keep_alive, response);
+        Responded::Ready
     }
 
     fn session(&mut self, peer: Peer, head: &Head<'_>) -> Option<SessionId> {

@@ -56,7 +56,8 @@ impl Page {
             "GET" | "HEAD" if self.is_known(head) => response::write(out, 304, &headers, b"", keep_alive),
             "GET" => response::write(out, 200, &headers, &self.body, keep_alive),
             "HEAD" => response::write_head(out, 200, &headers, self.body.len(), keep_alive),
-            _ => plain(out, 405, &[("Allow", "GET, HEAD")], "method not allowed\n", head, keep_alive),
+            "OPTIONS" => response::write(out, 204, &[ALLOW], b"", keep_alive),
+            _ => plain(out, 405, &[ALLOW], "method not allowed\n", head, keep_alive),
         }
     }
 
@@ -83,6 +84,9 @@ pub(crate) fn plain(
         response::write(out, status, &headers, text.as_bytes(), keep_alive);
     }
 }
+
+/// What a page can be asked.
+pub(crate) const ALLOW: (&str, &str) = ("Allow", "GET, HEAD, OPTIONS");
 
 /// FNV-1a: not against forgery, only to tell versions of our own bytes apart, the same in every process.
 fn fingerprint(bytes: &[u8]) -> u64 {

@@ -101,6 +101,7 @@ fn limits(settings: &Settings, found: &mut Vec<Violation>) {
         ("--lane-capacity", settings.lane_capacity),
         ("--max-connections", limits.connections_max),
         ("--max-head", limits.head_bytes_max),
+        ("--max-body", limits.body_bytes_max),
         ("--max-message", limits.websocket.message_bytes_max),
         ("--max-fragments", limits.websocket.fragments_max as usize),
         ("--max-subscriptions", limits.subscriptions_per_connection_max),
@@ -146,6 +147,7 @@ fn ticks(settings: &Settings, found: &mut Vec<Violation>) {
         ("--send-timeout", limits.send_timeout),
         ("--close-timeout", limits.close_timeout),
         ("--idle-timeout", limits.idle_timeout),
+        ("--body-timeout", limits.body_timeout),
     ] {
         if timeout < tick {
             found.push(Violation::Tick { tick, flag, timeout });

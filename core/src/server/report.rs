@@ -40,6 +40,8 @@ pub(super) fn line(
         ("messages_unknown", metrics.messages_unknown),
         ("protocol_errors", metrics.protocol_errors),
         ("requests", metrics.requests),
+        ("bodies_refused", metrics.bodies_refused),
+        ("requests_timed_out", metrics.requests_timed_out),
         ("calls", metrics.calls),
         ("calls_busy", metrics.calls_busy),
         ("calls_timed_out", metrics.calls_timed_out),

@@ -210,8 +210,26 @@ impl Actor {
     fn ask_for_page(&mut self, oracle: &mut Oracle, random: &mut Rng) {
         for _ in 0..random.u8(1..4) {
             let number = random.u32(..);
-            self.out.extend_from_slice(format!("GET /page?{number} HTTP/1.1\r\nHost: sim\r\n\r\n").as_bytes());
-            oracle.records[self.client].pages.push_back(format!("/page?{number}"));
+            let path = if random.u8(..4) == 0 { "/later" } else { "/page" };
+            let body = "z".repeat(random.usize(..=4) * random.usize(..=1_000));
+            let framed = match random.u8(..3) {
+                0 => format!(
+                    "POST {path}?{number} HTTP/1.1\r\nHost: sim\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                ),
+                1 if !body.is_empty() => format!(
+                    "PUT {path}?{number} HTTP/1.1\r\nHost: sim\r\nTransfer-Encoding: chunked\r\n\r\n\
+                     {:x}\r\n{body}\r\n0\r\n\r\n",
+                    body.len()
+                ),
+                _ => {
+                    self.out.extend_from_slice(format!("GET {path}?{number} HTTP/1.1\r\nHost: sim\r\n\r\n").as_bytes());
+                    oracle.records[self.client].pages.push_back(format!("{path}?{number} "));
+                    continue;
+                }
+            };
+            self.out.extend_from_slice(framed.as_bytes());
+            oracle.records[self.client].pages.push_back(format!("{path}?{number} {body}"));
         }
     }
 
@@ -366,7 +384,7 @@ impl Actor {
                 record.statuses.insert(413);
                 record.is_doomed = true;
                 self.stage = Stage::Closing;
-                self.out.extend_from_slice(b"POST / HTTP/1.1\r\nHost: sim\r\nContent-Length: 3\r\n\r\nabc");
+                self.out.extend_from_slice(b"POST / HTTP/1.1\r\nHost: sim\r\nContent-Length: 4097\r\n\r\nabc");
             }
             _ if self.speaks == Speaks::Pages => {}
             2 => self.violate(1_002, &[0x81, 0x01, b'x'], oracle),

@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use codec::http::request::Head;
 use codec::http::response;
 use codec::message::RawJson;
 use fastrand::Rng;
 use shard::{
     Caller, Command, ConnectionId, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply,
-    Route, Ticket, Time, TokenError, Verdict, Verified,
+    Request, Responded, Route, Ticket, Time, TokenError, Verdict, Verified,
 };
 
 use super::ledger::{channel_index, identity, payload};
@@ -113,7 +112,7 @@ impl Application {
                 let Some(pending) = self.pending.remove(ticket) else { return };
                 decided(&mut oracle, &mut self.admitted, self.shard, pending, verdict);
             }
-            Command::Reply { ticket, .. } => drop(self.pending.remove(ticket)),
+            Command::Reply { ticket, .. } | Command::Respond { ticket, .. } => drop(self.pending.remove(ticket)),
             Command::Emit { connection, data, .. } => {
                 if let Some((client, Route::SocketCluster)) = self.admitted.get(connection) {
                     oracle.records[*client].events_sent += 1;
@@ -236,8 +235,19 @@ impl Host for Application {
         }
     }
 
-    fn request(&mut self, _peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
-        response::write(response, 200, &[], head.target.as_bytes(), keep_alive);
+    fn request(&mut self, ticket: Ticket, peer: Peer, request: Request<'_>, response: &mut Vec<u8>) -> Responded {
+        let text = [request.head.target.as_bytes(), b" ", request.body].concat();
+        if request.head.path == "/later" && !self.is_calm {
+            let mut response = Vec::new();
+            response::write(&mut response, 200, &[], &text, request.keep_alive);
+            let client = client_of(peer);
+            let connection = peer.connection;
+            self.pending.insert(ticket, Pending { connection, client, waiting: Waiting::Call });
+            self.answer(Command::Respond { ticket, response });
+            return Responded::Pending;
+        }
+        response::write(response, 200, &[], &text, request.keep_alive);
+        Responded::Ready
     }
 
     fn verify(&mut self, token: &str) -> Result<Verified, TokenError> {

@@ -117,6 +117,8 @@ fn limits(random: &mut Rng) -> Limits {
     Limits {
         connections_max: *random.choice(&[4, 100]).expect("two"),
         head_bytes_max: 4 << 10,
+        body_bytes_max: 4 << 10,
+        body_timeout: Duration::from_millis(500),
         websocket: websocket::Limits { message_bytes_max: 48 << 10, fragments_max: 8 },
         socketcluster: socketcluster::Limits { batch_messages_max: 16, ..socketcluster::Limits::default() },
         subscriptions_per_connection_max: *random.choice(&[2, 100]).expect("two"),

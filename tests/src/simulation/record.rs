@@ -185,6 +185,13 @@ impl Record {
     pub(super) fn response(&mut self, status: u16, body: &str) {
         if status == 200 {
             assert_eq!(self.pages.pop_front().as_deref(), Some(body), "responses come in order");
+        } else if matches!(status, 503 | 504) {
+            // What was to be answered later was not in time, or the server stops; then upgrades that wait are told too.
+            let page = self.pages.pop_front();
+            let is_late = page.as_ref().is_some_and(|page| page.starts_with("/later"));
+            let is_upgrade = page.is_none() && status == 503 && !self.is_upgraded;
+            assert!(is_late || is_upgrade, "{status} for {page:?}");
+            self.may_vanish |= status == 503;
         } else {
             assert!(self.statuses.contains(&status), "status {status}, expected are {:?}", self.statuses);
             self.may_vanish = true;

@@ -2,7 +2,7 @@
 
 use codec::http::headers::HeaderStorage;
 use codec::http::{request, response};
-use shard::Host;
+use shard::{Host, Request, Responded, Ticket};
 
 use super::{World, peer};
 use crate::app::{App, Page};
@@ -35,7 +35,9 @@ fn ask(world: &mut World, head: &str) -> Answer {
     let mut storage = HeaderStorage::new();
     let (head, _) = request::parse(text.as_bytes(), &mut storage, 16 << 10).expect("it is a head").expect("all of it");
     let mut out = Vec::new();
-    world.host.request(peer(), &head, head.keep_alive(), &mut out);
+    let request = Request { head: &head, body: b"", keep_alive: head.keep_alive() };
+    let responded = world.host.request(Ticket(1), peer(), request, &mut out);
+    assert_eq!(responded, Responded::Ready);
     let mut storage = HeaderStorage::new();
     let (answer, length) =
         response::parse(&out, &mut storage, 16 << 10).expect("it is a response").expect("the whole head");
@@ -94,7 +96,7 @@ fn everything_else_is_an_error_that_says_which() {
     assert_eq!(ask(&mut world, "GET // HTTP/1.1").status, 404);
     assert_eq!(ask(&mut world, "GET /../etc/passwd HTTP/1.1").status, 404);
     let answer = ask(&mut world, "DELETE / HTTP/1.1");
-    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
+    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD, OPTIONS")));
     for path in ["/raw", "/socketcluster/", "/socketcluster"] {
         let answer = ask(&mut world, &format!("GET {path} HTTP/1.1"));
         assert_eq!((answer.status, answer.header("upgrade")), (426, Some("websocket")), "{path}");

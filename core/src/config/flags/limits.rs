@@ -69,6 +69,16 @@ pub(super) struct LimitFlags {
     )]
     pub(super) max_head: usize,
 
+    /// Bytes of an HTTP request's body
+    ///
+    /// Range: 1KiB to 64MiB; a longer one is answered with 413. Raise it when clients upload documents to actions; every
+    /// client may make the server hold this much.
+    #[arg(
+        long, value_name = "SIZE", env = "SOCKETSHARD_MAX_BODY", default_value = "1MiB",
+        value_parser = size::within::<usize>((1 << 10)..=(64 << 20)),
+    )]
+    pub(super) max_body: usize,
+
     /// Channels one connection may be subscribed to
     ///
     /// Range: 1 to 1M; a subscription beyond is refused with an error. Raise it for pages that watch many things.

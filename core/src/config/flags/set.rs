@@ -145,6 +145,8 @@ impl Flags {
         Limits {
             connections_max: self.limits.max_connections,
             head_bytes_max: self.limits.max_head,
+            body_bytes_max: self.limits.max_body,
+            body_timeout: self.timeouts.body_timeout,
             websocket: websocket::Limits {
                 message_bytes_max: self.limits.max_message,
                 fragments_max: self.limits.max_fragments,

@@ -38,6 +38,15 @@ pub(super) struct TimeoutFlags {
     )]
     pub(super) handshake_timeout: Duration,
 
+    /// From the end of an HTTP request's head to the end of its body
+    ///
+    /// Range: 100ms to 1h; then it is answered with 408. Raise it together with --max-body for slow networks.
+    #[arg(
+        long, value_name = "TIME", env = "SOCKETSHARD_BODY_TIMEOUT", default_value = "30s",
+        value_parser = duration::within(millis(100)..=hours(1)),
+    )]
+    pub(super) body_timeout: Duration,
+
     /// How long an action may take before its caller gets an error
     ///
     /// Range: 10ms to 1h. Clients give up by themselves after 10s as a rule; raise both for slow actions.

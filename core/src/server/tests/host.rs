@@ -2,11 +2,10 @@
 
 use std::task::Waker;
 
-use codec::http::request::Head;
 use codec::message::RawJson;
 use shard::{
-    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Route, Ticket, Time,
-    Verdict,
+    Caller, Command, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Request, Responded,
+    Route, Ticket, Time, Verdict,
 };
 
 use crate::server::Application;
@@ -24,8 +23,9 @@ impl Host for Echo {
         }
     }
 
-    fn request(&mut self, _: Peer, _: &Head<'_>, _: bool, response: &mut Vec<u8>) {
+    fn request(&mut self, _: Ticket, _: Peer, _: Request<'_>, response: &mut Vec<u8>) -> Responded {
         response.extend_from_slice(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+        Responded::Ready
     }
 
     fn connect(&mut self, _: Ticket, _: Caller<'_>, _: Route) -> Verdict {

@@ -11,8 +11,8 @@ use codec::message::RawJson;
 use fastrand::Rng;
 use shard::{
     Caller, Command, ConnectionId, Disconnect, Host, Invocation, Invoked, Operation, Peer, RawMessage, RawReplies,
-    Reply, Route, Session, SessionId, Sessions, ShardId, StoreRequest, Ticket, Time, Verdict, WriteError, WriteToken,
-    Written,
+    Reply, Request, Responded, Route, Session, SessionId, Sessions, ShardId, StoreRequest, Ticket, Time, Verdict,
+    WriteError, WriteToken, Written,
 };
 
 use super::oracle::{Issued, Kind, Oracle, SUM, number};
@@ -196,7 +196,7 @@ impl Host for Application {
         (path == "/s").then_some(Route::Raw(0))
     }
 
-    fn request(&mut self, _: Peer, _: &Head<'_>, _: bool, _: &mut Vec<u8>) {
+    fn request(&mut self, _: Ticket, _: Peer, _: Request<'_>, _: &mut Vec<u8>) -> Responded {
         unreachable!("nobody asks for pages here");
     }
 
