@@ -5,7 +5,7 @@ use codec::http::response;
 use codec::socketcluster::encode as socketcluster;
 use codec::websocket::{Opcode, encode};
 
-use crate::connection::{Protocol, State, ending, pause};
+use crate::connection::{Protocol, State, ending};
 use crate::heartbeat::stamp;
 use crate::shard::{Event, Shard};
 use crate::turn::Chain;
@@ -18,7 +18,7 @@ impl Shard {
         if connection.state == State::Closing {
             return;
         }
-        if connection.state == State::Request && connection.pauses & pause::HOOK != 0 {
+        if connection.state == State::Request && connection.calls != 0 {
             // A request that was heard is not left without an answer.
             self.write(id, |out| response::write(out, 503, &[("Retry-After", "1")], b"", false));
         } else if matches!(connection.state, State::Handshake | State::Open) {
