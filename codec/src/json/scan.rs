@@ -191,7 +191,7 @@ impl<'a> Scanner<'a> {
     #[inline]
     pub(crate) fn take_number(&mut self) -> Option<Span> {
         let start = self.at;
-        self.at = token::number_end(self.text.as_bytes(), start).ok()?;
+        self.at = token::count_end(self.text.as_bytes(), start).ok()?;
         Some(self.span(start))
     }
 

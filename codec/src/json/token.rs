@@ -31,18 +31,27 @@ fn escape_bytes(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The first quote, backslash or control character, or the end.
+/// The first quote, backslash or control character, or the end. Short texts go by chunks, long ones by blocks.
 #[inline]
 pub(super) fn plain_end(bytes: &[u8], start: usize) -> usize {
     let mut at = start;
-    while let Some(chunk) = chunk(bytes, at) {
-        let specials = specials(chunk);
-        if specials != 0 {
-            return at + (specials.trailing_zeros() / 8) as usize;
+    while let Some(chunk) = chunk::<CHUNK_BYTES>(bytes, at) {
+        if let Some(distance) = first_special(chunk) {
+            return at + distance;
         }
         at += CHUNK_BYTES;
+        if at - start == BLOCK_BYTES {
+            at = plain_blocks_end(bytes, at);
+        }
     }
     plain_end_of_rest(bytes, at)
+}
+
+/// A place with nothing but plain bytes before it, less than a block before the first other one.
+#[inline(never)]
+fn plain_blocks_end(bytes: &[u8], start: usize) -> usize {
+    let blocks = bytes.get(start..).unwrap_or_default().as_chunks::<BLOCK_BYTES>().0;
+    start + BLOCK_BYTES * blocks.iter().take_while(|block| !has_special(block)).count()
 }
 
 /// The last bytes, too few for a chunk.
@@ -57,11 +66,48 @@ fn plain_end_of_rest(bytes: &[u8], mut at: usize) -> usize {
 /// One vector, what every 64-bit machine of today compares in one step.
 const CHUNK_BYTES: usize = 16;
 
-/// Not zero in the bytes that are special, the first byte lowest. Written so that it becomes three comparisons of whole
-/// vectors.
+/// Enough vectors that comparing them costs more than finding out whether there was something: 1 KiB took 36 ns instead
+/// of 76.
+const BLOCK_BYTES: usize = 4 * CHUNK_BYTES;
+
+/// Whether there is a special byte, no matter where. Written so that compilers compare whole vectors and look at the
+/// result once: no byte's verdict is kept apart.
 #[inline]
-fn specials(chunk: &[u8; CHUNK_BYTES]) -> u128 {
-    u128::from_le_bytes(chunk.map(|byte| if is_plain_byte(byte) { 0 } else { 0xFF }))
+fn has_special<const BYTES: usize>(bytes: &[u8; BYTES]) -> bool {
+    bytes.iter().fold(false, |special, &byte| special | !is_plain_byte(byte))
+}
+
+/// Where the first special byte stands. A mask of all verdicts is the cheapest way with vectors of 16 bytes; compilers for
+/// longer ones gather it byte by byte, which took five times as long as words do.
+#[inline]
+fn first_special(chunk: &[u8; CHUNK_BYTES]) -> Option<usize> {
+    if cfg!(target_feature = "avx") { first_special_by_words(chunk) } else { first_special_by_mask(chunk) }
+}
+
+#[inline]
+fn first_special_by_mask(chunk: &[u8; CHUNK_BYTES]) -> Option<usize> {
+    let specials = u128::from_le_bytes(chunk.map(|byte| if is_plain_byte(byte) { 0 } else { 0xFF }));
+    (specials != 0).then(|| (specials.trailing_zeros() / 8) as usize)
+}
+
+#[inline]
+fn first_special_by_words(chunk: &[u8; CHUNK_BYTES]) -> Option<usize> {
+    if !has_special(chunk) {
+        return None;
+    }
+    let words = chunk.as_chunks::<8>().0;
+    let places = words.iter().map(|word| specials_of_word(u64::from_le_bytes(*word)).trailing_zeros() as usize / 8);
+    places.reduce(|first, second| if first < 8 { first } else { 8 + second })
+}
+
+/// Zero in every byte before the first special one, and not there. With its second bit turned over a quote is 0x20 and
+/// below it stands what was below, so one comparison finds both; bytes that are not ASCII are none of them. A borrow
+/// comes from a special byte and goes behind it.
+#[inline]
+const fn specials_of_word(word: u64) -> u64 {
+    let controls_and_quotes = (word ^ (0x02 * ONES)).wrapping_sub(0x21 * ONES);
+    let backslashes = (word ^ (b'\\' as u64 * ONES)).wrapping_sub(ONES);
+    (controls_and_quotes | backslashes) & !word & (0x80 * ONES)
 }
 
 #[inline]
@@ -111,6 +157,18 @@ pub(super) fn number_end(bytes: &[u8], start: usize) -> Result<usize, usize> {
     Ok(end)
 }
 
+/// As `number_end`, for one that is most likely short and whole, as what counts something is.
+#[inline]
+pub(super) fn count_end(bytes: &[u8], start: usize) -> Result<usize, usize> {
+    let first = bytes.get(start).copied().unwrap_or(0);
+    let mut end = start + 1;
+    while bytes.get(end).is_some_and(u8::is_ascii_digit) {
+        end += 1;
+    }
+    let goes_on = matches!(bytes.get(end), Some(b'.' | b'e' | b'E'));
+    if matches!(first, b'1'..=b'9') && !goes_on && end - start <= 200 { Ok(end) } else { number_end(bytes, start) }
+}
+
 #[inline]
 fn some_digits_end(bytes: &[u8], start: usize) -> Result<usize, usize> {
     let end = digits_end(bytes, start);
@@ -136,10 +194,12 @@ fn digits_end(bytes: &[u8], mut at: usize) -> usize {
 /// half, also with 6 added to them. A carry of that sum comes from no digit and goes behind it.
 #[inline]
 const fn no_digits(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
     let above = word.wrapping_add(6 * ONES);
     ((word ^ (0x30 * ONES)) | (above ^ (0x30 * ONES))) & (0xF0 * ONES)
 }
+
+/// Times a byte: that byte eight times.
+const ONES: u64 = 0x0101_0101_0101_0101;
 
 #[cold]
 fn is_finite(number: &[u8]) -> bool {
@@ -152,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_first_special_byte_is_found_wherever_it_stands() {
-        for length in 0..100 {
+        for length in (0..100).chain([126, 130, 191, 192, 200, 270]) {
             for filling in [b' ', b'!', b'#', b'[', b']', 0x7F, 0x80, 0xA2, 0xDC, 0xFF] {
                 let mut bytes = vec![filling; length];
                 assert_eq!(plain_end(&bytes, 0), length, "{filling:#x}");
@@ -172,13 +232,33 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_is_special_or_plain_in_chunks_as_it_is_alone() {
+    fn every_byte_is_special_or_plain_in_chunks_and_blocks_as_it_is_alone() {
         for byte in 0..=u8::MAX {
-            for place in 0..CHUNK_BYTES {
+            for place in 0..BLOCK_BYTES {
+                let mut block = [b'x'; BLOCK_BYTES];
+                block[place] = byte;
+                assert_eq!(has_special(&block), !is_plain_byte(byte), "{byte:#x}");
+                let chunk = &block.as_chunks::<CHUNK_BYTES>().0[place / CHUNK_BYTES];
+                assert_eq!(has_special(chunk), !is_plain_byte(byte), "{byte:#x}");
+                let first = (!is_plain_byte(byte)).then_some(place % CHUNK_BYTES);
+                assert_eq!(first_special_by_mask(chunk), first, "{byte:#x}");
+                assert_eq!(first_special_by_words(chunk), first, "{byte:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_of_two_special_bytes_counts_whatever_they_are() {
+        let bytes: Vec<u8> =
+            [0, 1, 0x1F, 0x20, 0x21, b'"', b'#', 0x5B, b'\\', 0x5D, 0x7F, 0x80, 0xA2, 0xDC, 0xFF].into();
+        for (&first, &second) in bytes.iter().flat_map(|first| bytes.iter().map(move |second| (first, second))) {
+            for place in 0..CHUNK_BYTES - 1 {
                 let mut chunk = [b'x'; CHUNK_BYTES];
-                chunk[place] = byte;
-                let expected = if is_plain_byte(byte) { 0 } else { 0xFF << (8 * place) };
-                assert_eq!(specials(&chunk), expected, "{byte:#x}");
+                chunk[place] = first;
+                chunk[place + 1..].fill(second);
+                let expected = chunk.iter().position(|&byte| !is_plain_byte(byte));
+                assert_eq!(first_special_by_mask(&chunk), expected, "{first:#x} {second:#x}");
+                assert_eq!(first_special_by_words(&chunk), expected, "{first:#x} {second:#x}");
             }
         }
     }
