@@ -22,21 +22,23 @@ pub fn frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
 
 /// Appends one server frame of a message that may have more of them.
 pub fn fragment(out: &mut Vec<u8>, opcode: Opcode, is_final: bool, payload: &[u8]) {
-    let (header, header_bytes) = header(opcode, is_final, false, payload.len());
-    out.reserve(header_bytes + payload.len());
-    out.extend_from_slice(&header[..header_bytes]);
+    out.reserve(header_length(payload.len()) + payload.len());
+    push_header(out, opcode, is_final, payload.len());
     out.extend_from_slice(payload);
 }
 
-/// Appends a server frame whose payload `write` appends. The header is reserved for `length_hint`; only when the
-/// payload turns out to need a header of another size is it moved.
+/// Appends a server frame whose payload `write` appends. The header is written for `length_hint`; when that was not the
+/// length, it is written again, and the payload is moved only if it needs a header of another size.
+#[inline]
 pub fn frame_with(out: &mut Vec<u8>, opcode: Opcode, length_hint: usize, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     let reserved = header_length(length_hint);
     out.reserve(reserved + length_hint);
-    out.resize(start + reserved, 0);
+    push_header(out, opcode, true, length_hint);
     write(out);
-    patch(out, start, reserved, opcode, false);
+    if out.len() - start != reserved + length_hint {
+        patch(out, start, reserved, opcode, false);
+    }
 }
 
 /// Appends a whole message as one client frame.
@@ -95,6 +97,21 @@ fn close_payload(code: u16, reason: &str) -> ([u8; 2 + close::REASON_BYTES_MAX],
     payload[..2].copy_from_slice(&code.to_be_bytes());
     payload[2..2 + reason.len()].copy_from_slice(reason.as_bytes());
     (payload, 2 + reason.len())
+}
+
+/// Appends the header of a server frame.
+#[inline]
+fn push_header(out: &mut Vec<u8>, opcode: Opcode, is_final: bool, payload_bytes: usize) {
+    let first = opcode as u8 | if is_final { 0x80 } else { 0 };
+    let long = (payload_bytes as u64).to_be_bytes();
+    match header_length(payload_bytes) {
+        2 => out.extend_from_slice(&[first, long[7]]),
+        4 => out.extend_from_slice(&[first, 126, long[6], long[7]]),
+        _ => {
+            out.extend_from_slice(&[first, 127]);
+            out.extend_from_slice(&long);
+        }
+    }
 }
 
 /// Writes the header of the frame that begins at `start` and whose payload begins `reserved` bytes later and reaches

@@ -19,6 +19,31 @@ pub fn unmask(bytes: &mut [u8], key: [u8; 4]) {
     }
 }
 
+/// As [`unmask`]; tells whether all of it is ASCII now. The bytes are in registers anyway.
+#[inline]
+pub(super) fn unmask_ascii(bytes: &mut [u8], key: [u8; 4]) -> bool {
+    let narrow = u32::from_ne_bytes(key);
+    let wide = u64::from(narrow) | u64::from(narrow) << 32;
+    let mut seen = 0;
+    let (chunks, rest) = bytes.as_chunks_mut::<8>();
+    for chunk in chunks {
+        let plain = u64::from_ne_bytes(*chunk) ^ wide;
+        seen |= plain;
+        *chunk = plain.to_ne_bytes();
+    }
+    let (halves, rest) = rest.as_chunks_mut::<4>();
+    for half in halves {
+        let plain = u32::from_ne_bytes(*half) ^ narrow;
+        seen |= u64::from(plain);
+        *half = plain.to_ne_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(key) {
+        *byte ^= mask;
+        seen |= u64::from(*byte);
+    }
+    seen & 0x8080_8080_8080_8080 == 0
+}
+
 /// The key for a piece that begins `offset` bytes into the payload.
 pub(super) const fn rotate(key: [u8; 4], offset: usize) -> [u8; 4] {
     let at = offset % 4;
@@ -38,6 +63,22 @@ mod tests {
             unmask(&mut masked, key);
             let expected: Vec<u8> = plain.iter().enumerate().map(|(index, byte)| byte ^ key[index % 4]).collect();
             assert_eq!(masked, expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ascii_is_seen_wherever_it_stands() {
+        let key = [0x91, 0x02, 0xf3, 0x64];
+        for length in 0..70 {
+            let plain: Vec<u8> = (0..length).map(|index| index as u8).collect();
+            for place in (0..length).map(Some).chain([None]) {
+                let mut expected = plain.clone();
+                place.into_iter().for_each(|place: usize| expected[place] |= 0x80);
+                let mut masked = expected.clone();
+                unmask(&mut masked, key);
+                assert_eq!(unmask_ascii(&mut masked, key), place.is_none(), "{place:?} of {length}");
+                assert_eq!(masked, expected);
+            }
         }
     }
 
