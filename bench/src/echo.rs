@@ -33,7 +33,7 @@ impl Host for Echo {
             return Invoked::Unknown;
         }
         if let Some(data) = invocation.data {
-            reply.set_data().extend_from_slice(data.as_str().as_bytes());
+            reply.set_data(data.as_str());
         }
         Invoked::Ready
     }

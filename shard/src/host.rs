@@ -137,7 +137,7 @@ pub enum Invoked {
 /// An action's answer: nothing, a JSON value or an error. The buffer is reused from call to call.
 #[derive(Debug, Default)]
 pub struct Reply {
-    json: Vec<u8>,
+    json: String,
     kind: ReplyKind,
 }
 
@@ -156,23 +156,45 @@ impl Reply {
         self.kind = ReplyKind::Empty;
     }
 
-    /// Makes it an answer with data; write one valid JSON value into the returned buffer.
-    pub fn set_data(&mut self) -> &mut Vec<u8> {
+    /// Makes it an answer with data, one valid JSON value, which is copied.
+    pub fn set_data(&mut self, json: &str) {
         self.json.clear();
+        self.json.push_str(json);
         self.kind = ReplyKind::Data;
-        &mut self.json
     }
 
-    /// Makes it an error; write a JSON object with `name` and `message`, or a JSON string, into the returned buffer.
-    pub fn set_error(&mut self) -> &mut Vec<u8> {
-        self.json.clear();
+    /// Makes it an answer with data, one valid JSON value, whose buffer is exchanged for one that was used before.
+    pub const fn swap_data(&mut self, json: &mut String) {
+        std::mem::swap(&mut self.json, json);
+        self.kind = ReplyKind::Data;
+    }
+
+    /// Makes it an answer with data; `write` writes one valid JSON value into an empty buffer.
+    pub fn write_data<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        self.kind = ReplyKind::Data;
+        self.write(write)
+    }
+
+    /// Makes it an error; `write` writes a JSON object with `name` and `message`, or a JSON string, into an empty buffer.
+    pub fn write_error<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         self.kind = ReplyKind::Error;
-        &mut self.json
+        self.write(write)
     }
 
-    /// `Ok(data)` or `Err(error)`. A buffer that is not UTF-8 counts as `null`: serialisers never write one.
+    /// The one place where a buffer is looked at for being UTF-8. One that is not counts as `null`: serialisers never
+    /// write one.
+    fn write<R>(&mut self, write: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+        let mut json = std::mem::take(&mut self.json).into_bytes();
+        json.clear();
+        let result = write(&mut json);
+        self.json = String::from_utf8(json).unwrap_or_else(|_| RawJson::NULL.as_str().to_owned());
+        result
+    }
+
+    /// `Ok(data)` or `Err(error)`.
+    #[inline]
     pub fn outcome(&self) -> Result<Option<RawJson<'_>>, RawJson<'_>> {
-        let json = std::str::from_utf8(&self.json).map_or(RawJson::NULL, RawJson::from_validated);
+        let json = RawJson::from_validated(&self.json);
         match self.kind {
             ReplyKind::Empty => Ok(None),
             ReplyKind::Data => Ok(Some(json)),

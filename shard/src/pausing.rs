@@ -11,6 +11,7 @@ const TURN_BYTES_MAX: usize = 16 << 20;
 
 impl Shard {
     /// Pauses the connection if it has to be; whether the rest of its bytes has to wait.
+    #[inline]
     pub(crate) fn must_wait(&mut self, id: ConnectionId) -> bool {
         let high_water_mark = self.limits.outbox_high_water_mark;
         let has_overflowed = std::mem::take(&mut self.has_overflowed);
@@ -112,7 +113,7 @@ impl Shard {
         if let Some((text, done)) = held.batch.take() {
             let mut protocol = self.protocol.take().expect("held bytes are processed when the turn settles");
             self.has_overflowed = false;
-            self.handle_text(now, id, &text, done, &mut protocol, host);
+            self.handle_packets(now, id, &text, done, &mut protocol, host);
             self.protocol = Some(protocol);
             if self.must_wait(id) {
                 if let Some(connection) = self.connections.live(id)

@@ -9,7 +9,6 @@ use codec::message::{CallId, RawJson};
 use crate::connection::State;
 use crate::pending::Work;
 use crate::shard::Shard;
-use crate::turn::Arena;
 use crate::{Batch, ConnectionId, Envelope, Host, Refusal, ShardId, SlowConsumer, Time, Verdict};
 
 impl Shard {
@@ -125,7 +124,7 @@ impl Shard {
                 if subscriber.form() != written.form {
                     written = self.written(subscriber.form(), channel, data);
                 }
-                self.queue(subscriber.slot, Arena::Shared, written.start, written.end);
+                self.queue_shared(subscriber.slot, written.start, written.end);
                 self.metrics.deliveries += 1;
             }
         }

@@ -28,12 +28,14 @@ impl Shard {
         let Some(connection) = self.connection_mut(id) else { return };
         // The decoder leaves the connection while the messages it lends are acted upon.
         let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::new(Role::Server));
+        // What is spoken is settled before the first frame.
+        let spoken = connection.protocol;
         let mut protocol = self.protocol.take().expect("frames are not processed while frames are processed");
         let mut messages = decoder.decode(bytes, &websocket_limits);
         let mut violation = None;
         while let Some(message) = messages.next() {
             match message {
-                Ok(message) => self.handle_message(now, id, message, &mut protocol, host),
+                Ok(message) => self.handle_message(now, id, spoken, message, &mut protocol, host),
                 Err(error) => violation = Some(error),
             }
             if self.must_wait(id) {
@@ -56,17 +58,18 @@ impl Shard {
         }
     }
 
-    pub(crate) fn handle_message<H: Host>(
+    #[inline]
+    fn handle_message<H: Host>(
         &mut self,
         now: Time,
         id: ConnectionId,
+        spoken: Protocol,
         message: Message<'_>,
         protocol: &mut socketcluster::Decoder,
         host: &mut H,
     ) {
         self.metrics.messages_received += 1;
-        let Some(connection) = self.connections.live(id) else { return };
-        match (connection.protocol, message) {
+        match (spoken, message) {
             (_, Message::Close(close)) => self.close_received(now, id, close, host),
             (_, Message::Ping(payload)) => {
                 if self.meters.is_none() || self.meter_ping(now, id, host) {
@@ -76,9 +79,9 @@ impl Shard {
             (_, Message::Pong(_)) => {}
             (Protocol::Raw(route), Message::Text(text)) => self.raw(now, id, route, RawMessage::Text(text), host),
             (Protocol::Raw(route), Message::Binary(bytes)) => self.raw(now, id, route, RawMessage::Binary(bytes), host),
-            (_, Message::Text(text)) => self.handle_text(now, id, text, 0, protocol, host),
+            (_, Message::Text(text)) => self.handle_text(now, id, text, protocol, host),
             (_, Message::Binary(bytes)) => match std::str::from_utf8(bytes) {
-                Ok(text) => self.handle_text(now, id, text, 0, protocol, host),
+                Ok(text) => self.handle_text(now, id, text, protocol, host),
                 Err(_) => self.handle_garbage(now, id, host),
             },
         }

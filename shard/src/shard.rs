@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use codec::socketcluster;
 
 use crate::channel::Channels;
-use crate::connection::{Connection, State, pause};
+use crate::connection::{Connection, State, ending, pause};
 use crate::connections::Connections;
 use crate::form::Written;
 use crate::heartbeat::{Timing, stamp};
@@ -349,27 +349,22 @@ impl Shard {
     }
 
     pub(crate) fn queue_direct(&mut self, id: ConnectionId, start: u32) {
-        let end = self.turn.end(Arena::Direct);
-        if start < end && self.connections.live(id).is_some() {
-            self.queue(id.slot, Arena::Direct, start, end);
+        if let Some(connection) = self.connections.live(id) {
+            self.turn.append_direct(connection, id.slot, start);
         }
     }
 
+    /// Queues a publication for a subscriber.
     #[inline]
-    pub(crate) fn queue(&mut self, slot: u32, arena: Arena, start: u32, end: u32) {
+    pub(crate) fn queue_shared(&mut self, slot: u32, start: u32, end: u32) {
         let connection = &mut self.connections[slot];
-        if connection.is_ending(crate::connection::ending::BROKEN) {
+        if connection.is_ending(ending::BROKEN) {
             return;
         }
-        if arena == Arena::Shared {
-            if connection.chain.is_empty() {
-                self.turn.waiting.push_back(slot);
-            }
-        } else if !connection.is_urgent {
-            connection.is_urgent = true;
-            self.turn.urgent.push(slot);
+        if connection.chain.is_empty() {
+            self.turn.waiting.push_back(slot);
         }
-        self.turn.append(&mut connection.chain, arena, start, end);
+        self.turn.append(&mut connection.chain, Arena::Shared, start, end);
     }
 }
 

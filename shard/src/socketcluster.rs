@@ -9,14 +9,32 @@ use codec::websocket::{Opcode, encode};
 use crate::connection::{Protocol, State};
 use crate::pending::{Pending, Work};
 use crate::shard::Shard;
+use crate::turn::Arena;
 use crate::{ConnectionId, Disconnect, Host, Invocation, Invoked, Refusal, Time, TokenError};
 
 /// Bytes of a public id: 20 characters of base64 are 120 bits.
 const PUBLIC_ID_BYTES: usize = 20;
 
 impl Shard {
-    /// One text message; its first `done` packets were acted upon before.
+    /// One text message. Nearly every one is a single event or call.
+    #[inline]
     pub(crate) fn handle_text<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        text: &str,
+        protocol: &mut Decoder,
+        host: &mut H,
+    ) {
+        match protocol.decode_event(text) {
+            Some(message) => self.handle_packet(now, id, message, host),
+            None => self.handle_packets(now, id, text, 0, protocol, host),
+        }
+    }
+
+    /// One text message of any kind; its first `done` packets were acted upon before.
+    #[inline(never)]
+    pub(crate) fn handle_packets<H: Host>(
         &mut self,
         now: Time,
         id: ConnectionId,
@@ -52,6 +70,7 @@ impl Shard {
         }
     }
 
+    #[inline]
     fn handle_packet<H: Host>(&mut self, now: Time, id: ConnectionId, message: ClientMessage<'_>, host: &mut H) {
         let Some(connection) = self.connections.live(id) else { return };
         if connection.state == State::Handshake {
@@ -121,6 +140,7 @@ impl Shard {
         self.close(now, id, &Disconnect { code, reason: "".into() }, host);
     }
 
+    #[inline]
     fn invoke<H: Host>(
         &mut self,
         now: Time,
@@ -181,8 +201,8 @@ impl Shard {
     ) {
         match outcome {
             Ok(data) => {
-                let hint = 20 + call.as_str().len() + data.map_or(0, |data| data.as_str().len());
-                self.say(id, hint, |out| socketcluster::reply(out, call, data));
+                let length = socketcluster::reply_length(call, data);
+                self.say(id, length, |out| socketcluster::reply(out, call, data));
             }
             Err(error) => {
                 let hint = 20 + call.as_str().len() + error.as_str().len();
@@ -203,11 +223,14 @@ impl Shard {
     }
 
     /// Queues one packet for an open SocketCluster connection, or one in its handshake.
+    #[inline]
     pub(crate) fn say(&mut self, id: ConnectionId, length_hint: usize, write: impl FnOnce(&mut Vec<u8>)) {
         let Some(connection) = self.connections.live(id) else { return };
         if connection.protocol == Protocol::SocketCluster && matches!(connection.state, State::Open | State::Handshake)
         {
-            self.write(id, |out| encode::frame_with(out, Opcode::Text, length_hint, write));
+            let start = self.turn.end(Arena::Direct);
+            encode::frame_with(&mut self.turn.direct, Opcode::Text, length_hint, write);
+            self.turn.append_direct(connection, id.slot, start);
         }
     }
 

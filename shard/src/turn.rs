@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 
 use crate::ConnectionId;
+use crate::connection::{Connection, ending};
 
 /// No chunk.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -139,6 +140,20 @@ impl Turn {
     /// The end of an arena, where the next bytes will start.
     pub(crate) fn end(&self, arena: Arena) -> u32 {
         offset(self.arena(arena).len())
+    }
+
+    /// Queues what was written to `direct` from `start` on, if anything, for the connection in this slot.
+    #[inline]
+    pub(crate) fn append_direct(&mut self, connection: &mut Connection, slot: u32, start: u32) {
+        let end = self.end(Arena::Direct);
+        if start == end || connection.is_ending(ending::BROKEN) {
+            return;
+        }
+        if !connection.is_urgent {
+            connection.is_urgent = true;
+            self.urgent.push(slot);
+        }
+        self.append(&mut connection.chain, Arena::Direct, start, end);
     }
 
     /// Appends `start..` of an arena to a chain. The caller puts the slot on a list if the chain was empty.

@@ -273,7 +273,7 @@ impl Host for Stub {
 
     fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {
         self.told.push(invocation.action.to_owned());
-        reply.set_data().extend_from_slice(b"true");
+        reply.set_data("true");
         Invoked::Ready
     }
 

@@ -38,6 +38,9 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         assert_eq!(again.is_ok(), messages.is_ok());
         assert_eq!(again.ok().as_ref(), messages.as_ref().ok());
     }
+    if let Some(alone) = Decoder::new(LIMITS).decode_event(text) {
+        assert_eq!(messages.as_deref(), Ok(&[alone][..]));
+    }
     // Packets as every client writes them have a way of their own; a space makes the general one read them.
     if let Some(rest) = text.strip_prefix('{') {
         let spaced = format!("{{ {rest}");

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::dialect::Dialect;
-use super::packet::{Found, Id, Packet, Packets};
-use crate::json::{JsonError, JsonLimits};
+use super::packet::{Found, Id, Packet, Packets, Usual};
+use crate::json::{JsonError, JsonLimits, Span};
 use crate::message::{CallId, ClientMessage, Operation, RawJson};
 use crate::name::NameLimits;
 
@@ -94,6 +94,31 @@ impl Decoder {
         Ok(Messages { limits: &self.limits, pong: None, packets })
     }
 
+    /// The message of a text that is one event or call, written as every client writes it; `None` proves nothing:
+    /// [`Self::decode`] knows all texts. What this finds, that finds too.
+    #[inline]
+    #[must_use]
+    pub fn decode_event<'a>(&self, text: &'a str) -> Option<ClientMessage<'a>> {
+        let usual = Usual::of_text(text, self.limits.json)?;
+        let raw = |span: Span| (!span.is_absent()).then(|| span.raw(text));
+        let call = raw(usual.call);
+        if call.is_some_and(|call| call.as_str().len() > self.limits.call_id_bytes_max) {
+            return None;
+        }
+        let (event, call) = (usual.event.inside(text), call.map(CallId::new));
+        match event.as_bytes() {
+            [] => None,
+            [b'#', ..] => {
+                let channel = Some(usual.channel.inside(text));
+                Some(match event {
+                    "#publish" => publish(channel, raw(usual.inner_data), call, &self.limits),
+                    _ => subscribe(channel, raw(usual.inner_data), call, &self.limits),
+                })
+            }
+            _ => Some(invoke(event, raw(usual.data), call, &self.limits)),
+        }
+    }
+
     /// One WebSocket binary message: JSON in it counts as if it had come as text.
     ///
     /// # Errors
@@ -159,7 +184,7 @@ fn message<'a>(packet: Packet<'a>, limits: &Limits) -> ClientMessage<'a> {
     match packet.event() {
         Some(event) if event.starts_with('#') => reserved(event, packet, call, limits),
         Some("") => ClientMessage::Unknown,
-        Some(action) => invoke(action, packet, call, limits),
+        Some(action) => invoke(action, packet.data(), call, limits),
         None => reply(packet, limits.call_id_bytes_max),
     }
 }
@@ -167,38 +192,56 @@ fn message<'a>(packet: Packet<'a>, limits: &Limits) -> ClientMessage<'a> {
 /// The protocol's own events, and the calls that are named as if they were.
 fn reserved<'a>(event: &'a str, packet: Packet<'a>, call: Option<CallId<'a>>, limits: &Limits) -> ClientMessage<'a> {
     match event {
-        "#publish" => publish(packet, call, limits),
-        "#subscribe" => subscribe(packet, call, limits),
+        "#publish" => publish(packet.channel(), packet.inner_data(), call, limits),
+        // Clients up to 4.0 send the bare name, later ones an object.
+        "#subscribe" => subscribe(packet.data_text().or(packet.channel()), packet.inner_data(), call, limits),
         "#unsubscribe" => unsubscribe(packet, call, limits),
         // A token that is no string (no client sends one) counts as none: it must not keep a connection from opening.
         "#handshake" => ClientMessage::Handshake { call, token: packet.auth_token().map(Cow::Borrowed) },
         "#authenticate" => authenticate(packet, call),
         "#removeAuthToken" => ClientMessage::RemoveAuthToken,
         "#disconnect" => disconnect(packet),
-        _ => invoke(event, packet, call, limits),
+        _ => invoke(event, packet.data(), call, limits),
     }
 }
 
 #[inline]
-fn invoke<'a>(action: &'a str, packet: Packet<'a>, call: Option<CallId<'a>>, limits: &Limits) -> ClientMessage<'a> {
+fn invoke<'a>(
+    action: &'a str,
+    data: Option<RawJson<'a>>,
+    call: Option<CallId<'a>>,
+    limits: &Limits,
+) -> ClientMessage<'a> {
     match limits.names.check_action(action) {
-        Ok(()) => ClientMessage::Invoke { action: Cow::Borrowed(action), data: packet.data(), call },
+        Ok(()) => ClientMessage::Invoke { action: Cow::Borrowed(action), data, call },
         Err(_) => ClientMessage::Malformed { operation: Operation::Invoke, call },
     }
 }
 
-fn publish<'a>(packet: Packet<'a>, call: Option<CallId<'a>>, limits: &Limits) -> ClientMessage<'a> {
-    match channel_name(packet.channel(), limits) {
-        Some(channel) => ClientMessage::Publish { channel, data: packet.inner_data(), call },
+#[inline]
+fn publish<'a>(
+    channel: Option<&'a str>,
+    data: Option<RawJson<'a>>,
+    call: Option<CallId<'a>>,
+    limits: &Limits,
+) -> ClientMessage<'a> {
+    match channel_name(channel, limits) {
+        Some(channel) => ClientMessage::Publish { channel, data, call },
         None => ClientMessage::Malformed { operation: Operation::Publish, call },
     }
 }
 
-/// Clients up to 4.0 send the bare name, later ones an object. Its `waitForAuth` and `batch` are the client's own
-/// affair: it waits by itself, and every client takes the answers one by one.
-fn subscribe<'a>(packet: Packet<'a>, call: Option<CallId<'a>>, limits: &Limits) -> ClientMessage<'a> {
-    match channel_name(packet.data_text().or(packet.channel()), limits) {
-        Some(channel) => ClientMessage::Subscribe { channel, data: packet.inner_data(), call },
+/// Its `waitForAuth` and `batch` are the client's own affair: it waits by itself, and every client takes the answers one
+/// by one.
+#[inline]
+fn subscribe<'a>(
+    channel: Option<&'a str>,
+    data: Option<RawJson<'a>>,
+    call: Option<CallId<'a>>,
+    limits: &Limits,
+) -> ClientMessage<'a> {
+    match channel_name(channel, limits) {
+        Some(channel) => ClientMessage::Subscribe { channel, data, call },
         None => ClientMessage::Malformed { operation: Operation::Subscribe, call },
     }
 }

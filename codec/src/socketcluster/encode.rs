@@ -7,11 +7,23 @@ use crate::json::write_string;
 use crate::message::{CallId, RawJson};
 
 /// The answer to a call. Absent data stays absent: to the caller that is `undefined`, not `null`.
+#[inline]
 pub fn reply(out: &mut Vec<u8>, call: CallId<'_>, data: Option<RawJson<'_>>) {
     out.extend_from_slice(b"{\"rid\":");
     out.extend_from_slice(call.as_str().as_bytes());
     write_field(out, b",\"data\":", data);
     out.push(b'}');
+}
+
+/// How long [`reply`] will be.
+#[inline]
+#[must_use]
+pub const fn reply_length(call: CallId<'_>, data: Option<RawJson<'_>>) -> usize {
+    let payload = match data {
+        Some(data) => ",\"data\":".len() + data.as_str().len(),
+        None => 0,
+    };
+    "{\"rid\":}".len() + call.as_str().len() + payload
 }
 
 /// The answer to a call that failed; `error` is an error object, or a string where an application sends a bare one.
@@ -249,6 +261,14 @@ mod tests {
         assert_eq!(written(|out| reply(out, CallId::new(raw("3")), None)), r#"{"rid":3}"#);
         assert_eq!(written(|out| reply(out, CallId::new(raw("\"3\"")), None)), r#"{"rid":"3"}"#);
         assert_eq!(written(|out| reply(out, CallId::new(raw("0")), Some(RawJson::NULL))), r#"{"rid":0,"data":null}"#);
+    }
+
+    #[test]
+    fn the_length_of_an_answer_is_known_before() {
+        for (call, data) in [("1", None), ("12345", Some(raw("null"))), ("\"ä\"", Some(raw("[1, 2]")))] {
+            let call = CallId::new(raw(call));
+            assert_eq!(reply_length(call, data), written(|out| reply(out, call, data)).len());
+        }
     }
 
     #[test]

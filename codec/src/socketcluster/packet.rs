@@ -64,12 +64,11 @@ impl Packets {
         Ok(count)
     }
 
-    #[inline]
     fn read_packet(&mut self, scanner: &mut Scanner<'_>, text: &str) -> Result<(), JsonError> {
-        match usual(scanner, text) {
-            Some(fields) => self.fields.push(fields),
-            None => self.read_unusual_packet(scanner, text)?,
-        }
+        let mut ahead = scanner.clone();
+        let Some(usual) = Usual::read(&mut ahead, text) else { return self.read_unusual_packet(scanner, text) };
+        scanner.resume(&ahead);
+        self.fields.push(usual.into_fields());
         Ok(())
     }
 
@@ -227,42 +226,64 @@ impl Fields {
     }
 }
 
-/// Reads the packet that begins here if it is written as every SocketCluster client writes events (`JSON.stringify`
-/// without whitespace, members in this order, no escapes in names); otherwise nothing is read. It only ever takes what
-/// the general way takes, and finds the same fields for it, but for those of `data` that the event does not know.
-#[inline]
-fn usual(scanner: &mut Scanner<'_>, text: &str) -> Option<Fields> {
-    let mut ahead = scanner.clone();
-    if !ahead.allows(2) || !ahead.take(br#"{"event":"#) {
-        return None;
+/// The fields of a packet that is written as every client writes events.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Usual {
+    pub(super) event: Span,
+    pub(super) data: Span,
+    pub(super) call: Span,
+    /// `data.channel` and `data.data`, of an event that is about a channel.
+    pub(super) channel: Span,
+    pub(super) inner_data: Span,
+}
+
+impl Usual {
+    /// Takes the fields out of a text that is one such packet and nothing else.
+    #[inline]
+    pub(super) fn of_text(text: &str, json: JsonLimits) -> Option<Self> {
+        let mut scanner = Scanner::new(text, json).ok()?;
+        let usual = Self::read(&mut scanner, text)?;
+        (scanner.place() == text.len()).then_some(usual)
     }
-    let mut fields = Fields { event: ahead.take_plain_string()?, ..Fields::default() };
-    let has_data = ahead.take(br#","data":"#);
-    if fields.event.inside(text).as_bytes().first() == Some(&b'#') {
-        let is_of_channel = matches!(fields.event.inside(text).as_bytes(), b"#publish" | b"#subscribe");
-        let start = ahead.place();
-        if !is_of_channel || !has_data || !ahead.take(br#"{"channel":"#) {
+
+    /// Reads the packet that begins here if it is written as every SocketCluster client writes events (`JSON.stringify`
+    /// without whitespace, members in this order, no escapes in names); otherwise the scanner is anywhere. It only ever
+    /// takes what the general way takes, and finds the same fields for it, but for those of `data` that the event does
+    /// not know.
+    #[inline]
+    fn read(scanner: &mut Scanner<'_>, text: &str) -> Option<Self> {
+        if !scanner.allows(2) || !scanner.take(br#"{"event":"#) {
             return None;
         }
-        fields.inner.channel = ahead.take_plain_string()?;
-        if ahead.take(br#","data":"#) {
-            fields.inner.data = ahead.take_value(2)?;
+        let mut usual = Self { event: scanner.take_plain_string()?, ..Self::default() };
+        let has_data = scanner.take(br#","data":"#);
+        if usual.event.inside(text).as_bytes().first() == Some(&b'#') {
+            let is_of_channel = matches!(usual.event.inside(text).as_bytes(), b"#publish" | b"#subscribe");
+            let start = scanner.place();
+            if !is_of_channel || !has_data || !scanner.take(br#"{"channel":"#) {
+                return None;
+            }
+            usual.channel = scanner.take_plain_string()?;
+            if scanner.take(br#","data":"#) {
+                usual.inner_data = scanner.take_value(2)?;
+            }
+            if !scanner.take(b"}") {
+                return None;
+            }
+            usual.data = scanner.span(start);
+        } else if has_data {
+            usual.data = scanner.take_value(1)?;
         }
-        if !ahead.take(b"}") {
-            return None;
+        if scanner.take(br#","cid":"#) {
+            usual.call = scanner.take_number()?;
         }
-        fields.data = ahead.span(start);
-    } else if has_data {
-        fields.data = ahead.take_value(1)?;
+        scanner.take(b"}").then_some(usual)
     }
-    if ahead.take(br#","cid":"#) {
-        fields.call = ahead.take_number()?;
+
+    fn into_fields(self) -> Fields {
+        let inner = Inner { channel: self.channel, data: self.inner_data, ..Inner::default() };
+        Fields { event: self.event, data: self.data, call: self.call, inner, ..Fields::default() }
     }
-    if !ahead.take(b"}") {
-        return None;
-    }
-    scanner.resume(&ahead);
-    Some(fields)
 }
 
 /// What the string at a span of either text stands for.

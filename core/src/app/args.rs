@@ -40,6 +40,11 @@ impl RawArgs {
         self.text.as_deref()
     }
 
+    /// The same, to be exchanged for any other text.
+    pub(super) const fn text_mut(&mut self) -> Option<&mut String> {
+        self.text.as_mut()
+    }
+
     /// JSON text of the application's own making.
     ///
     /// # Errors

@@ -281,7 +281,7 @@ impl Host for ShardHost {
     fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {
         let Some((name, entry)) = self.app.actions.get_key_value(invocation.action) else { return Invoked::Unknown };
         if entry.requires_login && invocation.caller.claims.is_none() {
-            Error::unauthenticated().write(reply.set_error());
+            reply.write_error(|out| Error::unauthenticated().write(out));
             return Invoked::Ready;
         }
         let _entered = self.local.enter();
@@ -295,7 +295,7 @@ impl Host for ShardHost {
         let work = Work::Call { ticket: invocation.ticket, action: Rc::clone(name), answer };
         if self.local.admit().is_err() {
             discard(work);
-            Error::busy().write(reply.set_error());
+            reply.write_error(|out| Error::busy().write(out));
             return Invoked::Ready;
         }
         self.tasks.push(work);

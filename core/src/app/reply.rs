@@ -37,7 +37,7 @@ impl<'a> Answer<'a> {
 
     /// An answer with this value.
     pub fn set_value<T: Serialize>(&mut self, value: &T) {
-        if let Err(error) = serde_json::to_writer(&mut *self.0.set_data(), value) {
+        if let Err(error) = self.0.write_data(|out| serde_json::to_writer(out, value)) {
             self.set_error(&Error::internal(format_args!("the answer is not JSON: {error}")));
         }
     }
@@ -45,14 +45,22 @@ impl<'a> Answer<'a> {
     /// An answer that is this JSON text, or no data.
     pub fn set_raw(&mut self, raw: &RawArgs) {
         match raw.as_str() {
-            Some(text) => self.0.set_data().extend_from_slice(text.as_bytes()),
+            Some(text) => self.0.set_data(text),
+            None => self.0.set_empty(),
+        }
+    }
+
+    /// As [`Self::set_raw`], without a copy: the text changes hands.
+    fn take_raw(&mut self, raw: &mut RawArgs) {
+        match raw.text_mut() {
+            Some(text) => self.0.swap_data(text),
             None => self.0.set_empty(),
         }
     }
 
     /// An error.
     pub fn set_error(&mut self, error: &Error) {
-        error.write(self.0.set_error());
+        self.0.write_error(|out| error.write(out));
     }
 }
 
@@ -75,8 +83,8 @@ impl<T: Serialize> IntoReply<Serialized> for T {
 pub struct Raw;
 
 impl IntoReply<Raw> for RawArgs {
-    fn into_reply(self, reply: &mut Answer<'_>) {
-        reply.set_raw(&self);
+    fn into_reply(mut self, reply: &mut Answer<'_>) {
+        reply.take_raw(&mut self);
     }
 }
 

@@ -75,7 +75,7 @@ impl Work {
 /// Logs an action's panic and makes the reply its caller's error.
 pub(crate) fn action_panicked(action: &str, panic: &Panic, reply: &mut Reply) {
     tracing::error!(action, panic = panic.text, "action panicked");
-    WireError::ActionFailed { action }.write(reply.set_error());
+    reply.write_error(|out| WireError::ActionFailed { action }.write(out));
 }
 
 /// Logs a hook's panic.

@@ -240,7 +240,14 @@ impl Shard {
     }
 
     /// Sends what the application has written.
+    #[inline]
     pub(crate) fn flush_sessions(&mut self) {
+        if !self.sessions.context().dirty.borrow().is_empty() {
+            self.flush_dirty_sessions();
+        }
+    }
+
+    fn flush_dirty_sessions(&mut self) {
         loop {
             let slot = self.sessions.context().dirty.borrow_mut().pop();
             let Some(slot) = slot else { return };

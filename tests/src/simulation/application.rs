@@ -347,10 +347,12 @@ impl Host for Application {
             self.commands.push_back(command);
         }
         match invocation.action {
-            "echo" => reply.set_data().extend_from_slice(data.as_bytes()),
+            "echo" => reply.set_data(data),
             "nothing" => reply.set_empty(),
-            "fail" => reply.set_error().extend_from_slice(b"{\"name\":\"FailError\",\"message\":\"as asked\"}"),
-            "who" => reply.set_data().extend_from_slice(invocation.caller.claims.unwrap_or("null").as_bytes()),
+            "fail" => {
+                reply.write_error(|out| out.extend_from_slice(b"{\"name\":\"FailError\",\"message\":\"as asked\"}"))
+            }
+            "who" => reply.set_data(invocation.caller.claims.unwrap_or("null")),
             "logout" => {
                 self.commands.push_back(Command::RemoveToken { connection: invocation.caller.peer.connection });
                 reply.set_empty();
@@ -375,7 +377,7 @@ impl Host for Application {
                 self.pending.insert(ticket, Pending { connection, client, waiting: Waiting::Call });
                 if invocation.action == "later" {
                     let mut late = Reply::default();
-                    late.set_data().extend_from_slice(data.as_bytes());
+                    late.set_data(data);
                     self.answer(Command::Reply { ticket, reply: late });
                 }
                 return Invoked::Pending;

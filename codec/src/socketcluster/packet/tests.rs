@@ -6,10 +6,7 @@ use super::*;
 
 /// Whether the short way takes this packet whole.
 fn is_usual(text: &str) -> bool {
-    let mut scanner = Scanner::new(text, JsonLimits::default()).expect("short");
-    let taken = usual(&mut scanner, text).is_some();
-    assert!(!taken || scanner.finish().is_ok());
-    taken
+    Usual::of_text(text, JsonLimits::default()).is_some()
 }
 
 /// Both ways agree on what clients and what servers mean by this packet.
@@ -18,10 +15,15 @@ fn check(text: &str, depth_max: usize) {
     let limits = Limits { json: JsonLimits { depth_max }, ..Limits::default() };
     let spaced = text.replacen('{', "{ ", 1);
     let (mut short, mut general) = (Decoder::new(limits), Decoder::new(limits));
+    let alone = Decoder::new(limits);
+    let alone = alone.decode_event(text);
     match (short.decode(text), general.decode(&spaced)) {
         (Ok(short), Ok(general)) => {
-            assert_eq!(short.collect::<Vec<_>>(), general.collect::<Vec<_>>(), "{text}");
+            let short: Vec<_> = short.collect();
+            assert_eq!(short, general.collect::<Vec<_>>(), "{text}");
+            assert!(alone.is_none_or(|alone| short == [alone]), "{text}");
         }
+        (Err(_), Err(_)) if alone.is_some() => panic!("{text} is refused"),
         (Err(short), Err(general)) => assert_eq!(short, earlier(general, text), "{text}"),
         (short, general) => panic!("{text}: {short:?}, {general:?}"),
     }
@@ -96,6 +98,10 @@ const UNUSUAL: &[&str] = &[
 fn usual_packets_take_the_short_way_and_no_others() {
     for text in USUAL {
         assert!(is_usual(text), "{text}");
+        // What follows a packet makes it another text.
+        assert!(!is_usual(&format!("{text} ")) && !is_usual(&format!("{text}{text}")), "{text}");
+        let decoder = Decoder::new(Limits::default());
+        assert_eq!(decoder.decode_event(text).is_some(), !text.contains(r#""event":"""#), "{text}");
     }
     for text in UNUSUAL {
         assert!(!is_usual(text), "{text}");
@@ -146,7 +152,7 @@ fn both_ways_mean_the_same_however_packets_are_damaged() {
 }
 
 fn is_usual_beginning(text: &str) -> bool {
-    Scanner::new(text, JsonLimits::default()).is_ok_and(|mut scanner| usual(&mut scanner, text).is_some())
+    Scanner::new(text, JsonLimits::default()).is_ok_and(|mut scanner| Usual::read(&mut scanner, text).is_some())
 }
 
 #[test]
