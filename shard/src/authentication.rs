@@ -14,6 +14,7 @@ use codec::socketcluster::{Dialect, encode as socketcluster};
 
 use crate::connection::{Connection, Heartbeat, Protocol, State};
 use crate::pending::Work;
+use crate::people::Users;
 use crate::shard::Shard;
 use crate::{Caller, ConnectionId, Host, Refusal, Route, Time, TokenError, Verdict, Verified};
 
@@ -22,12 +23,14 @@ use crate::{Caller, ConnectionId, Host, Refusal, Route, Time, TokenError, Verdic
 pub(crate) struct Identity {
     /// The token's claims, a JSON object.
     pub(crate) claims: Box<str>,
+    pub(crate) user: Option<Box<str>>,
     expires: Option<Time>,
 }
 
 impl Identity {
     fn new(now: Time, verified: Verified) -> Box<Self> {
-        Box::new(Self { claims: verified.claims, expires: verified.lifetime.map(|lifetime| now + lifetime) })
+        let Verified { claims, user, lifetime } = verified;
+        Box::new(Self { claims, user, expires: lifetime.map(|lifetime| now + lifetime) })
     }
 
     fn is_over(&self, now: Time) -> bool {
@@ -67,8 +70,9 @@ impl Objection {
 
 impl Connection {
     /// The connection as the application sees it.
-    pub(crate) fn caller(&self, slot: u32) -> Caller<'_> {
-        Caller { peer: self.peer(slot), claims: self.identity.as_ref().map(|identity| &*identity.claims) }
+    pub(crate) fn caller<'a>(&'a self, slot: u32, users: &'a Users) -> Caller<'a> {
+        let claims = self.identity.as_ref().map(|identity| &*identity.claims);
+        Caller { peer: self.peer(slot), claims, user: users.name(self.user) }
     }
 
     /// The dialect to say things in that differ: the newest until the client has shown its own.
@@ -140,7 +144,8 @@ impl Shard {
         let identity = Identity::new(now, verified);
         let ticket = self.pending.ticket();
         let Some(connection) = self.connections.live(id) else { return Examined::Pending };
-        let caller = Caller { peer: connection.peer(id.slot), claims: Some(&identity.claims) };
+        let peer = connection.peer(id.slot);
+        let caller = Caller { peer, claims: Some(&identity.claims), user: identity.user.as_deref() };
         match host.authenticate(ticket, caller) {
             Verdict::Allow => {
                 self.authenticated(id, identity);
@@ -199,17 +204,20 @@ impl Shard {
 
     fn authenticated(&mut self, id: ConnectionId, identity: Box<Identity>) {
         self.metrics.tokens_accepted += 1;
-        if let Some(connection) = self.connections.live(id) {
-            connection.identity = Some(identity);
-        }
+        self.identify(id, Some(identity));
     }
 
     /// Whoever shows a token that does not count is nobody, whoever it was before.
     fn token_refused(&mut self, id: ConnectionId) {
         self.metrics.tokens_refused += 1;
-        if let Some(connection) = self.connections.live(id) {
-            connection.identity = None;
-        }
+        self.identify(id, None);
+    }
+
+    /// From here on a connection is whom its token names, or nobody by a token.
+    fn identify(&mut self, id: ConnectionId, identity: Option<Box<Identity>>) {
+        let Some(connection) = self.connections.live(id) else { return };
+        connection.identity = identity;
+        self.settle_user(id);
     }
 
     /// The answer to `#authenticate`.
@@ -228,7 +236,7 @@ impl Shard {
             }
             Examined::Bad(error) => error,
         };
-        connection.identity = None;
+        self.identify(id, None);
         let removes_first = dialect == Dialect::V1;
         if error.is_bad() && removes_first {
             self.say(id, 30, socketcluster::remove_auth_token);
@@ -255,7 +263,7 @@ impl Shard {
         if connection.state != State::Handshake {
             return true; // The authenticate hook has thrown it out.
         }
-        let verdict = match host.connect(ticket, connection.caller(id.slot), Route::SocketCluster) {
+        let verdict = match host.connect(ticket, connection.caller(id.slot, &self.users), Route::SocketCluster) {
             Verdict::Allow => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {
@@ -288,13 +296,13 @@ impl Shard {
             return self.refuse_handshake(now, id, call, &refusal, host);
         }
         connection.state = State::Open;
-        connection.admitted = true;
         // Its time may be over since the hook was asked; the client learns it like any other end of a token.
         let has_expired = connection.identity.as_ref().is_some_and(|identity| identity.is_over(now));
         if has_expired {
-            connection.identity = None;
+            self.identify(id, None);
             self.metrics.tokens_expired += 1;
         }
+        let Some(connection) = self.connections.live(id) else { return };
         let (is_authenticated, dialect) = (connection.identity.is_some(), connection.answer_dialect());
         let public_id = self.public_id(id);
         let public_id = std::str::from_utf8(&public_id).expect("public ids are ASCII");
@@ -312,13 +320,14 @@ impl Shard {
             self.say(id, 30, socketcluster::remove_auth_token);
         }
         self.start_heartbeat(now, id);
+        self.admit(id);
     }
 
     /// The application gives a token to a connection.
     pub(crate) fn set_token(&mut self, now: Time, id: ConnectionId, token: &str, verified: Verified) {
         let Some(connection) = self.connections.live(id) else { return };
         if connection.protocol == Protocol::SocketCluster && connection.state != State::Closing {
-            connection.identity = Some(Identity::new(now, verified));
+            self.identify(id, Some(Identity::new(now, verified)));
             self.say(id, 60 + token.len(), |out| socketcluster::set_auth_token(out, token, None));
         }
     }
@@ -327,24 +336,22 @@ impl Shard {
     pub(crate) fn remove_token(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.live(id) else { return };
         if connection.protocol == Protocol::SocketCluster {
-            connection.identity = None;
+            self.identify(id, None);
             self.say(id, 30, socketcluster::remove_auth_token);
         }
     }
 
     /// The client has thrown its token away.
     pub(crate) fn token_removed(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.connections.live(id) {
-            connection.identity = None;
-        }
+        self.identify(id, None);
     }
 
     /// Something has come from the client: past its token's time it is nobody's.
     pub(crate) fn expire_token(&mut self, now: Time, id: ConnectionId) {
         let Some(connection) = self.connections.live(id) else { return };
         if connection.identity.as_ref().is_some_and(|identity| identity.is_over(now)) {
-            connection.identity = None;
             self.metrics.tokens_expired += 1;
+            self.identify(id, None);
             self.say(id, 30, socketcluster::remove_auth_token);
         }
     }

@@ -63,6 +63,8 @@ pub(crate) struct Channel {
     /// Peers that asked for this channel's publications.
     pub(crate) wanted_by: ShardSet,
     pub(crate) interest: Interest,
+    /// Where it is shown who is in it: users with connections among the subscribers, and how many each.
+    pub(crate) members: Option<Box<HashMap<u32, u32, FixedState>>>,
 }
 
 impl Channel {
@@ -99,6 +101,7 @@ impl Channels {
             subscribers: Vec::new(),
             wanted_by: ShardSet::EMPTY,
             interest: Interest::default(),
+            members: None,
         };
         let slot = u32::try_from(self.slots.insert(channel)).expect("channels are bounded far below 2^32");
         self.names.insert(name, slot);

@@ -43,6 +43,7 @@ impl Shard {
             assert!(self.due[slot as usize] != u32::MAX, "every connection has a deadline");
         }
         self.check_sessions();
+        self.check_people();
     }
     /// The bytes of the connection's owned send in flight: what a simulated kernel reads, to see that they stay where
     /// they are.

@@ -1,6 +1,8 @@
 //! How connections end. Whatever the cause, the same steps: leave (subscriptions, calls, the application's hook), say
 //! what is left to say, watch it go out, end our direction, wait for the peer's, free the slot.
 
+use std::rc::Rc;
+
 use codec::http::response;
 use codec::socketcluster::encode as socketcluster;
 use codec::websocket::{Opcode, encode};
@@ -110,7 +112,7 @@ impl Shard {
         let is_paused = std::mem::take(&mut connection.pauses) != 0;
         let is_admitted = std::mem::take(&mut connection.admitted);
         let has_calls = std::mem::take(&mut connection.calls) != 0;
-        let (peer, identity) = (connection.peer(id.slot), connection.identity.take());
+        let (peer, identity, user) = (connection.peer(id.slot), connection.identity.take(), connection.user);
         connection.state = State::Closing;
         connection.held = None;
         connection.decoder = codec::websocket::Decoder::new(codec::websocket::Role::Server);
@@ -120,7 +122,9 @@ impl Shard {
             // The peer's end must be seen.
             self.events.push_back(Event::ResumeReceive(id));
         }
+        let user = self.users.get(user).map(|user| Rc::clone(&user.name));
         self.unsubscribe_all(id);
+        self.leave_user(id.slot, is_admitted);
         self.detach_session(id);
         if has_calls {
             for ticket in self.pending.of(id) {
@@ -131,7 +135,7 @@ impl Shard {
         self.linger(id);
         if is_admitted {
             let claims = identity.as_ref().map(|identity| &*identity.claims);
-            host.disconnect(Caller { peer, claims }, disconnect);
+            host.disconnect(Caller { peer, claims, user: user.as_deref() }, disconnect);
             self.drain_commands(now, host);
         }
     }

@@ -17,6 +17,7 @@ impl Shard {
         while let Some(command) = host.poll_command() {
             self.apply(now, command, host);
         }
+        self.settle_sessions();
         self.flush_sessions();
     }
 
@@ -47,14 +48,14 @@ impl Shard {
                 }
             }
             Command::KickOut { connection, channel, message } => {
-                if self.unsubscribe(connection, &channel) {
-                    self.say(connection, 256, |out| socketcluster::kick_out(out, &channel, &message));
-                }
+                self.kick_out(connection, &channel, &message);
             }
             Command::SetToken { connection, token, verified } => self.set_token(now, connection, &token, verified),
             Command::RemoveToken { connection } => self.remove_token(connection),
             Command::SessionLoaded { session, outcome } => self.loaded(session, outcome),
             Command::SessionSaved { session, version, outcome } => self.saved(session, version, outcome),
+            Command::Address { audience, names, act } => self.address(audience, &names, act.as_ref()),
+            Command::Ask { ticket, question } => self.ask(ticket, question),
             Command::Disconnect { connection, disconnect } => self.close(now, connection, &disconnect, host),
         }
     }

@@ -11,6 +11,7 @@ use crate::channel::Subscription;
 use crate::form::Form;
 use crate::outbox::Outbox;
 use crate::requests::Arriving;
+use crate::people::NO_USER;
 use crate::session::NO_SLOT;
 use crate::turn::Chain;
 use crate::{ConnectionId, Door, Peer};
@@ -122,6 +123,8 @@ pub(crate) struct Connection {
     pub(crate) address: SocketAddr,
     /// Its session's slot in the table; [`NO_SLOT`] for none.
     pub(crate) session: u32,
+    /// Its user's slot in the table; [`NO_USER`] for nobody.
+    pub(crate) user: u32,
 }
 
 /// Received, but not looked at yet.
@@ -164,6 +167,7 @@ impl Connection {
             identity: None,
             address,
             session: NO_SLOT,
+            user: NO_USER,
         }
     }
 

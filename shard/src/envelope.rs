@@ -1,6 +1,7 @@
 //! What crosses the mesh: envelopes, in batches of one flat buffer, so that a batch is one allocation whatever it holds
 //! and the receiving shard copies out of it once, into its own arena. No reference count is shared between CPUs.
 
+use crate::people::{Act, Audience, PeopleMessage};
 use crate::session::SessionMessage;
 use crate::{SeatMessage, Ticket};
 
@@ -39,6 +40,17 @@ pub enum Envelope<'a> {
     },
     /// Something about a session.
     Session(&'a SessionMessage),
+    /// Something about people.
+    People(&'a PeopleMessage),
+    /// Something to be done to the peer's connections of an audience.
+    Addressed {
+        /// Whose connections.
+        audience: Audience,
+        /// Their names, with [`Audience::SEPARATOR`] between them.
+        names: &'a str,
+        /// What.
+        act: Act<&'a str>,
+    },
 }
 
 /// Envelopes for one peer, in order.
@@ -48,7 +60,10 @@ pub struct Batch {
     text: String,
     /// What is about sessions, behind the entries that say so: rare, and of many shapes.
     sessions: Vec<SessionMessage>,
-    session_bytes: usize,
+    /// Likewise what is about people.
+    people: Vec<PeopleMessage>,
+    /// Memory of both.
+    boxed_bytes: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,11 +86,23 @@ enum Kind {
     SeatDenied,
     SeatLeft,
     Session,
+    People,
+    Addressed(Audience, Verb),
+}
+
+/// Which act. Its second text comes behind the entry's two; `generation` has its length and, in the upper half, a close code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Event,
+    EventWithoutData,
+    Disconnect,
+    KickOut,
 }
 
 impl Batch {
     /// Appends an envelope: one copy of its bytes.
     pub fn push(&mut self, envelope: Envelope<'_>) {
+        let mut further = "";
         let (kind, channel, data, generation) = match envelope {
             Envelope::Publication { channel, data: Some(data) } => (Kind::Publication, channel, data, 0),
             Envelope::Publication { channel, data: None } => (Kind::PublicationWithoutData, channel, "", 0),
@@ -94,21 +121,38 @@ impl Batch {
                 (kind, holder, "", ticket)
             }
             Envelope::Session(message) => {
-                self.session_bytes += message.bytes();
+                self.boxed_bytes += message.bytes();
                 self.sessions.push(message.clone());
                 (Kind::Session, "", "", 0)
+            }
+            Envelope::People(message) => {
+                self.boxed_bytes += message.bytes();
+                self.people.push(message.clone());
+                (Kind::People, "", "", 0)
+            }
+            Envelope::Addressed { audience, names, act } => {
+                let (verb, first, second, code) = match act {
+                    Act::Event { event, data: Some(data) } => (Verb::Event, event, data, 0),
+                    Act::Event { event, data: None } => (Verb::EventWithoutData, event, "", 0),
+                    Act::Disconnect { code, reason } => (Verb::Disconnect, "", reason, code),
+                    Act::KickOut { channel, message } => (Verb::KickOut, channel, message, 0),
+                };
+                further = second;
+                let generation = second.len() as u64 | u64::from(code) << 32;
+                (Kind::Addressed(audience, verb), names, first, generation)
             }
         };
         let bytes = |text: &str| u32::try_from(text.len()).expect("names and messages are bounded far below 4 GiB");
         self.entries.push(Entry { kind, channel_bytes: bytes(channel), data_bytes: bytes(data), generation });
         self.text.push_str(channel);
         self.text.push_str(data);
+        self.text.push_str(further);
     }
 
     /// The envelopes, in order.
     pub fn iter(&self) -> impl Iterator<Item = Envelope<'_>> {
         let mut rest = self.text.as_str();
-        let mut sessions = self.sessions.iter();
+        let (mut sessions, mut people) = (self.sessions.iter(), self.people.iter());
         self.entries.iter().map(move |entry| {
             let (channel, after) = rest.split_at(entry.channel_bytes as usize);
             let (data, after) = after.split_at(entry.data_bytes as usize);
@@ -125,6 +169,21 @@ impl Batch {
                 Kind::SeatDenied => seat(channel, SeatMessage::Denied(Ticket(generation))),
                 Kind::SeatLeft => seat(channel, SeatMessage::Left),
                 Kind::Session => Envelope::Session(sessions.next().expect("one for each entry of its kind")),
+                Kind::People => Envelope::People(people.next().expect("one for each entry of its kind")),
+                Kind::Addressed(audience, verb) => {
+                    let (second, after) = rest.split_at((generation & u64::from(u32::MAX)) as usize);
+                    rest = after;
+                    let act = match verb {
+                        Verb::Event => Act::Event { event: data, data: Some(second) },
+                        Verb::EventWithoutData => Act::Event { event: data, data: None },
+                        Verb::Disconnect => {
+                            let code = u16::try_from(generation >> 32).expect("it was one");
+                            Act::Disconnect { code, reason: second }
+                        }
+                        Verb::KickOut => Act::KickOut { channel: data, message: second },
+                    };
+                    Envelope::Addressed { audience, names: channel, act }
+                }
             }
         })
     }
@@ -144,7 +203,7 @@ impl Batch {
     /// Memory it stands for, against the lane's high-water mark.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.text.len() + self.entries.len() * size_of::<Entry>() + self.session_bytes
+        self.text.len() + self.entries.len() * size_of::<Entry>() + self.boxed_bytes
     }
 }
 
@@ -158,11 +217,33 @@ mod tests {
 
     #[test]
     fn a_batch_gives_back_what_was_pushed_in_order() {
+        let member = PeopleMessage::Member { channel: None, user: "alice".into(), is_here: true };
         let envelopes = [
             Envelope::Interest { channel: "a", generation: 7, wanted: true },
             Envelope::Publication { channel: "a", data: Some("{\"x\":1}") },
             Envelope::Publication { channel: "ünï", data: None },
             Envelope::InterestAcknowledged { channel: "", generation: u64::MAX },
+            Envelope::Addressed {
+                audience: Audience::Users,
+                names: "alice\nbob",
+                act: Act::Event { event: "hello", data: Some("[1]") },
+            },
+            Envelope::People(&member),
+            Envelope::Addressed {
+                audience: Audience::Everyone,
+                names: "",
+                act: Act::Disconnect { code: 4999, reason: "why not" },
+            },
+            Envelope::Addressed {
+                audience: Audience::Sessions,
+                names: "x",
+                act: Act::KickOut { channel: "a", message: "" },
+            },
+            Envelope::Addressed {
+                audience: Audience::Channels,
+                names: "a",
+                act: Act::Event { event: "e", data: None },
+            },
             Envelope::Interest { channel: "a", generation: 8, wanted: false },
             Envelope::Seat { holder: "a10.0.0.1", message: SeatMessage::Asked(Ticket(9)) },
             Envelope::Seat { holder: "a10.0.0.1", message: SeatMessage::Given(Ticket(9)) },

@@ -1,6 +1,6 @@
-//! The forms in which a publication is written: one for each way of saying it that some subscription needs. A
-//! publication is written once for each form that is in use among a channel's subscribers here, however many they are,
-//! and not at all in the others. A form never depends on who the subscriber is.
+//! The forms in which a push is written: one for each way of saying it that some connection needs. A publication or an
+//! event is written once for each form that is in use among those here who are to have it, however many they are, and not
+//! at all in the others. A form never depends on who the receiver is.
 
 use codec::message::RawJson;
 use codec::socketcluster::encode as socketcluster;
@@ -26,7 +26,16 @@ impl Form {
     }
 }
 
-/// A publication as it was written in one form: where in the turn's shared arena.
+/// What is sent to many, in whatever form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Push<'a> {
+    /// Something was published to a channel.
+    Publication { channel: &'a str, data: Option<RawJson<'a>> },
+    /// The application has addressed people.
+    Event { event: &'a str, data: Option<RawJson<'a>> },
+}
+
+/// A push as it was written in one form: where in the turn's shared arena.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Written {
     pub(crate) form: Form,
@@ -35,13 +44,13 @@ pub(crate) struct Written {
 }
 
 impl Shard {
-    /// The publication at hand in this form, written now unless it was before.
-    pub(crate) fn written(&mut self, form: Form, channel: &str, data: Option<RawJson<'_>>) -> Written {
+    /// The push at hand in this form, written now unless it was before.
+    pub(crate) fn written(&mut self, form: Form, push: Push<'_>) -> Written {
         if let Some(written) = self.written.iter().find(|written| written.form == form) {
             return *written;
         }
         let start = self.turn.end(Arena::Shared);
-        write(&mut self.turn.shared, form, channel, data);
+        write(&mut self.turn.shared, form, push);
         let written = Written { form, start, end: self.turn.end(Arena::Shared) };
         self.written.push(written);
         written
@@ -49,8 +58,16 @@ impl Shard {
 }
 
 /// Appends whole frames.
-fn write(out: &mut Vec<u8>, form: Form, channel: &str, data: Option<RawJson<'_>>) {
+fn write(out: &mut Vec<u8>, form: Form, push: Push<'_>) {
     debug_assert_eq!(form, Form::SOCKETCLUSTER, "the only one there is");
-    let hint = socketcluster::publication_length_hint(channel, data);
-    encode::frame_with(out, Opcode::Text, hint, |out| socketcluster::publication(out, channel, data));
+    match push {
+        Push::Publication { channel, data } => {
+            let hint = socketcluster::publication_length_hint(channel, data);
+            encode::frame_with(out, Opcode::Text, hint, |out| socketcluster::publication(out, channel, data));
+        }
+        Push::Event { event, data } => {
+            let hint = 24 + event.len() + data.map_or(0, |data| data.as_str().len());
+            encode::frame_with(out, Opcode::Text, hint, |out| socketcluster::event(out, event, data));
+        }
+    }
 }

@@ -11,6 +11,7 @@ use codec::websocket::{Opcode, encode};
 
 use crate::connection::{Heartbeat, Protocol, State};
 use crate::pending::{Pending, Work};
+use crate::people::NO_USER;
 use crate::shard::Shard;
 use crate::{ConnectionId, Disconnect, Host, Limits, Refusal, Time};
 
@@ -36,6 +37,8 @@ pub(crate) struct Timing {
     pub(crate) close: u32,
     pub(crate) idle: u32,
     pub(crate) body: u32,
+    pub(crate) user_heartbeat: u32,
+    pub(crate) silence: u32,
 }
 
 impl Timing {
@@ -50,6 +53,8 @@ impl Timing {
             close: stamps(limits.close_timeout),
             idle: stamps(limits.idle_timeout),
             body: stamps(limits.body_timeout),
+            user_heartbeat: stamps(limits.people.heartbeat),
+            silence: stamps(limits.people.silence),
         }
     }
 }
@@ -79,6 +84,8 @@ impl Shard {
             }
         }
         self.sweep_sessions();
+        self.sweep_users();
+        self.tell_online();
         self.drain_commands(now, host);
     }
 
@@ -196,14 +203,16 @@ impl Shard {
         let timing = self.timing;
         let Some(connection) = self.connections.live(id) else { return };
         let heartbeat = connection.heartbeat;
+        let is_known = connection.user != NO_USER;
+        let interval = if is_known { timing.ping_interval.min(timing.user_heartbeat) } else { timing.ping_interval };
         if connection.protocol != Protocol::SocketCluster {
-            connection.deadline = now + timing.ping_interval;
+            connection.deadline = now + interval;
             return self.write(id, |out| encode::frame(out, Opcode::Ping, b""));
         }
         connection.deadline = now
             + match heartbeat {
                 // After the last dialect nobody answers in: the client may be gone; start over at the usual pace.
-                Heartbeat::Locked(_) | Heartbeat::Probing(Dialect::V0) => timing.ping_interval,
+                Heartbeat::Locked(_) | Heartbeat::Probing(Dialect::V0) => interval,
                 Heartbeat::Probing(_) => timing.probe,
             };
         if let Heartbeat::Probing(dialect) = heartbeat {

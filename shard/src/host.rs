@@ -11,6 +11,7 @@ use codec::websocket::{Opcode, encode};
 
 pub use codec::socketcluster::TokenError;
 
+use crate::people::{Act, Answer, Audience, Question};
 use crate::session::{SessionId, StoreFailed, StoreRequest, WriteError, WriteToken, Written};
 use crate::{ConnectionId, Ticket};
 
@@ -51,6 +52,8 @@ pub struct Caller<'a> {
     pub peer: Peer,
     /// The claims of its token, a JSON object; none while it is not authenticated.
     pub claims: Option<&'a str>,
+    /// Who it is, by its token or else by its session; none while that is not known.
+    pub user: Option<&'a str>,
 }
 
 /// What a good token says.
@@ -58,6 +61,8 @@ pub struct Caller<'a> {
 pub struct Verified {
     /// Its claims, a JSON object.
     pub claims: Box<str>,
+    /// Whom it is about.
+    pub user: Option<Box<str>>,
     /// How long it is still good; none is for ever.
     pub lifetime: Option<Duration>,
 }
@@ -339,6 +344,22 @@ pub enum Command {
         /// How it went.
         outcome: Result<(), StoreFailed>,
     },
+    /// Does something to every connection of an audience, on every shard.
+    Address {
+        /// Whose connections.
+        audience: Audience,
+        /// Their names, with [`Audience::SEPARATOR`] between them.
+        names: Box<str>,
+        /// What.
+        act: Act<Box<str>>,
+    },
+    /// Asks something about people; [`Host::answered`] brings the answer.
+    Ask {
+        /// Echoed by the answer. Never used again.
+        ticket: u64,
+        /// What.
+        question: Question,
+    },
     /// Ends a connection.
     Disconnect {
         /// Which.
@@ -393,6 +414,15 @@ pub trait Host {
 
     /// A write to a session is acknowledged: every connection of the session sees it; or it was refused.
     fn session_written(&mut self, _token: WriteToken, _outcome: Result<Written, WriteError>) {}
+
+    /// What a [`Command::Ask`] has asked for.
+    fn answered(&mut self, _ticket: u64, _answer: Answer) {}
+
+    /// So many users are online, on all shards. Called when it has changed.
+    fn online(&mut self, _users: u64) {}
+
+    /// A user has come online, or has gone, on any shard. Called on the user's home shard, once for each change.
+    fn user_changed(&mut self, _user: &str, _is_online: bool) {}
 
     /// A connection wants in: after the handshake of its protocol, before its answer.
     fn connect(&mut self, ticket: Ticket, caller: Caller<'_>, route: Route) -> Verdict;

@@ -16,11 +16,13 @@ pub(crate) struct Interest {
     waiting: Vec<Waiting>,
 }
 
-/// A subscribe call to be answered when the interest is complete.
+/// Who is to be answered when the interest is complete.
 #[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) connection: ConnectionId,
-    pub(crate) call: Box<str>,
+pub(crate) enum Waiting {
+    /// A subscribe call.
+    Call { connection: ConnectionId, call: Box<str> },
+    /// A shard that asks whether we are subscribed by now.
+    Peer { shard: ShardId, ticket: u64 },
 }
 
 impl Interest {
@@ -49,10 +51,14 @@ impl Interest {
         self.waiting.is_empty()
     }
 
-    /// A connection leaves the channel: returns its calls that still wait. Nothing is owed to them any more, so that
-    /// they can be answered at once.
-    pub(crate) fn forget(&mut self, connection: ConnectionId) -> Vec<Waiting> {
-        self.waiting.extract_if(.., |waiting| waiting.connection == connection).collect()
+    /// A connection leaves the channel, perhaps as the last: returns who still waits on its account. Nothing is owed to
+    /// them any more, so that they can be answered at once.
+    pub(crate) fn forget(&mut self, leaving: ConnectionId, is_last: bool) -> Vec<Waiting> {
+        let is_over = |waiting: &mut Waiting| match waiting {
+            Waiting::Call { connection, .. } => *connection == leaving,
+            Waiting::Peer { .. } => is_last,
+        };
+        self.waiting.extract_if(.., is_over).collect()
     }
 
     /// A peer's acknowledgement; returns the calls to answer when it was the last one.

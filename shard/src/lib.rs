@@ -44,6 +44,7 @@ mod opening;
 mod outbox;
 mod pausing;
 mod pending;
+mod people;
 mod publish;
 mod rate;
 mod receiving;
@@ -68,6 +69,7 @@ pub use id::{ConnectionId, ShardId, ShardSet, Ticket};
 pub use limits::{Limits, SlowConsumer};
 pub use meters::RateLimits;
 pub use metrics::Metrics;
+pub use people::{Act, Answer, Audience, PeopleLimits, PeopleMessage, Question};
 pub use rate::Rate;
 pub use seats::{SeatLimits, SeatMessage};
 pub use session::{

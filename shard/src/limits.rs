@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use codec::{socketcluster, websocket};
 
+use crate::people::PeopleLimits;
 use crate::session::SessionLimits;
 use crate::{RateLimits, SeatLimits};
 
@@ -72,6 +73,8 @@ pub struct Limits {
     pub rates: RateLimits,
     /// Those of sessions.
     pub sessions: SessionLimits,
+    /// Those of people.
+    pub people: PeopleLimits,
 }
 
 impl Default for Limits {
@@ -102,6 +105,7 @@ impl Default for Limits {
             seats: SeatLimits::default(),
             rates: RateLimits::default(),
             sessions: SessionLimits::default(),
+            people: PeopleLimits::default(),
         }
     }
 }

@@ -63,6 +63,14 @@ pub struct Metrics {
     pub turns_continued: u64,
     /// Sends that went short and were queued.
     pub sends_short: u64,
+    /// Times something was said or done to users, sessions, channels' subscribers or everybody.
+    pub addresses: u64,
+    /// Users that came online or went, whose home this is.
+    pub users_changed: u64,
+    /// Users that fell silent, so that they counted as offline.
+    pub users_silent: u64,
+    /// Members that came to channels or left them, whose home this is.
+    pub members_changed: u64,
     /// Sessions opened at this shard as their home.
     pub sessions_opened: u64,
     /// Copies of sessions asked for at their homes.

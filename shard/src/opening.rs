@@ -95,7 +95,7 @@ impl Shard {
     fn upgrade_raw<H: Host>(&mut self, now: Time, id: ConnectionId, upgrade: Upgrade, host: &mut H) -> Next {
         let Some(connection) = self.connections.live(id) else { return Next::Nothing };
         let ticket = self.pending.ticket();
-        let verdict = match host.connect(ticket, connection.caller(id.slot), Route::Raw(upgrade.route)) {
+        let verdict = match host.connect(ticket, connection.caller(id.slot, &self.users), Route::Raw(upgrade.route)) {
             Verdict::Allow => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {
@@ -130,9 +130,9 @@ impl Shard {
         }
         connection.state = State::Open;
         connection.protocol = Protocol::Raw(upgrade.route);
-        connection.admitted = true;
         self.accept_upgrade(id, &upgrade.accept, upgrade.cookie.as_deref());
         self.start_heartbeat(now, id);
+        self.admit(id);
     }
 
     /// The application decides later; the connection's further bytes wait.

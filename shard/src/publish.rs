@@ -7,6 +7,7 @@
 use codec::message::{CallId, RawJson};
 
 use crate::connection::State;
+use crate::form::Push;
 use crate::pending::Work;
 use crate::shard::Shard;
 use crate::{Batch, ConnectionId, Envelope, Host, Refusal, ShardId, SlowConsumer, Time, Verdict};
@@ -24,7 +25,7 @@ impl Shard {
     ) {
         let Some(connection) = self.connections.live(id) else { return };
         let ticket = self.pending.ticket();
-        let verdict = match host.publish(ticket, connection.caller(id.slot), channel, data) {
+        let verdict = match host.publish(ticket, connection.caller(id.slot, &self.users), channel, data) {
             Verdict::Allow => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {
@@ -104,7 +105,12 @@ impl Shard {
                     self.handle_interest_acknowledged(from, channel, generation);
                 }
                 Envelope::Seat { holder, message } => self.handle_seat(from, holder, message),
-                Envelope::Session(message) => self.handle_session(from, message),
+                Envelope::Session(message) => {
+                    self.handle_session(from, message);
+                    self.settle_sessions();
+                }
+                Envelope::People(message) => self.handle_people(from, message),
+                Envelope::Addressed { audience, names, act } => self.handle_addressed(from, audience, names, act),
             }
         }
     }
@@ -114,15 +120,15 @@ impl Shard {
         let subscribers = std::mem::take(&mut self.channels.channel_mut(slot).subscribers);
         if !subscribers.is_empty() {
             self.written.clear();
-            let mut written = self.written(subscribers[0].form(), channel, data);
-            let drops = self.limits.slow_consumer == SlowConsumer::Drop;
+            let push = Push::Publication { channel, data };
+            let mut written = self.written(subscribers[0].form(), push);
             for subscriber in &subscribers {
-                if drops && self.is_backlogged(subscriber.slot) {
+                if self.drops_for(subscriber.slot) {
                     self.metrics.deliveries_dropped += 1;
                     continue;
                 }
                 if subscriber.form() != written.form {
-                    written = self.written(subscriber.form(), channel, data);
+                    written = self.written(subscriber.form(), push);
                 }
                 self.queue_shared(subscriber.slot, written.start, written.end);
                 self.metrics.deliveries += 1;
@@ -131,7 +137,10 @@ impl Shard {
         self.channels.channel_mut(slot).subscribers = subscribers;
     }
 
-    fn is_backlogged(&self, slot: u32) -> bool {
-        self.connections[slot].backlog_bytes() > self.limits.outbox_high_water_mark
+    /// Whether a slow consumer is spared this one.
+    #[inline]
+    pub(crate) fn drops_for(&self, slot: u32) -> bool {
+        self.limits.slow_consumer == SlowConsumer::Drop
+            && self.connections[slot].backlog_bytes() > self.limits.outbox_high_water_mark
     }
 }

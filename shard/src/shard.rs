@@ -16,6 +16,7 @@ use crate::meters::Meters;
 use crate::outbox::Outbox;
 use crate::pending::PendingCalls;
 use crate::seats::Seats;
+use crate::people::{People, Users};
 use crate::session::{SessionWork, Sessions};
 use crate::turn::{Arena, Send, Turn};
 use crate::{
@@ -74,8 +75,10 @@ pub struct Shard {
     pub(crate) seats: Option<Box<Seats>>,
     pub(crate) sessions: Sessions,
     pub(crate) session_work: SessionWork,
-    /// The publication at hand, in the forms that it was written in so far.
+    /// The push at hand, in the forms that it was written in so far.
     pub(crate) written: Vec<Written>,
+    pub(crate) users: Users,
+    pub(crate) people: People,
     pub(crate) turn: Turn,
     pub(crate) last_turn: Turn,
     /// This pass's sends, and the last one's: those that went short are reported now.
@@ -128,6 +131,8 @@ impl Shard {
             sessions: Sessions::new(limits.sessions, config.shards, false, config.seed),
             session_work: SessionWork::default(),
             written: Vec::new(),
+            users: Users::new(config.seed),
+            people: People::new(config.shards),
             turn: Turn::default(),
             last_turn: Turn::odd(),
             sends: Vec::new(),
@@ -273,6 +278,7 @@ impl Shard {
         self.watch_lingering();
         self.drain_commands(now, host);
         self.finish_sessions(now, host);
+        self.finish_people(now, host);
     }
 
     /// Everything queued for a peer shard, in order.

@@ -160,7 +160,7 @@ impl Shard {
         let ticket = self.pending.ticket();
         let mut reply = std::mem::take(&mut self.reply);
         reply.set_empty();
-        let caller = connection.caller(id.slot);
+        let caller = connection.caller(id.slot, &self.users);
         let invocation = Invocation { ticket, caller, action, data, wants_reply: call.is_some() };
         let invoked = host.invoke(invocation, &mut reply);
         if invoked == Invoked::Pending {

@@ -4,12 +4,14 @@
 //! acknowledged when every peer has recorded the interest: from then on no accepted publication passes it by.
 
 use codec::message::{CallId, RawJson};
+use codec::socketcluster::encode as socketcluster;
 use codec::socketcluster::errors::WireError;
 
 use crate::channel::{Subscriber, Subscription};
 use crate::connection::State;
 use crate::interest::Waiting;
 use crate::pending::Work;
+use crate::people::{Answer, NO_USER};
 use crate::shard::Shard;
 use crate::{ConnectionId, Envelope, Host, Refusal, ShardId, Time, Verdict};
 
@@ -24,9 +26,12 @@ impl Shard {
         call: Option<CallId<'_>>,
         host: &mut H,
     ) {
+        if self.is_private_subscriber(id, channel) {
+            return self.finish_subscribe(id, channel, call, Ok(()));
+        }
         let Some(connection) = self.connections.live(id) else { return };
         let ticket = self.pending.ticket();
-        let verdict = match host.subscribe(ticket, connection.caller(id.slot), channel, data) {
+        let verdict = match host.subscribe(ticket, connection.caller(id.slot, &self.users), channel, data) {
             Verdict::Allow => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {
@@ -63,12 +68,12 @@ impl Shard {
         if interest.is_complete(self.peers) {
             self.answer(id, call, Ok(None));
         } else {
-            interest.wait(Waiting { connection: id, call: call.as_str().into() });
+            interest.wait(Waiting::Call { connection: id, call: call.as_str().into() });
         }
     }
 
     /// Enters a subscription, once; `None` when a limit forbids it.
-    fn join(&mut self, id: ConnectionId, channel: &str) -> Option<u32> {
+    pub(crate) fn join(&mut self, id: ConnectionId, channel: &str) -> Option<u32> {
         let (subscriptions_max, channels_max) =
             (self.limits.subscriptions_per_connection_max, self.limits.channels_max);
         let known = self.channels.find(channel);
@@ -89,13 +94,20 @@ impl Shard {
             connection.subscriptions.reserve_exact(1); // Many have just one.
         }
         connection.subscriptions.push(Subscription { channel: slot, index: place });
+        let user = connection.user;
         if is_first {
+            if (self.people.shows_members)(channel) {
+                self.channels.channel_mut(slot).members = Some(Box::default());
+            }
             self.next_interest += 1;
             let generation = self.next_interest;
             self.channels.channel_mut(slot).interest.begin(generation);
             for peer in self.peers.iter() {
                 self.send_to_peer(peer, Envelope::Interest { channel, generation, wanted: true });
             }
+        }
+        if user != NO_USER {
+            self.enter_channel(slot, user);
         }
         Some(slot)
     }
@@ -136,6 +148,13 @@ impl Shard {
         true
     }
 
+    /// Ends one subscription from our side.
+    pub(crate) fn kick_out(&mut self, id: ConnectionId, channel: &str, message: &str) {
+        if self.unsubscribe(id, channel) {
+            self.say(id, 256, |out| socketcluster::kick_out(out, channel, message));
+        }
+    }
+
     /// Ends all subscriptions of a connection that leaves.
     pub(crate) fn unsubscribe_all(&mut self, id: ConnectionId) {
         while let Some(last) = self.connections.live(id).and_then(|known| known.subscriptions.len().checked_sub(1)) {
@@ -147,26 +166,29 @@ impl Shard {
     }
 
     fn remove_subscription(&mut self, id: ConnectionId, index: usize) {
-        let subscriptions = &mut self.connections[id.slot].subscriptions;
+        let connection = &mut self.connections[id.slot];
+        let (user, subscriptions) = (connection.user, &mut connection.subscriptions);
         let removed = subscriptions.swap_remove(index);
         if let Some(moved) = subscriptions.get(index).copied() {
             let members = &mut self.channels.channel_mut(moved.channel).subscribers;
             members[moved.index as usize].set_index(index);
+        }
+        if user != NO_USER {
+            self.exit_channel(removed.channel, user);
         }
         let (moved, is_last) = self.channels.leave(removed.channel, removed.index);
         if let Some(moved) = moved {
             self.connections[moved.slot].subscriptions[moved.index()].index = removed.index;
         }
         let channel = self.channels.channel_mut(removed.channel);
-        let forgotten = channel.interest.forget(id);
+        let forgotten = channel.interest.forget(id, is_last);
         let (name, ended) = (channel.name.clone(), if is_last { channel.interest.end() } else { None });
-        for Waiting { connection, call } in forgotten {
-            // It was subscribed, if only until now.
-            self.answer(connection, CallId::new(RawJson::from_validated(&call)), Ok(None));
-        }
+        // It was subscribed, if only until now.
+        forgotten.into_iter().for_each(|waiting| self.stop_waiting(waiting));
         if !is_last {
             return;
         }
+        self.channels.channel_mut(removed.channel).members = None;
         if let Some(generation) = ended {
             for peer in self.peers.iter() {
                 self.send_to_peer(peer, Envelope::Interest { channel: &name, generation, wanted: false });
@@ -191,8 +213,27 @@ impl Shard {
     pub(crate) fn handle_interest_acknowledged(&mut self, from: ShardId, channel: &str, generation: u64) {
         let Some(slot) = self.channels.find(channel) else { return };
         let waiting = self.channels.channel_mut(slot).interest.acknowledge(from, generation, self.peers);
-        for Waiting { connection, call } in waiting {
-            self.answer(connection, CallId::new(RawJson::from_validated(&call)), Ok(None));
+        waiting.into_iter().for_each(|waiting| self.stop_waiting(waiting));
+    }
+
+    /// Whoever has waited for an interest hears that it is established.
+    fn stop_waiting(&mut self, waiting: Waiting) {
+        match waiting {
+            Waiting::Call { connection, call } => {
+                self.answer(connection, CallId::new(RawJson::from_validated(&call)), Ok(None));
+            }
+            Waiting::Peer { shard, ticket } => self.tell(shard, ticket, Answer::Settled),
         }
+    }
+
+    /// Whether a shard has to wait until our interest in a channel is established. Then it is answered.
+    pub(crate) fn waits_for_interest(&mut self, channel: &str, shard: ShardId, ticket: u64) -> bool {
+        let Some(slot) = self.channels.find(channel) else { return false };
+        let interest = &mut self.channels.channel_mut(slot).interest;
+        let waits = interest.generation.is_some() && !interest.is_complete(self.peers);
+        if waits {
+            interest.wait(Waiting::Peer { shard, ticket });
+        }
+        waits
     }
 }

@@ -82,9 +82,12 @@ impl Shard {
 
     fn link(&mut self, id: ConnectionId, session: &Session) {
         let Some(connection) = self.connections.live(id) else { return };
-        let mut state = session.state();
-        connection.session = state.slot;
-        state.attach(id.slot);
+        {
+            let mut state = session.state();
+            connection.session = state.slot;
+            state.attach(id.slot);
+        }
+        self.settle_user(id);
     }
 
     /// The session that a connection waits for is there, or is not to be had.

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use super::operation::{apply, resolve};
 use super::values::Values;
 use super::{Operation, Record, SessionId, SessionLimits, WriteError, Written};
+use crate::people::Change;
 use crate::{ConnectionId, ShardId, ShardSet, Ticket};
 
 /// A session, as the application of one shard sees it. A handle: while one is kept, this shard keeps its copy.
@@ -36,11 +37,21 @@ pub(crate) struct Context {
     tokens: Cell<u64>,
     /// Sessions with something to send.
     pub(crate) dirty: RefCell<Vec<u32>>,
+    /// What has changed of what sessions say about their connections.
+    pub(crate) changes: RefCell<VecDeque<(u32, Change)>>,
 }
 
 impl Context {
     pub(crate) fn new(limits: SessionLimits, shards: usize, has_store: bool) -> Self {
-        Self { limits, has_store, shards, now: Cell::new(0), tokens: Cell::new(0), dirty: RefCell::default() }
+        let (dirty, changes) = (RefCell::default(), RefCell::default());
+        Self { limits, has_store, shards, now: Cell::new(0), tokens: Cell::new(0), dirty, changes }
+    }
+
+    /// Notes what a write changes of what a session says about its connections.
+    fn note(&self, slot: u32, operation: &Operation) {
+        if let Some(change) = Change::of(operation) {
+            self.changes.borrow_mut().push_back((slot, change));
+        }
     }
 
     fn token(&self) -> WriteToken {
@@ -315,6 +326,7 @@ impl State {
         cold.cached.pending.push_back((token, operation));
         cold.cached.unacknowledged += 1;
         apply(&local, &mut self.view);
+        context.note(self.slot, &local);
         Ok(())
     }
 
@@ -338,6 +350,7 @@ impl State {
         let now = context.now.get();
         let (operation, number) = resolve(operation, &self.view, now, &context.limits)?;
         apply(&operation, &mut self.view);
+        context.note(self.slot, &operation);
         match operation {
             Operation::Lifetime { seconds } => self.lifetime = seconds,
             Operation::End => self.stage = Stage::Ended,
@@ -368,6 +381,7 @@ impl State {
     pub(crate) fn update(&mut self, version: u64, operation: &Operation, token: Option<u64>, context: &Context) {
         assert_eq!(version, self.version + 1, "the home's writes come in order, and all of them");
         self.version = version;
+        context.note(self.slot, operation);
         if let Operation::Lifetime { seconds } = operation {
             self.lifetime = *seconds;
         }
@@ -391,6 +405,9 @@ impl State {
     /// The home has refused a write of ours.
     pub(crate) fn refused(&mut self, token: u64, context: &Context) {
         if let Some(cold) = &mut self.cold {
+            if let Some((_, operation)) = cold.cached.pending.iter().find(|(known, _)| known.0 == token) {
+                context.note(self.slot, operation);
+            }
             cold.cached.pending.retain(|(known, _)| known.0 != token);
         }
         self.replay(context);

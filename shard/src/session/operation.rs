@@ -37,7 +37,7 @@ pub enum Operation {
         /// When, in milliseconds of Unix time; zero: not by itself.
         expires: u64,
     },
-    /// Removes all values.
+    /// Removes all values but the server's own, whose names begin with `#`.
     Clear,
     /// How long the session lives unused, in seconds; zero: as long as the server's limit says.
     Lifetime {
@@ -157,7 +157,8 @@ pub(crate) fn apply(operation: &Operation, values: &mut Values) {
     match operation {
         Operation::Set { key, text, expires } => values.set(key, text, *expires),
         Operation::Remove { key } => values.remove(key),
-        Operation::Clear | Operation::End => values.clear(),
+        Operation::Clear => values.clear(),
+        Operation::End => *values = Values::default(),
         Operation::Lifetime { .. } | Operation::Rotate { .. } => {}
         Operation::Increment { .. } | Operation::Expire { .. } => unreachable!("it was resolved to another"),
     }

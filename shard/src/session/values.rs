@@ -55,9 +55,13 @@ impl Values {
         }
     }
 
-    /// Removes all.
+    /// Removes all but the server's own.
     pub(crate) fn clear(&mut self) {
-        self.0 = None;
+        let Some(list) = &mut self.0 else { return };
+        list.retain(|value| value.key.starts_with('#'));
+        if list.is_empty() {
+            self.0 = None;
+        }
     }
 
     /// All of them, those whose time is over included.

@@ -1,0 +1,169 @@
+//! Who a connection is, and what follows: it is its user's as soon as that is known, its user is online once it is let
+//! in, and a member of the channels that it is subscribed to where those show who is in them.
+//!
+//! ```text
+//!   shard of a connection                      home of the user, of the channel
+//!     first connection of the user let in  ──>   Member(user, here): online
+//!     first subscription of the user       ──>   Member(channel, user, here): "join" to the channel's subscribers
+//!     the last one gone                    ──>   Member(…, gone)
+//! ```
+
+use codec::json::write_string;
+use foldhash::fast::FixedState;
+use std::hash::BuildHasher;
+
+use super::message::PeopleMessage;
+use super::users::NO_USER;
+use crate::connection::State;
+use crate::shard::Shard;
+use crate::{Act, Audience, ConnectionId, Envelope, ShardId};
+
+/// The event that tells a channel's subscribers who has come and gone.
+const PRESENCE_EVENT: &str = "presence";
+
+impl Shard {
+    /// Where it is known who is in a channel, or whether a user is online. A fixed function: everybody knows it.
+    pub(super) fn home_of(&self, name: &str) -> ShardId {
+        let hash = FixedState::with_seed(0).hash_one(name);
+        let index = (u128::from(hash) * self.lanes.len() as u128) >> 64;
+        ShardId(u8::try_from(index).expect("the upper half of a product is below its factor, which is at most 128"))
+    }
+
+    /// Makes a connection the user's whom its token names, or else its session; or nobody's. Whatever may have changed
+    /// either calls this.
+    pub(crate) fn settle_user(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.live(id) else { return };
+        if connection.state == State::Closing {
+            return;
+        }
+        let by_token = connection.identity.as_ref().and_then(|identity| identity.user.clone());
+        let by_session = || self.sessions.find(connection.session)?.user();
+        let wanted = by_token.or_else(by_session);
+        if self.users.name(connection.user) == wanted.as_deref() {
+            return;
+        }
+        let is_admitted = connection.admitted;
+        self.leave_user(id.slot, is_admitted);
+        let Some(name) = wanted else { return };
+        let user = self.users.attach(&name, id.slot);
+        self.connections[id.slot].user = user;
+        if is_admitted {
+            self.admit_user(id);
+        }
+        for channel in self.shown_channels(id.slot) {
+            self.enter_channel(channel, user);
+        }
+    }
+
+    /// A connection is let in: its user is here.
+    pub(crate) fn admit_user(&mut self, id: ConnectionId) {
+        let Some(user) = self.users.get_mut(self.connections[id.slot].user) else { return };
+        user.admitted += 1;
+        if user.admitted == 1 {
+            let slot = self.connections[id.slot].user;
+            self.announce(slot, true);
+        }
+    }
+
+    /// A connection is its user's no more.
+    pub(crate) fn leave_user(&mut self, connection: u32, is_admitted: bool) {
+        let slot = std::mem::replace(&mut self.connections[connection].user, NO_USER);
+        if slot == NO_USER {
+            return;
+        }
+        for channel in self.shown_channels(connection) {
+            self.exit_channel(channel, slot);
+        }
+        if is_admitted && let Some(user) = self.users.get_mut(slot) {
+            user.admitted -= 1;
+            if user.admitted == 0 {
+                self.announce(slot, false);
+            }
+        }
+        self.users.detach(slot, connection);
+    }
+
+    /// Tells a user's home that it is here, or that it is gone, unless it knows.
+    pub(super) fn announce(&mut self, slot: u32, is_here: bool) {
+        if !self.limits.people.is_online_known {
+            return;
+        }
+        let Some(user) = self.users.get_mut(slot) else { return };
+        if std::mem::replace(&mut user.is_announced, is_here) != is_here {
+            let name = user.name.clone();
+            self.tell_home(None, &name, is_here);
+        }
+    }
+
+    fn tell_home(&mut self, channel: Option<&str>, user: &str, is_here: bool) {
+        let home = self.home_of(channel.unwrap_or(user));
+        if home == self.id {
+            return self.note_member(home, channel, user, is_here);
+        }
+        let message = PeopleMessage::Member { channel: channel.map(Into::into), user: user.into(), is_here };
+        self.send_to_peer(home, Envelope::People(&message));
+    }
+
+    /// A shard, perhaps this one, says that a user has come to it, or is gone from it.
+    pub(super) fn note_member(&mut self, from: ShardId, channel: Option<&str>, user: &str, is_here: bool) {
+        let Some(channel) = channel else {
+            if self.people.rosters.online.set(from, user, is_here) {
+                self.metrics.users_changed += 1;
+                self.people.changes.push_back((user.into(), is_here));
+            }
+            return;
+        };
+        if !self.people.rosters.set(channel, from, user, is_here) {
+            return;
+        }
+        self.metrics.members_changed += 1;
+        let mut data = Vec::with_capacity(48 + channel.len() + user.len());
+        data.extend_from_slice(b"{\"channel\":");
+        write_string(&mut data, channel);
+        data.extend_from_slice(if is_here {
+            b",\"event\":\"join\",\"user\":"
+        } else {
+            b",\"event\":\"leave\",\"user\":"
+        });
+        write_string(&mut data, user);
+        data.push(b'}');
+        let data = std::str::from_utf8(&data).expect("names are text, and so is what is around them");
+        self.address(Audience::Channels, channel, Act::Event { event: PRESENCE_EVENT, data: Some(data) });
+    }
+
+    /// A connection is subscribed to a channel that shows its members: its user is in it.
+    pub(crate) fn enter_channel(&mut self, channel: u32, user: u32) {
+        let known = self.channels.channel_mut(channel);
+        let Some(members) = &mut known.members else { return };
+        let subscriptions = members.entry(user).or_default();
+        *subscriptions += 1;
+        if *subscriptions == 1
+            && let Some(user) = self.users.get(user)
+        {
+            let (channel, user) = (known.name.clone(), user.name.clone());
+            self.tell_home(Some(&channel), &user, true);
+        }
+    }
+
+    /// A connection of a user is subscribed to the channel no more.
+    pub(crate) fn exit_channel(&mut self, channel: u32, user: u32) {
+        let known = self.channels.channel_mut(channel);
+        let Some(members) = &mut known.members else { return };
+        let Some(subscriptions) = members.get_mut(&user) else { return };
+        *subscriptions -= 1;
+        if *subscriptions == 0 {
+            members.remove(&user);
+            if let Some(user) = self.users.get(user) {
+                let (channel, user) = (known.name.clone(), user.name.clone());
+                self.tell_home(Some(&channel), &user, false);
+            }
+        }
+    }
+
+    /// The channels of a connection that show who is in them.
+    fn shown_channels(&self, connection: u32) -> Vec<u32> {
+        let subscriptions = self.connections[connection].subscriptions.iter();
+        let channels = subscriptions.map(|subscription| subscription.channel);
+        channels.filter(|channel| self.channels.channel(*channel).members.is_some()).collect()
+    }
+}

@@ -1,0 +1,208 @@
+//! What can be asked about people, and how an answer is put together: from one home, or from all shards.
+
+use crate::shard::Shard;
+use crate::{Envelope, ShardId, ShardSet};
+
+use super::message::PeopleMessage;
+use super::roster::Roster;
+
+/// Something that the application wants to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// A page of members, ordered by name.
+    Members {
+        /// Of which channel; none: of those who are online.
+        channel: Option<Box<str>>,
+        /// The last of the page before.
+        after: Option<Box<str>>,
+        /// How many at most; no more than [`PeopleLimits::page_max`](super::PeopleLimits::page_max).
+        count: usize,
+    },
+    /// Whether a user is a member.
+    IsMember {
+        /// Of which channel; none: of those who are online.
+        channel: Option<Box<str>>,
+        /// Who.
+        user: Box<str>,
+    },
+    /// How many members a channel has.
+    Count {
+        /// Which.
+        channel: Box<str>,
+    },
+    /// Nothing but: have all shards that are subscribed to this channel everything that is published to it from now on?
+    Settled {
+        /// Which.
+        channel: Box<str>,
+    },
+}
+
+/// What is so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A page.
+    Members {
+        /// In order.
+        users: Vec<Box<str>>,
+        /// Others follow.
+        has_more: bool,
+    },
+    /// Yes or no.
+    IsMember(bool),
+    /// So many.
+    Count(u64),
+    /// Yes.
+    Settled,
+}
+
+impl Question {
+    pub(super) fn bytes(&self) -> usize {
+        let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
+        match self {
+            Self::Members { channel, after, .. } => text(channel) + text(after),
+            Self::IsMember { channel, user } => text(channel) + user.len(),
+            Self::Count { channel } | Self::Settled { channel } => channel.len(),
+        }
+    }
+}
+
+impl Answer {
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Members { users, .. } => users.iter().map(|user| size_of::<Box<str>>() + user.len()).sum(),
+            Self::IsMember(_) | Self::Count(_) | Self::Settled => 0,
+        }
+    }
+}
+
+/// An answer that is being put together.
+#[derive(Debug)]
+pub(crate) struct Gathering {
+    waits_for: ShardSet,
+    answer: Answer,
+    count: usize,
+}
+
+impl Gathering {
+    /// Adds one shard's answer.
+    fn add(&mut self, from: ShardId, told: Answer) {
+        self.waits_for.remove(from);
+        match (&mut self.answer, told) {
+            (Answer::Members { users, has_more }, Answer::Members { users: further, has_more: further_more }) => {
+                users.extend(further);
+                users.sort_unstable();
+                *has_more |= further_more || users.len() > self.count;
+                users.truncate(self.count);
+            }
+            (answer, told) => *answer = told,
+        }
+    }
+}
+
+impl Shard {
+    /// The application asks; [`Host::answered`](crate::Host::answered) brings the answer.
+    pub(crate) fn ask(&mut self, ticket: u64, question: Question) {
+        let page_max = self.limits.people.page_max;
+        let question = match question {
+            Question::Members { channel, after, count } => {
+                Question::Members { channel, after, count: count.min(page_max) }
+            }
+            other => other,
+        };
+        let home = match &question {
+            Question::Members { channel: Some(channel), .. }
+            | Question::IsMember { channel: Some(channel), .. }
+            | Question::Count { channel } => Some(self.home_of(channel)),
+            Question::IsMember { channel: None, user } => Some(self.home_of(user)),
+            Question::Members { channel: None, .. } | Question::Settled { .. } => None,
+        };
+        let count = if let Question::Members { count, .. } = question { count } else { 0 };
+        let answer = match question {
+            Question::Members { .. } => Answer::Members { users: Vec::new(), has_more: false },
+            _ => Answer::Settled,
+        };
+        let mut waits_for = if home.is_some() { ShardSet::EMPTY } else { self.peers };
+        waits_for.insert(home.unwrap_or(self.id));
+        self.people.gatherings.insert(ticket, Gathering { waits_for, answer, count });
+        let is_asked = waits_for.contains(self.id);
+        waits_for.remove(self.id);
+        for shard in waits_for.iter() {
+            let message = PeopleMessage::Ask { ticket, question: question.clone() };
+            self.send_to_peer(shard, Envelope::People(&message));
+        }
+        if is_asked {
+            self.asked(self.id, ticket, &question);
+        }
+    }
+
+    /// A shard, perhaps this one, asks.
+    pub(super) fn asked(&mut self, from: ShardId, ticket: u64, question: &Question) {
+        let roster = |channel: &Option<Box<str>>| match channel {
+            Some(channel) => self.people.rosters.channel(channel),
+            None => Some(&self.people.rosters.online),
+        };
+        let answer = match question {
+            Question::Members { channel, after, count } => {
+                let page = roster(channel).map(|roster| roster.page(after.as_deref(), *count));
+                let (users, has_more) = page.unwrap_or_default();
+                Answer::Members { users, has_more }
+            }
+            Question::IsMember { channel, user } => {
+                Answer::IsMember(roster(channel).is_some_and(|roster| roster.contains(user)))
+            }
+            Question::Count { channel } => {
+                Answer::Count(self.people.rosters.channel(channel).map_or(0, Roster::len) as u64)
+            }
+            Question::Settled { channel } => {
+                if self.waits_for_interest(channel, from, ticket) {
+                    return;
+                }
+                Answer::Settled
+            }
+        };
+        self.tell(from, ticket, answer);
+    }
+
+    /// Answers a shard, perhaps this one.
+    pub(crate) fn tell(&mut self, to: ShardId, ticket: u64, answer: Answer) {
+        if to == self.id {
+            self.told(to, ticket, answer);
+        } else {
+            self.send_to_peer(to, Envelope::People(&PeopleMessage::Told { ticket, answer }));
+        }
+    }
+
+    /// A shard, perhaps this one, has answered.
+    pub(super) fn told(&mut self, from: ShardId, ticket: u64, answer: Answer) {
+        let Some(gathering) = self.people.gatherings.get_mut(&ticket) else { return };
+        gathering.add(from, answer);
+        if gathering.waits_for.is_empty()
+            && let Some(gathering) = self.people.gatherings.remove(&ticket)
+        {
+            self.people.answers.push_back((ticket, gathering.answer));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_several_shards_are_one_page() {
+        let mut waits_for = ShardSet::EMPTY;
+        (0..3).for_each(|shard| waits_for.insert(ShardId(shard)));
+        let answer = Answer::Members { users: Vec::new(), has_more: false };
+        let mut gathering = Gathering { waits_for, answer, count: 3 };
+        let page = |names: &[&str], has_more| Answer::Members {
+            users: names.iter().map(|name| (*name).into()).collect(),
+            has_more,
+        };
+        gathering.add(ShardId(1), page(&["b", "d"], false));
+        gathering.add(ShardId(0), page(&[], false));
+        assert_eq!(gathering.answer, page(&["b", "d"], false));
+        gathering.add(ShardId(2), page(&["a", "c"], false));
+        assert!(gathering.waits_for.is_empty());
+        assert_eq!(gathering.answer, page(&["a", "b", "c"], true), "d was cut off");
+    }
+}
