@@ -19,8 +19,9 @@ mod session;
 
 pub use app::{
     Acknowledged, Answer, App, AppLimits, Args, Auth, Call, Channel, Channels, Disconnected, Error, FromCall, Handler,
-    IntoLogin, IntoReply, IntoVerdict, Login, Message, Occasion, Page, Peer, PeerId, RawArgs, RawSender, RawSocket,
-    Result, Session, SessionWrite, Site, Spawner, State, spawn,
+    IntoLogin, IntoReply, IntoVerdict, Login, Message, Occasion, Page, Peer, PeerId, Publish, RawArgs, RawSender,
+    RawSocket, Recipients, Result, Session, SessionChannels, SessionWrite, Site, Spawner, State, UserId, UserPage,
+    Users, spawn,
 };
 pub use cli::Server;
 pub use config::{

@@ -15,8 +15,8 @@ use crate::lane::Lane;
 use crate::meters::Meters;
 use crate::outbox::Outbox;
 use crate::pending::PendingCalls;
-use crate::seats::Seats;
 use crate::people::{People, Users};
+use crate::seats::Seats;
 use crate::session::{SessionWork, Sessions};
 use crate::turn::{Arena, Send, Turn};
 use crate::{

@@ -253,7 +253,9 @@ impl Host for Stub {
     fn verify(&mut self, token: &str) -> Result<Verified, TokenError> {
         self.told.push(format!("verify {token}"));
         match token {
-            "good" => Ok(Verified { claims: r#"{"user_id":"alice"}"#.into(), lifetime: None }),
+            "good" => {
+                Ok(Verified { claims: r#"{"user_id":"alice"}"#.into(), user: Some("alice".into()), lifetime: None })
+            }
             "old" => Err(TokenError::Expired { expiry_ms: 0 }),
             _ => Err(TokenError::Signature),
         }

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use codec::name::NameLimits;
 
@@ -14,6 +15,7 @@ use super::hooks::{Hooks, Pattern, name};
 use super::limits::AppLimits;
 use super::login::{IntoLogin, Modules};
 use super::page::Page;
+use super::periodic::Periodic;
 use super::raw::{Message, RawRoute, RawSocket};
 use super::reply::{IntoReply, IntoVerdict};
 use super::state::States;
@@ -57,6 +59,12 @@ pub struct App {
     pub(super) subscribe: Hooks,
     pub(super) publish: Hooks,
     pub(super) start: Hooks,
+    pub(super) server_start: Hooks,
+    pub(super) online: Hooks,
+    pub(super) offline: Hooks,
+    pub(super) periodic: Vec<Periodic>,
+    /// Channels that show who is in them.
+    pub(super) presence: Vec<Pattern>,
     pub(super) raw: Vec<RawRoute>,
     pub(super) pages: HashMap<Box<str>, Page, foldhash::fast::RandomState>,
     pub(super) states: States,
@@ -192,6 +200,60 @@ impl App {
         self
     }
 
+    /// Runs this once for the whole server, on one of its shards, when it starts.
+    pub fn on_server_start<Marker: 'static, H>(mut self, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        self.server_start.push(Pattern::all(), Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
+        self
+    }
+
+    /// Runs this once in every period for the whole server, on one of its shards, the first time after one period. What
+    /// takes longer than a period delays the next run; an error or a panic is logged and ends that run alone.
+    ///
+    /// # Panics
+    /// When the period is shorter than a millisecond.
+    pub fn every<Marker: 'static, H>(mut self, period: Duration, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        assert!(period >= Duration::from_millis(1), "a period of {period:?} is none that a shard can keep");
+        self.periodic.push(Periodic { period, hook: Rc::new(Endpoint::<H, Marker, ()>::new(hook)) });
+        self
+    }
+
+    /// Tells this hook of every user who comes online, on one shard of the server: the first connection of theirs has come
+    /// that is logged in. It extracts whom as [`UserId`](super::UserId).
+    pub fn on_online<Marker: 'static, H>(mut self, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        self.online.push(Pattern::all(), Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
+        self
+    }
+
+    /// Tells this hook of every user who is offline now, on the shard that was told they came: the last connection of
+    /// theirs is gone, logged out or silent.
+    pub fn on_offline<Marker: 'static, H>(mut self, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        self.offline.push(Pattern::all(), Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
+        self
+    }
+
+    /// Lets the channels that match show which users are in them: their subscribers are sent the event `presence` with
+    /// `{"channel":…,"event":"join"|"leave","user":…}` when a user's first connection comes and when the last is gone, and
+    /// [`Channels::members`](super::Channels::members) lists them. Who is nobody is not shown.
+    ///
+    /// # Panics
+    /// When the pattern cannot be meant.
+    pub fn presence(mut self, pattern: &str) -> Self {
+        self.presence.push(parse_pattern(pattern));
+        self
+    }
+
     /// Adds a raw WebSocket route: its messages go to the handler as they are.
     ///
     /// # Panics
@@ -261,11 +323,17 @@ impl App {
             (Occasion::Subscribe, &self.subscribe),
             (Occasion::Publish, &self.publish),
             (Occasion::Start, &self.start),
+            (Occasion::Start, &self.server_start),
+            (Occasion::Online, &self.online),
+            (Occasion::Offline, &self.offline),
         ];
         for (occasion, hooks) in hooks {
             for hook in hooks.iter() {
                 hook.check(&site(occasion)).map_err(|reason| format!("the {} hook {reason}", name(occasion)))?;
             }
+        }
+        for Periodic { hook, .. } in &self.periodic {
+            hook.check(&site(Occasion::Start)).map_err(|reason| format!("the periodic work {reason}"))?;
         }
         Ok(())
     }

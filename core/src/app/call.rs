@@ -27,6 +27,17 @@ pub enum Occasion {
     Publish,
     /// The shard starts.
     Start,
+    /// A user has come online.
+    Online,
+    /// A user is offline.
+    Offline,
+}
+
+impl Occasion {
+    /// Whether there is a connection that it is about.
+    pub(crate) const fn has_peer(self) -> bool {
+        !matches!(self, Self::Start | Self::Online | Self::Offline)
+    }
 }
 
 /// One call of an action or a hook, before its arguments are extracted.
@@ -37,6 +48,8 @@ pub struct Call<'a> {
     pub(crate) peer: Option<shard::Peer>,
     /// The claims of the caller's token, a JSON object.
     pub(crate) claims: Option<&'a str>,
+    /// Who calls, or whom it is about.
+    pub(crate) user: Option<&'a str>,
     /// The action's name, or the channel's.
     pub(crate) subject: &'a str,
     pub(crate) data: Option<RawJson<'a>>,
@@ -44,6 +57,12 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
+    /// A call that nobody makes.
+    pub(crate) const fn start(local: &'a Rc<Local>) -> Self {
+        let occasion = Occasion::Start;
+        Self { local, occasion, peer: None, claims: None, user: None, subject: "", data: None, disconnect: None }
+    }
+
     /// What the call is for.
     #[must_use]
     pub const fn occasion(&self) -> Occasion {
@@ -66,6 +85,12 @@ impl<'a> Call<'a> {
     #[must_use]
     pub const fn claims(&self) -> Option<&'a str> {
         self.claims
+    }
+
+    /// Who calls: by its token, or else by its session; none while that is not known.
+    #[must_use]
+    pub const fn user(&self) -> Option<&'a str> {
+        self.user
     }
 
     /// The application's state of that type on this shard.

@@ -6,13 +6,14 @@ use std::task::Poll;
 
 use codec::name::NameLimits;
 use serde::Serialize;
-use shard::Command;
+use shard::{Answer, Command, Question};
 
 use super::args::RawArgs;
 use super::call::{Call, FromCall, Occasion, Site};
 use super::error::{Error, Result};
 use super::local::Local;
 use super::peer::{Peer, to_json};
+use super::users::UserPage;
 
 /// Extracts the way to publish to channels, on all shards.
 #[derive(Clone, Debug)]
@@ -60,6 +61,34 @@ impl Channels {
         let connection = peer.connection();
         let (channel, message) = (channel.into(), message.into());
         self.local.commands.push(Command::KickOut { connection, channel, message })
+    }
+
+    /// The users in a channel that shows its members ([`App::presence`](super::App::presence)), in the order of their
+    /// names, as [`Users::page`](super::Users::page) has those who are online.
+    ///
+    /// # Errors
+    /// When the shard's command queue is full.
+    pub async fn members(&self, channel: &str, after: Option<&str>, count: usize) -> Result<UserPage> {
+        self.local.page(Some(channel), after, count).await
+    }
+
+    /// Whether a user is in a channel that shows its members.
+    ///
+    /// # Errors
+    /// As [`Channels::members`].
+    pub async fn is_member(&self, channel: &str, user: &str) -> Result<bool> {
+        self.local.is_member(Some(channel), user).await
+    }
+
+    /// How many users are in a channel that shows its members.
+    ///
+    /// # Errors
+    /// As [`Channels::members`].
+    pub async fn member_count(&self, channel: &str) -> Result<u64> {
+        match self.local.ask(Question::Count { channel: channel.into() }).await? {
+            Answer::Count(count) => Ok(count),
+            other => Err(Error::internal(format_args!("no answer to that: {other:?}"))),
+        }
     }
 
     fn push(&self, channel: &str, data: Option<Box<str>>) -> Result {

@@ -77,10 +77,13 @@ fn bytes(command: &Command) -> usize {
         Command::Emit { event, data, .. } => event.len() + text(data),
         Command::Send { payload: Ok(text), .. } => text.len(),
         Command::Send { payload: Err(bytes), .. } => bytes.len(),
+        Command::Address { names, act, .. } => names.len() + act.bytes(),
         Command::KickOut { channel, message, .. } => channel.len() + message.len(),
         Command::SetToken { token, verified, .. } => token.len() + verified.claims.len(),
         // Bounded by the requests that wait for them.
         Command::Respond { .. } => 0,
+        // Some names, and the task that waits is counted.
+        Command::Ask { .. } => 0,
         // Bounded by the loads that the shard asks for.
         Command::SessionLoaded { .. } | Command::SessionSaved { .. } => 0,
         Command::Reply { .. } | Command::Verdict { .. } | Command::Disconnect { .. } | Command::RemoveToken { .. } => 0,

@@ -92,6 +92,8 @@ pub(crate) const fn name(occasion: Occasion) -> &'static str {
         Occasion::Subscribe => "on_subscribe",
         Occasion::Publish => "on_publish",
         Occasion::Start => "on_start",
+        Occasion::Online => "on_online",
+        Occasion::Offline => "on_offline",
     }
 }
 
@@ -149,6 +151,7 @@ struct OwnedCall {
     occasion: Occasion,
     peer: Option<shard::Peer>,
     claims: Option<Box<str>>,
+    user: Option<Box<str>>,
     subject: Box<str>,
     data: Option<Box<str>>,
     disconnect: Option<Disconnect>,
@@ -161,6 +164,7 @@ impl OwnedCall {
             occasion: call.occasion,
             peer: call.peer,
             claims: call.claims.map(Into::into),
+            user: call.user.map(Into::into),
             subject: call.subject.into(),
             data: call.data().map(Into::into),
             disconnect: call.disconnect.cloned(),
@@ -173,6 +177,7 @@ impl OwnedCall {
             occasion: self.occasion,
             peer: self.peer,
             claims: self.claims.as_deref(),
+            user: self.user.as_deref(),
             subject: &self.subject,
             data: self.data.as_deref().map(RawJson::from_validated),
             disconnect: self.disconnect.as_ref(),

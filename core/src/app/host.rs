@@ -9,7 +9,7 @@ use codec::http::request::Head;
 use codec::http::response;
 use codec::message::RawJson;
 use shard::{
-    Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Request,
+    Answer, Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Request,
     Responded, Route, SessionConfig, SessionId, Sessions, ShardId, StoreRequest, Ticket, Time, TokenError, Verdict,
     Verified, WriteError, WriteToken, Written,
 };
@@ -43,7 +43,7 @@ impl ShardHost {
             panic!("{reason}");
         }
         let local = Local::new(shard, common, std::mem::take(&mut app.states), &app.limits);
-        let host = Self { app, tasks: Tasks::new(Rc::clone(&local)), local };
+        let mut host = Self { app, tasks: Tasks::new(Rc::clone(&local)), local };
         host.start();
         host
     }
@@ -78,6 +78,12 @@ impl ShardHost {
         }
     }
 
+    /// Which channels show who is in them; none when no channel does.
+    pub(crate) fn presence(&self) -> Option<impl Fn(&str) -> bool + use<>> {
+        let patterns = self.app.presence.clone();
+        (!patterns.is_empty()).then(|| move |channel: &str| patterns.iter().any(|pattern| pattern.matches(channel)))
+    }
+
     /// Whether an action, a hook or spawned work is pending.
     pub(crate) fn has_tasks(&self) -> bool {
         !self.tasks.is_empty()
@@ -92,9 +98,19 @@ impl ShardHost {
         ]
     }
 
-    fn start(&self) {
+    fn start(&mut self) {
         let _entered = self.local.enter();
-        self.tell(&self.app.start, &self.call(Occasion::Start, None, "", None));
+        self.tell(&self.app.start, &Call::start(&self.local));
+        if self.local.shard != ONCE_AT {
+            return;
+        }
+        self.tell(&self.app.server_start, &Call::start(&self.local));
+        for periodic in std::mem::take(&mut self.app.periodic) {
+            let work = Box::pin(periodic.run(Rc::clone(&self.local)));
+            if self.local.spawn(Work::Background { name: "periodic", work }).is_err() {
+                tracing::warn!("periodic work dropped: too many pending tasks");
+            }
+        }
     }
 
     const fn call<'a>(
@@ -104,7 +120,7 @@ impl ShardHost {
         subject: &'a str,
         data: Option<RawJson<'a>>,
     ) -> Call<'a> {
-        Call { local: &self.local, occasion, peer, claims: None, subject, data, disconnect: None }
+        Call { occasion, peer, subject, data, ..Call::start(&self.local) }
     }
 
     const fn call_by<'a>(
@@ -114,7 +130,7 @@ impl ShardHost {
         subject: &'a str,
         data: Option<RawJson<'a>>,
     ) -> Call<'a> {
-        Call { claims: caller.claims, ..self.call(occasion, Some(caller.peer), subject, data) }
+        Call { claims: caller.claims, user: caller.user, ..self.call(occasion, Some(caller.peer), subject, data) }
     }
 
     /// Tells hooks of something that is so, whatever they say to it.
@@ -193,6 +209,9 @@ impl ShardHost {
     }
 }
 
+/// Where the work is done that is done once for the whole server.
+const ONCE_AT: ShardId = ShardId(0);
+
 /// Where a page fetches the cookie of its session's new id, and the header that has the ticket.
 const RENEWAL_PATH: &str = "/session";
 const RENEWAL_HEADER: &str = "session-ticket";
@@ -235,7 +254,24 @@ impl Host for ShardHost {
 
     fn session_written(&mut self, token: WriteToken, outcome: std::result::Result<Written, WriteError>) {
         if let Some(sessions) = self.local.sessions() {
-            sessions.written(token, outcome);
+            sessions.waits().finish(&token, outcome);
+        }
+    }
+
+    fn answered(&mut self, ticket: u64, answer: Answer) {
+        self.local.answers.finish(&ticket, answer);
+    }
+
+    fn online(&mut self, users: u64) {
+        self.local.online.set(users);
+    }
+
+    fn user_changed(&mut self, user: &str, is_online: bool) {
+        let (hooks, occasion) =
+            if is_online { (&self.app.online, Occasion::Online) } else { (&self.app.offline, Occasion::Offline) };
+        if !hooks.is_empty() {
+            let _entered = self.local.enter();
+            self.tell(hooks, &Call { user: Some(user), ..self.call(occasion, None, user, None) });
         }
     }
 
@@ -280,7 +316,8 @@ impl Host for ShardHost {
 
     fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {
         let Some((name, entry)) = self.app.actions.get_key_value(invocation.action) else { return Invoked::Unknown };
-        if entry.requires_login && invocation.caller.claims.is_none() {
+        let Caller { claims, user, .. } = invocation.caller;
+        if entry.requires_login && claims.is_none() && user.is_none() {
             reply.write_error(|out| Error::unauthenticated().write(out));
             return Invoked::Ready;
         }

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::call::{Call, FromCall, Occasion, Site};
+use super::call::{Call, FromCall, Site};
 use super::error::{Error, Result};
 
 /// Extracts the claims of the caller's token. A caller without one gets an `UnauthenticatedError` and the action is not
@@ -20,7 +20,7 @@ impl<T: DeserializeOwned> FromCall for Auth<T> {
     }
 
     fn check(site: &Site<'_>) -> std::result::Result<(), String> {
-        if site.occasion == Occasion::Start { site.expect("Auth", &[]) } else { Ok(()) }
+        if site.occasion.has_peer() { Ok(()) } else { site.expect("Auth", &[]) }
     }
 }
 

@@ -13,10 +13,19 @@ pub struct AppLimits {
     pub tasks_max: usize,
     /// Sleeps under way; one more panics in the task that asks for it. 1,000,000: some for each task.
     pub timers_max: usize,
+    /// Names that one event may be addressed to; more are refused with an error. 10,000: with the longest names 2.5 MB for
+    /// each shard.
+    pub recipients_max: usize,
 }
 
 impl Default for AppLimits {
     fn default() -> Self {
-        Self { commands_max: 65_536, command_bytes_max: 64 << 20, tasks_max: 100_000, timers_max: 1_000_000 }
+        Self {
+            commands_max: 65_536,
+            command_bytes_max: 64 << 20,
+            tasks_max: 100_000,
+            timers_max: 1_000_000,
+            recipients_max: 10_000,
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::task::Waker;
 
-use shard::{ShardId, Time};
+use shard::{Answer, ShardId, Time};
 
 use super::commands::Commands;
 use super::common::Common;
@@ -15,6 +15,7 @@ use super::limits::AppLimits;
 use super::state::States;
 use super::tasks::Work;
 use super::timer::Timers;
+use super::waits::Waits;
 use crate::session::LocalSessions;
 
 /// The shared things of one shard's application.
@@ -26,6 +27,12 @@ pub(crate) struct Local {
     pub(crate) timers: Timers,
     pub(crate) states: States,
     pub(crate) counters: Counters,
+    /// Users who are online on all shards, as far as is known here.
+    pub(crate) online: Cell<u64>,
+    /// What the shards are asked about people, by numbers that are never used again.
+    pub(super) questions: Cell<u64>,
+    pub(super) answers: Waits<u64, Answer>,
+    pub(super) recipients_max: usize,
     /// Work spawned while tasks run or outside of them; the runner takes it over.
     spawned: RefCell<Vec<Work>>,
     /// Pending work of any kind, what is spawned included.
@@ -56,6 +63,10 @@ impl Local {
             timers: Timers::new(limits.timers_max),
             states,
             counters: Counters::default(),
+            online: Cell::new(0),
+            questions: Cell::new(0),
+            answers: Waits::default(),
+            recipients_max: limits.recipients_max,
             spawned: RefCell::default(),
             tasks: Cell::new(0),
             tasks_max: limits.tasks_max,

@@ -7,15 +7,14 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use codec::name::NameLimits;
-use codec::websocket::close::is_sendable;
 use serde::Serialize;
 use serde_json::Value;
 use shard::{Command, ConnectionId, Disconnect, ShardId};
 
-use super::call::{Call, FromCall, Occasion, Site};
+use super::call::{Call, FromCall, Site};
 use super::error::{Error, Result};
 use super::local::Local;
+use super::publish::{check_code, check_event};
 use crate::auth::Signed;
 
 /// Extracts the caller's connection.
@@ -44,9 +43,7 @@ impl Peer {
     /// # Errors
     /// When the shard's command queue is full, or the code is none that may be sent.
     pub fn disconnect(&self, code: u16, reason: impl Into<Cow<'static, str>>) -> Result {
-        if !is_sendable(code) {
-            return Err(Error::internal(format_args!("{code} is no close code that may be sent")));
-        }
+        check_code(code)?;
         let disconnect = Disconnect { code, reason: reason.into() };
         self.local.commands.push(Command::Disconnect { connection: self.peer.connection, disconnect })
     }
@@ -57,12 +54,7 @@ impl Peer {
     /// When the shard's command queue is full, when the name is empty or reserved (it begins with `#`), or when the
     /// data cannot be JSON.
     pub fn emit(&self, event: &str, data: impl Serialize) -> Result {
-        if let Err(error) = NameLimits::default().check_action(event) {
-            return Err(Error::internal(format_args!("event {error}")));
-        }
-        if event.starts_with('#') {
-            return Err(Error::internal("events that begin with # are the protocol's own"));
-        }
+        check_event(event)?;
         let data = Some(to_json(&data)?);
         self.local.commands.push(Command::Emit { connection: self.peer.connection, event: event.into(), data })
     }
@@ -121,7 +113,7 @@ impl FromCall for Peer {
     }
 
     fn check(site: &Site<'_>) -> std::result::Result<(), String> {
-        if site.occasion == Occasion::Start { site.expect("Peer", &[]) } else { Ok(()) }
+        if site.occasion.has_peer() { Ok(()) } else { site.expect("Peer", &[]) }
     }
 }
 

@@ -15,6 +15,7 @@ use super::call::{Call, FromCall, Occasion, Site};
 use super::error::{Error, Result};
 use super::local::Local;
 use super::peer::to_json;
+use super::private::check_key;
 use crate::session::LocalSessions;
 
 /// Extracts the caller's session. It may be kept and used from later tasks of the same shard; as long as it is kept, the
@@ -59,13 +60,14 @@ impl Session {
     /// The names and JSON texts of all values.
     #[must_use]
     pub fn get_all(&self) -> Vec<(Rc<str>, Rc<str>)> {
-        self.session.all()
+        self.session.all().into_iter().filter(|(key, _)| !key.starts_with('#')).collect()
     }
 
     /// Sets a value. What is returned may be awaited, for the acknowledgement, or dropped: it is done in any case.
     ///
     /// # Errors
-    /// When the value cannot be JSON, a limit of sessions is reached, or the session has ended.
+    /// When the value cannot be JSON, the name begins with `#` (those are the server's own), a limit of sessions is
+    /// reached, or the session has ended.
     pub fn set(&self, key: &str, value: &(impl Serialize + ?Sized)) -> Result<SessionWrite> {
         self.set_until(key, value, 0)
     }
@@ -83,6 +85,7 @@ impl Session {
     /// # Errors
     /// When too many writes are under way, or the session has ended.
     pub fn remove(&self, key: &str) -> Result<SessionWrite> {
+        check_key(key)?;
         self.write(Operation::Remove { key: key.into() })
     }
 
@@ -99,6 +102,7 @@ impl Session {
     /// # Errors
     /// As [`Session::remove`].
     pub fn expire(&self, key: &str, time: Duration) -> Result<SessionWrite> {
+        check_key(key)?;
         self.write(Operation::Expire { key: key.into(), expires: self.after(time) })
     }
 
@@ -117,6 +121,7 @@ impl Session {
     /// # Errors
     /// When the value is no whole number or would leave the range of one, and as [`Session::set`].
     pub async fn increment(&self, key: &str, by: i64) -> Result<i64> {
+        check_key(key)?;
         let written = self.write(Operation::Increment { key: key.into(), by })?.outcome().await?;
         written.number.ok_or_else(|| Error::internal("an increment without a result"))
     }
@@ -167,20 +172,29 @@ impl Session {
     }
 
     fn set_until(&self, key: &str, value: &(impl Serialize + ?Sized), expires: u64) -> Result<SessionWrite> {
+        check_key(key)?;
         let text = to_json(&value)?;
         self.write(Operation::Set { key: key.into(), text, expires })
     }
 
-    fn write(&self, operation: Operation) -> Result<SessionWrite> {
+    pub(super) fn write(&self, operation: Operation) -> Result<SessionWrite> {
         let Receipt { token, written } = self.session.write(operation).map_err(refused)?;
         let state = match written {
             Some(written) => WriteState::Done(written),
             None => {
-                self.sessions()?.expect(token);
+                self.sessions()?.waits().expect(token);
                 WriteState::Waiting(token)
             }
         };
         Ok(SessionWrite { state, local: Rc::clone(&self.local) })
+    }
+
+    pub(super) const fn inner(&self) -> &shard::Session {
+        &self.session
+    }
+
+    pub(super) const fn local(&self) -> &Rc<Local> {
+        &self.local
     }
 
     fn sessions(&self) -> Result<&LocalSessions> {
@@ -240,8 +254,8 @@ impl SessionWrite {
                 let Some(sessions) = self.local.sessions() else {
                     return Poll::Ready(Err(Error::internal("there are no sessions here")));
                 };
-                match sessions.poll(token, task) {
-                    Poll::Ready(outcome) => outcome.map_err(refused),
+                match sessions.waits().poll(&token, task) {
+                    Poll::Ready(outcome) => outcome.unwrap_or(Err(WriteError::Ended)).map_err(refused),
                     Poll::Pending => return Poll::Pending,
                 }
             }
@@ -251,7 +265,7 @@ impl SessionWrite {
         Poll::Ready(outcome)
     }
 
-    async fn outcome(mut self) -> Result<Written> {
+    pub(super) async fn outcome(mut self) -> Result<Written> {
         std::future::poll_fn(|task| self.poll_outcome(task)).await
     }
 }
@@ -267,7 +281,7 @@ impl Future for SessionWrite {
 impl Drop for SessionWrite {
     fn drop(&mut self) {
         if let (WriteState::Waiting(token), Some(sessions)) = (self.state, self.local.sessions()) {
-            sessions.forget(token);
+            sessions.waits().forget(&token);
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Signs and verifies tokens (RFC 7519) with the server's keys. One for all shards: it is only read. The first key that
 //! can sign does, all verify, so that a key is replaced by putting the new one before it for as long as tokens live.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use codec::name::NameLimits;
 use jsonwebtoken::{Header, decode, decode_header, encode};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -19,6 +22,7 @@ pub(crate) struct Authority {
     keys: Vec<Key>,
     token_bytes_max: usize,
     token_lifetime: Duration,
+    user_claim: String,
     /// Seconds since 1970; tests have their own.
     clock: fn() -> f64,
 }
@@ -59,7 +63,8 @@ impl Authority {
     /// With these keys.
     pub(crate) fn with(keys: Vec<Key>, settings: &AuthSettings) -> Self {
         let (token_bytes_max, token_lifetime) = (settings.token_bytes_max, settings.token_lifetime);
-        Self { keys, token_bytes_max, token_lifetime, clock: seconds_since_epoch }
+        let user_claim = settings.user_claim.clone();
+        Self { keys, token_bytes_max, token_lifetime, user_claim, clock: seconds_since_epoch }
     }
 
     /// The same at another time.
@@ -94,7 +99,8 @@ impl Authority {
             return Err(TokenError::Undecodable); // It asks for what we do not understand (RFC 7515 section 4.1.11).
         }
         let claims = self.claims(token, &header)?;
-        lifetime(&claims, now).map(|lifetime| Verified { claims, lifetime })
+        let lifetime = lifetime(&claims, now)?;
+        Ok(Verified { user: user(&claims, &self.user_claim), claims, lifetime })
     }
 
     /// The claims of a token that one of the keys has signed.
@@ -148,7 +154,8 @@ impl Authority {
             Err(TokenError::Expired { .. }) => Some(Duration::ZERO),
             Err(_) => return Err(SignError::Claims),
         };
-        Ok(Signed { token, verified: Verified { claims, lifetime } })
+        let user = user(&claims, &self.user_claim);
+        Ok(Signed { token, verified: Verified { user, claims, lifetime } })
     }
 }
 
@@ -167,6 +174,17 @@ fn lifetime(claims: &str, now: f64) -> Result<Option<Duration>, TokenError> {
     }
     // Beyond 500 billion years it is for ever.
     Ok(Duration::try_from_secs_f64(expiry - now).ok())
+}
+
+/// Whom claims are about: a text that can be a name, or a number.
+fn user(claims: &str, claim: &str) -> Option<Box<str>> {
+    let claims: HashMap<Cow<'_, str>, &RawValue> = serde_json::from_str(claims).ok()?;
+    let user = match serde_json::from_str(claims.get(claim)?.get()).ok()? {
+        Value::String(text) => text,
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    NameLimits::default().check_channel(&user).is_ok().then(|| user.into())
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "a cast saturates, and what is out of range is written as null")]

@@ -15,6 +15,8 @@ pub(crate) enum Violation {
     ListenTwice(String),
     /// The time-out does not leave room for one ping.
     PingTimeout { interval: Duration, timeout: Duration },
+    /// A user would count as offline between two signs of life.
+    UserSilence { heartbeat: Duration, silence: Duration },
     /// The mark lies above the maximum.
     OutboxMark { mark: usize, most: usize },
     /// Two messages do not fit into an outbox.
@@ -86,6 +88,10 @@ fn limits(settings: &Settings, found: &mut Vec<Violation>) {
     let limits = &settings.limits;
     if limits.ping_timeout <= limits.ping_interval {
         found.push(Violation::PingTimeout { interval: limits.ping_interval, timeout: limits.ping_timeout });
+    }
+    let heartbeat = limits.people.heartbeat.min(limits.ping_interval);
+    if limits.people.silence <= heartbeat {
+        found.push(Violation::UserSilence { heartbeat, silence: limits.people.silence });
     }
     if limits.outbox_high_water_mark > limits.outbox_bytes_max {
         found.push(Violation::OutboxMark { mark: limits.outbox_high_water_mark, most: limits.outbox_bytes_max });
@@ -206,6 +212,13 @@ impl fmt::Display for Violation {
                 "--ping-timeout ({}) must be longer than --ping-interval ({}), or every client is cut off",
                 duration::format(*timeout),
                 duration::format(*interval)
+            ),
+            Self::UserSilence { heartbeat, silence } => write!(
+                formatter,
+                "--user-silence ({}) must be longer than the time between two signs of life ({}), or users who are there \
+                 count as offline",
+                duration::format(*silence),
+                duration::format(*heartbeat)
             ),
             Self::OutboxMark { mark, most } => write!(
                 formatter,

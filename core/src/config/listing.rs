@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::{Limits, Rate, RateLimits, SeatLimits, SlowConsumer};
+use shard::{Limits, PeopleLimits, Rate, RateLimits, SeatLimits, SlowConsumer};
 
 use super::{
     ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, SessionLimits,
@@ -37,7 +37,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         log,
     } = settings;
     let RingSettings { entries, receive_buffers, receive_buffer_bytes, direct_descriptors } = ring;
-    let ApplicationSettings { commands_max, command_bytes_max, tasks_max, timers_max } = application;
+    let ApplicationSettings { commands_max, command_bytes_max, tasks_max, timers_max, recipients_max } = application;
     let LogSettings { level, format, lines_per_second_max } = log;
     let OriginSettings { allowed, required } = origins;
     let addresses = listen.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
@@ -61,11 +61,13 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("auth-key-file", keys(auth)),
         ("token-lifetime", duration::format(auth.token_lifetime)),
         ("max-token", size::format(auth.token_bytes_max as u64)),
+        ("user-claim", auth.user_claim.clone()),
         ("allow-origin", if allowed.is_empty() { "the server's own".to_owned() } else { list(allowed) }),
         ("require-origin", required.to_string()),
         ("max-tasks", own(tasks_max, count::format)),
         ("max-timers", own(timers_max, count::format)),
         ("max-commands", own(commands_max, count::format)),
+        ("max-recipients", own(recipients_max, count::format)),
         ("max-command-bytes", own(command_bytes_max, size::format)),
         ("ring-entries", entries.to_string()),
         ("receive-buffers", receive_buffers.to_string()),
@@ -82,7 +84,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
 
 /// Where the keys of tokens come from, never what they are.
 fn keys(auth: &AuthSettings) -> String {
-    let AuthSettings { key, key_files, token_lifetime: _, token_bytes_max: _ } = auth;
+    let AuthSettings { key, key_files, token_lifetime: _, token_bytes_max: _, user_claim: _ } = auth;
     match (key, key_files.is_empty()) {
         (Some(_), _) => "(SOCKETSHARD_AUTH_KEY)".to_owned(),
         (None, true) => "a random key".to_owned(),
@@ -127,6 +129,7 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         seats: SeatLimits { per_address, per_session },
         rates: _,    // in `rate_rows`
         sessions: _, // in `session_rows`
+        people: PeopleLimits { is_online_known, heartbeat, silence, page_max },
     } = limits;
     let count = |value: &usize| count::format(*value as u64);
     let size = |value: &usize| size::format(*value as u64);
@@ -164,6 +167,10 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         ("outbox-bytes-max", size(outbox_bytes_max)),
         ("lane-high-water-mark", size(lane_high_water_mark)),
         ("drain-batch", count(drain_connections_per_turn)),
+        ("no-users-online", (!is_online_known).to_string()),
+        ("user-heartbeat", duration::format(*heartbeat)),
+        ("user-silence", duration::format(*silence)),
+        ("max-user-page", count(page_max)),
     ]);
 }
 

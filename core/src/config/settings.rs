@@ -61,6 +61,8 @@ pub struct ApplicationSettings {
     pub tasks_max: Option<usize>,
     /// In the place of `AppLimits::timers_max`.
     pub timers_max: Option<usize>,
+    /// In the place of `AppLimits::recipients_max`.
+    pub recipients_max: Option<usize>,
 }
 
 /// How tokens are signed and verified.
@@ -74,6 +76,8 @@ pub struct AuthSettings {
     pub token_lifetime: Duration,
     /// Bytes of a token; a longer one is refused unread.
     pub token_bytes_max: usize,
+    /// The claim of a token that names its user.
+    pub user_claim: String,
 }
 
 /// Which pages may connect, beside those of the server's own origin.
@@ -164,12 +168,13 @@ impl ApplicationSettings {
     /// The application's limits with these in their place. No `..` in here: a limit of the application without a
     /// setting does not compile.
     pub(crate) fn over(self, limits: AppLimits) -> AppLimits {
-        let AppLimits { commands_max, command_bytes_max, tasks_max, timers_max } = limits;
+        let AppLimits { commands_max, command_bytes_max, tasks_max, timers_max, recipients_max } = limits;
         AppLimits {
             commands_max: self.commands_max.unwrap_or(commands_max),
             command_bytes_max: self.command_bytes_max.unwrap_or(command_bytes_max),
             tasks_max: self.tasks_max.unwrap_or(tasks_max),
             timers_max: self.timers_max.unwrap_or(timers_max),
+            recipients_max: self.recipients_max.unwrap_or(recipients_max),
         }
     }
 }
@@ -177,7 +182,13 @@ impl ApplicationSettings {
 impl Default for AuthSettings {
     fn default() -> Self {
         // A day is the reference's `authDefaultExpiry`. 8 KiB is what browsers and proxies grant a whole header.
-        Self { key: None, key_files: Vec::new(), token_lifetime: Duration::from_secs(86_400), token_bytes_max: 8 << 10 }
+        Self {
+            key: None,
+            key_files: Vec::new(),
+            token_lifetime: Duration::from_secs(86_400),
+            token_bytes_max: 8 << 10,
+            user_claim: "user_id".to_owned(),
+        }
     }
 }
 

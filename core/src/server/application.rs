@@ -21,6 +21,11 @@ pub(crate) trait Application: Host {
     /// The shard's sessions are there; of how many shards this is one.
     fn open_sessions(&mut self, _sessions: Sessions, _shards: usize) {}
 
+    /// Which channels show who is in them; none when no channel does.
+    fn presence(&self) -> Option<Box<dyn Fn(&str) -> bool>> {
+        None
+    }
+
     /// Whether any task is pending. Only then are glommio's own tasks looked after between two ticks: a pass of its
     /// executor costs as much as a message.
     fn has_tasks(&self) -> bool {

@@ -196,6 +196,9 @@ where
     if let Some(config) = host.session_config(seat.began) {
         host.open_sessions(shard.open_sessions(config), seat.shards);
     }
+    if let Some(shows_members) = host.presence() {
+        shard.show_members(shows_members);
+    }
     sockets.listen(seat.listeners).and_then(|()| sockets.enter(false)).map_err(failed("cannot accept"))?;
     let _ = seat.began_accepting.send(());
     // Who waits for all of us learns from the channel's end when one of us is missing.

@@ -78,6 +78,10 @@ impl Application for ShardHost {
         Self::session_config(self, began)
     }
 
+    fn presence(&self) -> Option<Box<dyn Fn(&str) -> bool>> {
+        Self::presence(self).map(|shows| Box::new(shows) as Box<_>)
+    }
+
     fn open_sessions(&mut self, sessions: Sessions, shards: usize) {
         Self::open_sessions(self, sessions, shards);
     }

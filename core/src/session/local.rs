@@ -2,10 +2,9 @@
 //! write.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
 use codec::http::request::Head;
 use shard::{
@@ -15,6 +14,7 @@ use shard::{
 use super::port::Port;
 use super::service::SessionService;
 use super::store::{LoadDone, SaveDone, SessionSave};
+use crate::app::Waits;
 
 /// Everything an application of one shard needs for sessions.
 pub(crate) struct LocalSessions {
@@ -24,12 +24,7 @@ pub(crate) struct LocalSessions {
     shards: usize,
     sessions: Sessions,
     random: RefCell<Random>,
-    waits: RefCell<HashMap<WriteToken, Wait, foldhash::fast::RandomState>>,
-}
-
-enum Wait {
-    Waiting(Option<Waker>),
-    Done(Result<Written, WriteError>),
+    waits: Waits<WriteToken, Result<Written, WriteError>>,
 }
 
 /// Random bytes, fetched from the system a page at a time.
@@ -47,8 +42,7 @@ impl LocalSessions {
         sessions: Sessions,
     ) -> Self {
         let random = RefCell::new(Random { bytes: [0; 1_024], used: 1_024 });
-        let waits = RefCell::default();
-        Self { service, port, shard, shards, sessions, random, waits }
+        Self { service, port, shard, shards, sessions, random, waits: Waits::default() }
     }
 
     /// The session that a request's cookie proves.
@@ -108,45 +102,9 @@ impl LocalSessions {
         if self.service.store.is_none() { Vec::new() } else { self.port.take(waker) }
     }
 
-    /// Somebody is going to wait for this write.
-    pub(crate) fn expect(&self, token: WriteToken) {
-        self.waits.borrow_mut().insert(token, Wait::Waiting(None));
-    }
-
-    /// Nobody waits for it any more.
-    pub(crate) fn forget(&self, token: WriteToken) {
-        let _ = self.waits.borrow_mut().remove(&token);
-    }
-
-    /// A write is acknowledged.
-    pub(crate) fn written(&self, token: WriteToken, outcome: Result<Written, WriteError>) {
-        let waker = match self.waits.borrow_mut().get_mut(&token) {
-            Some(wait) => match std::mem::replace(wait, Wait::Done(outcome)) {
-                Wait::Waiting(waker) => waker,
-                Wait::Done(_) => None,
-            },
-            None => None,
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// How a write went, once.
-    pub(crate) fn poll(&self, token: WriteToken, task: &mut Context<'_>) -> Poll<Result<Written, WriteError>> {
-        let mut waits = self.waits.borrow_mut();
-        match waits.get_mut(&token) {
-            Some(Wait::Waiting(waker)) => {
-                *waker = Some(task.waker().clone());
-                Poll::Pending
-            }
-            Some(Wait::Done(outcome)) => {
-                let outcome = *outcome;
-                waits.remove(&token);
-                Poll::Ready(outcome)
-            }
-            None => Poll::Ready(Err(WriteError::Ended)),
-        }
+    /// Who waits for which write.
+    pub(crate) const fn waits(&self) -> &Waits<WriteToken, Result<Written, WriteError>> {
+        &self.waits
     }
 }
 

@@ -9,12 +9,6 @@ use codec::message::RawJson;
 use crate::shard::Shard;
 use crate::{ConnectionId, Operation, Session};
 
-/// The name of the value that says whose a session is: a JSON string.
-pub(crate) const USER_KEY: &str = "#user";
-
-/// What the names of the values begin with that are private channels; the channel's name follows.
-pub(crate) const CHANNEL_PREFIX: &str = "#channel:";
-
 /// What the client is told whose session was taken out of a channel.
 const TAKEN_OUT: &str = "the server has ended the subscription";
 
@@ -29,18 +23,24 @@ impl Change {
     /// What a write changes.
     pub(crate) fn of(operation: &Operation) -> Option<Self> {
         let (Operation::Set { key, .. } | Operation::Remove { key }) = operation else { return None };
-        if **key == *USER_KEY {
+        if **key == *Session::USER_KEY {
             return Some(Self::User);
         }
-        key.strip_prefix(CHANNEL_PREFIX).map(|channel| Self::Channel(channel.into()))
+        key.strip_prefix(Session::CHANNEL_PREFIX).map(|channel| Self::Channel(channel.into()))
     }
 }
 
 impl Session {
+    /// The name of the value that says whose a session is: a JSON string.
+    pub const USER_KEY: &str = "#user";
+
+    /// What the names of the values begin with that are private channels; the channel's name follows.
+    pub const CHANNEL_PREFIX: &str = "#channel:";
+
     /// Whose it is.
     #[must_use]
     pub fn user(&self) -> Option<Box<str>> {
-        let text = self.get(USER_KEY)?;
+        let text = self.get(Self::USER_KEY)?;
         unescape(RawJson::from_validated(&text)).map(|user| user.into())
     }
 
@@ -48,12 +48,12 @@ impl Session {
     #[must_use]
     pub fn channels(&self) -> Vec<Box<str>> {
         let all = self.all();
-        all.iter().filter_map(|(key, _)| key.strip_prefix(CHANNEL_PREFIX)).map(Into::into).collect()
+        all.iter().filter_map(|(key, _)| key.strip_prefix(Self::CHANNEL_PREFIX)).map(Into::into).collect()
     }
 
     fn has_channel(&self, channel: &str) -> bool {
         let state = self.state();
-        state.view.all().iter().any(|value| value.key.strip_prefix(CHANNEL_PREFIX) == Some(channel))
+        state.view.all().iter().any(|value| value.key.strip_prefix(Self::CHANNEL_PREFIX) == Some(channel))
     }
 }
 

@@ -17,7 +17,7 @@ use shard::{
 };
 
 use super::ledger::{channel_index, identity, payload};
-use super::login::{Login, Presented, TokenVerdict, claims, token};
+use super::login::{Login, Presented, TokenVerdict, claims, token, verified};
 use super::oracle::{Oracle, application};
 use super::plan::{CHANNELS, Plan};
 use super::record::Decision;
@@ -144,6 +144,7 @@ impl Application {
                 }
             }
             Command::SessionLoaded { .. } | Command::SessionSaved { .. } => panic!("there are no sessions here"),
+            Command::Address { .. } | Command::Ask { .. } => panic!("nobody asks or says that here"),
             Command::Disconnect { connection, disconnect } => {
                 if let Some((client, _)) = self.admitted.get(connection) {
                     let record = &mut oracle.records[*client];
@@ -476,7 +477,7 @@ impl Application {
         let now = oracle.now;
         let number = oracle.mint.mint(lifetime.map(|lifetime| now + lifetime));
         let token = token(client, index, number);
-        let verified = Verified { claims: claims(&token).into(), lifetime };
+        let verified = verified(&token, lifetime);
         Command::SetToken { connection, token: token.into(), verified }
     }
 

@@ -1,6 +1,8 @@
 //! Tokens and logins of the simulation: what was minted, who a connection must be taken for, and whether what a shard
 //! says of it is right. A token names its client, the packet that presents it and its number: `3.17.5`.
 
+use std::time::Duration;
+
 use shard::{Time, TokenError, Verified};
 
 use super::record::Record;
@@ -62,7 +64,7 @@ impl Mint {
             Some(Some(expires)) if expires <= now => Err(TokenError::Expired { expiry_ms: 0 }),
             Some(expires) => {
                 let lifetime = expires.map(|expires| expires.since(now));
-                Ok(Verified { claims: claims(token).into(), lifetime })
+                Ok(verified(token, lifetime))
             }
         };
         Presented { client: usize::try_from(client).expect("few clients"), index, outcome }
@@ -73,6 +75,16 @@ impl Mint {
 pub(super) fn token(client: usize, index: u64, number: usize) -> String {
     format!("{client}.{index}.{number}")
 }
+
+/// What a token comes to: several clients are one user, and one is nobody's.
+pub(super) fn verified(token: &str, lifetime: Option<Duration>) -> Verified {
+    let client = token.split('.').next().and_then(|client| client.parse::<u32>().ok());
+    let user = client.map(|client| client % USERS).filter(|user| *user > 0).map(|user| format!("user {user}").into());
+    Verified { claims: claims(token).into(), user, lifetime }
+}
+
+/// Clients that have this remainder in common are one user; those without a remainder are nobody.
+const USERS: u32 = 5;
 
 /// What a token says.
 pub(super) fn claims(token: &str) -> String {

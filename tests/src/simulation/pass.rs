@@ -253,7 +253,9 @@ impl World {
                 Event::PauseReceive(id) => {
                     let client = station.client(id);
                     let record = &self.oracle.borrow().records[client];
-                    let may_pause = record.dialect.is_none() || record.is_open || record.may_vanish_unopened;
+                    // Who has logged in has said something to its user's home.
+                    let has_spoken = record.is_open || record.login.is_some();
+                    let may_pause = record.dialect.is_none() || has_spoken || record.may_vanish_unopened;
                     assert!(may_pause, "client {client} has to wait, though it has caused nothing yet");
                     let link = &mut self.links[client];
                     if std::mem::replace(&mut link.is_reading, false) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use codec::{socketcluster, websocket};
 use fastrand::Rng;
-use shard::{Limits, SlowConsumer};
+use shard::{Limits, PeopleLimits, SlowConsumer};
 
 /// The channels everybody meets in: few, so that they do. Some have names that need care.
 pub(super) const CHANNELS: [&str; 6] = ["news", "a", "__proto__", "say \"hi\"\\", "Grüße 🚀", "toString"];
@@ -140,5 +140,11 @@ fn limits(random: &mut Rng) -> Limits {
         seats: shard::SeatLimits::default(),
         rates: shard::RateLimits::default(),
         sessions: shard::SessionLimits::default(),
+        people: PeopleLimits {
+            is_online_known: true,
+            heartbeat: ping_interval * random.u32(1..=3),
+            silence: ping_interval * random.u32(2..=4),
+            page_max: random.usize(1..=3),
+        },
     }
 }

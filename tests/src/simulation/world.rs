@@ -163,6 +163,8 @@ impl World {
             }
         }
         assert!(self.mesh.is_empty(), "batches that never arrive");
+        let shards: Vec<_> = self.stations.iter().map(|station| &station.shard).collect();
+        Shard::check_rosters(&shards);
     }
 
     fn run_until(&mut self, end: Time) {

@@ -153,7 +153,7 @@ const fn peer() -> Peer {
 }
 
 const fn caller() -> Caller<'static> {
-    Caller { peer: peer(), claims: None }
+    Caller { peer: peer(), claims: None, user: None }
 }
 
 fn common() -> Common {

@@ -39,6 +39,16 @@ pub(super) struct ApplicationFlags {
     )]
     pub(super) max_commands: Option<usize>,
 
+    /// Users, sessions or channels that one event may be addressed to
+    ///
+    /// Range: 1 to 1M; more are refused with an error. In the place of the application's own limit (10k if it states
+    /// none). Each name travels to every shard.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_MAX_RECIPIENTS",
+        value_parser = count::within::<usize>(1..=1_000_000),
+    )]
+    pub(super) max_recipients: Option<usize>,
+
     /// Bytes of those commands
     ///
     /// Range: 4KiB to 16GiB; more are refused with a busy error. In the place of the application's own limit (64MiB if it

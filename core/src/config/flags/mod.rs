@@ -14,5 +14,6 @@ mod session;
 mod set;
 mod stopping;
 mod timeouts;
+mod users;
 
 pub(crate) use set::Flags;

@@ -9,7 +9,7 @@ use clap::{ArgMatches, Args};
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::{Limits, Rate, RateLimits, SeatLimits, SessionLimits};
+use shard::{Limits, PeopleLimits, Rate, RateLimits, SeatLimits, SessionLimits};
 
 use super::application::ApplicationFlags;
 use super::backpressure::{ConsumerFlags, LaneFlags};
@@ -23,6 +23,7 @@ use super::security::SecurityFlags;
 use super::session::SessionFlags;
 use super::stopping::StopFlags;
 use super::timeouts::TimeoutFlags;
+use super::users::UserFlags;
 use crate::config::{
     ApplicationSettings, AuthSettings, LogSettings, OriginSettings, RingSettings, SessionSettings, Settings,
 };
@@ -50,6 +51,8 @@ pub(crate) struct Flags {
     application: ApplicationFlags,
     #[command(flatten)]
     sessions: SessionFlags,
+    #[command(flatten)]
+    users: UserFlags,
     #[command(flatten)]
     ring: RingFlags,
     #[command(flatten)]
@@ -82,6 +85,7 @@ impl Flags {
                 command_bytes_max: self.application.max_command_bytes,
                 tasks_max: self.application.max_tasks,
                 timers_max: self.application.max_timers,
+                recipients_max: self.application.max_recipients,
             },
             sessions: self.session_settings(),
             auth: self.auth(matches)?,
@@ -137,6 +141,7 @@ impl Flags {
             key_files: flags.auth_key_file.clone(),
             token_lifetime: flags.token_lifetime,
             token_bytes_max: flags.max_token,
+            user_claim: self.users.user_claim.clone(),
         })
     }
 
@@ -182,6 +187,12 @@ impl Flags {
             },
             rates: self.rate_limits(),
             sessions: self.session_limits(),
+            people: PeopleLimits {
+                is_online_known: !self.users.no_users_online,
+                heartbeat: self.users.user_heartbeat,
+                silence: self.users.user_silence,
+                page_max: self.users.max_user_page,
+            },
         }
     }
 
