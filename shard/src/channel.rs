@@ -64,6 +64,7 @@ pub(crate) struct Channel {
     pub(crate) wanted_by: ShardSet,
     pub(crate) interest: Interest,
     /// Where it is shown who is in it: users with connections among the subscribers, and how many each.
+    #[allow(clippy::box_collection, reason = "a million channels without: a pointer each, not four words")]
     pub(crate) members: Option<Box<HashMap<u32, u32, FixedState>>>,
 }
 
