@@ -93,7 +93,7 @@ fn changed(line: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Flags without a value.
-const SWITCHES: &[&str] = &["no-pin", "require-origin", "session-cookie-secure", "no-session-cache"];
+const SWITCHES: &[&str] = &["no-pin", "require-origin", "session-cookie-secure", "no-session-cache", "no-users-online"];
 
 fn argument(flag: &str, value: &str) -> String {
     if SWITCHES.contains(&flag) { format!(" --{flag}") } else { format!(" --{flag} {value}") }
@@ -155,6 +155,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("max-tasks", "10"),
     ("max-timers", "11"),
     ("max-commands", "12"),
+    ("max-recipients", "22"),
     ("max-command-bytes", "8KiB"),
     ("session-cookie", "sid"),
     ("session-cookie-age", "1h"),
@@ -172,6 +173,11 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("max-session-bytes", "18"),
     ("max-session-writes", "19"),
     ("max-retired-sessions", "20"),
+    ("user-claim", "sub"),
+    ("no-users-online", "true"),
+    ("user-heartbeat", "10s"),
+    ("user-silence", "40s"),
+    ("max-user-page", "21"),
     ("ring-entries", "256"),
     ("receive-buffers", "2"),
     ("receive-buffer-bytes", "1KiB"),

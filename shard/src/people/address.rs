@@ -6,7 +6,6 @@ use super::audience::{Act, Audience};
 use crate::connection::{Protocol, State};
 use crate::form::Push;
 use crate::shard::Shard;
-use crate::turn::Arena;
 use crate::{Disconnect, Envelope, SessionId, ShardId};
 
 impl Shard {
@@ -103,7 +102,7 @@ impl Shard {
                 continue;
             }
             let written = self.written(form, Push::Event { event, data });
-            self.queue(*slot, Arena::Shared, written.start, written.end);
+            self.queue_shared(*slot, written.start, written.end);
             self.metrics.deliveries += 1;
         }
     }
