@@ -18,10 +18,10 @@ mod server;
 mod session;
 
 pub use app::{
-    Acknowledged, Answer, App, AppLimits, Args, Auth, Call, Channel, Channels, Disconnected, Error, FromCall, Handler,
-    IntoLogin, IntoReply, IntoVerdict, Login, Message, Occasion, Page, Peer, PeerId, Publish, RawArgs, RawSender,
-    RawSocket, Recipients, Result, Session, SessionChannels, SessionWrite, Site, Spawner, State, UserId, UserPage,
-    Users, spawn,
+    AckShape, Acknowledged, Answer, App, AppLimits, Args, Auth, Call, Channel, Channels, Disconnected, Error, FromCall,
+    Handler, IntoLogin, IntoReply, IntoVerdict, Login, Message, Occasion, Page, Peer, PeerId, Publish, RawArgs,
+    RawSender, RawSocket, Recipients, Result, Session, SessionChannels, SessionWrite, Site, Spawner, State, UserId,
+    UserPage, Users, spawn,
 };
 pub use cli::Server;
 pub use config::{

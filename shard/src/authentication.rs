@@ -260,10 +260,25 @@ impl Shard {
     ) -> bool {
         let ticket = self.pending.ticket();
         let Some(connection) = self.connections.live(id) else { return true };
+        if connection.protocol == Protocol::SocketIo {
+            // A token that does not count keeps nobody's place open: the client may come with another.
+            if let Some(objection) = objection {
+                self.namespace_refused(id, &objection.json(Dialect::V2));
+                return true;
+            }
+            if connection.state == State::Open {
+                self.namespace_opened(id);
+                return true; // It was let in with its first namespace.
+            }
+        }
         if connection.state != State::Handshake {
             return true; // The authenticate hook has thrown it out.
         }
-        let verdict = match host.connect(ticket, connection.caller(id.slot, &self.users), Route::SocketCluster) {
+        let route = match connection.protocol {
+            Protocol::SocketIo => Route::SocketIo,
+            _ => Route::SocketCluster,
+        };
+        let verdict = match host.connect(ticket, connection.caller(id.slot, &self.users), route) {
             Verdict::Allow => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {
@@ -296,6 +311,11 @@ impl Shard {
             return self.refuse_handshake(now, id, call, &refusal, host);
         }
         connection.state = State::Open;
+        if connection.protocol == Protocol::SocketIo {
+            self.namespace_opened(id);
+            self.start_heartbeat(now, id);
+            return self.admit(id);
+        }
         // Its time may be over since the hook was asked; the client learns it like any other end of a token.
         let has_expired = connection.identity.as_ref().is_some_and(|identity| identity.is_over(now));
         if has_expired {
@@ -326,18 +346,29 @@ impl Shard {
     /// The application gives a token to a connection.
     pub(crate) fn set_token(&mut self, now: Time, id: ConnectionId, token: &str, verified: Verified) {
         let Some(connection) = self.connections.live(id) else { return };
-        if connection.protocol == Protocol::SocketCluster && connection.state != State::Closing {
-            self.identify(id, Some(Identity::new(now, verified)));
-            self.say(id, 60 + token.len(), |out| socketcluster::set_auth_token(out, token, None));
+        if !matches!(connection.protocol, Protocol::SocketCluster | Protocol::SocketIo)
+            || connection.state == State::Closing
+        {
+            return;
         }
+        let protocol = connection.protocol;
+        self.identify(id, Some(Identity::new(now, verified)));
+        if protocol == Protocol::SocketCluster {
+            return self.say(id, 60 + token.len(), |out| socketcluster::set_auth_token(out, token, None));
+        }
+        let mut data = b"{\"token\":".to_vec();
+        codec::json::write_string(&mut data, token);
+        data.push(b'}');
+        let data = String::from_utf8(data).expect("a JSON string is text");
+        self.socketio_emit(id, "#setAuthToken", Some(RawJson::from_validated(&data)));
     }
 
     /// The application takes a connection's token away.
     pub(crate) fn remove_token(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.live(id) else { return };
-        if connection.protocol == Protocol::SocketCluster {
+        if matches!(connection.protocol, Protocol::SocketCluster | Protocol::SocketIo) {
             self.identify(id, None);
-            self.say(id, 30, socketcluster::remove_auth_token);
+            self.emit(id, "#removeAuthToken", None);
         }
     }
 
@@ -352,7 +383,7 @@ impl Shard {
         if connection.identity.as_ref().is_some_and(|identity| identity.is_over(now)) {
             self.metrics.tokens_expired += 1;
             self.identify(id, None);
-            self.say(id, 30, socketcluster::remove_auth_token);
+            self.emit(id, "#removeAuthToken", None);
         }
     }
 }

@@ -13,6 +13,9 @@ use crate::shard::{Event, Shard};
 use crate::turn::Chain;
 use crate::{Caller, ConnectionId, Disconnect, Host, Time};
 
+/// Close codes from here on tell clients not to come back.
+const NO_RETURN: u16 = 4500;
+
 impl Shard {
     /// Ends a connection from our side, with a close frame if it has come that far.
     pub(crate) fn close<H: Host>(&mut self, now: Time, id: ConnectionId, disconnect: &Disconnect, host: &mut H) {
@@ -25,12 +28,16 @@ impl Shard {
             self.write(id, |out| response::write(out, 503, &[("Retry-After", "1")], b"", false));
         } else if matches!(connection.state, State::Handshake | State::Open) {
             let announces = connection.protocol == Protocol::SocketCluster && connection.heartbeat.announces_close();
+            let connection_is_socketio = connection.protocol == Protocol::SocketIo;
             let (code, reason) = (disconnect.code, disconnect.reason.as_ref());
             if announces {
                 let said = Some(reason).filter(|reason| !reason.is_empty());
                 self.write(id, |out| {
                     encode::frame_with(out, Opcode::Text, 64, |out| socketcluster::disconnect(out, code, said));
                 });
+            }
+            if code >= NO_RETURN && connection_is_socketio {
+                self.socketio_farewell(id);
             }
             self.write(id, |out| encode::close(out, code, reason));
         }

@@ -1,13 +1,11 @@
 //! What the application asks for, from actions, hooks and tasks.
 
 use codec::message::{CallId, RawJson};
-use codec::socketcluster::encode as socketcluster;
-use codec::websocket::{Opcode, encode};
 
 use crate::connection::{Protocol, State};
 use crate::pending::{Pending, Work};
 use crate::shard::Shard;
-use crate::{Command, ConnectionId, Disconnect, Host, Refusal, Reply, Ticket, Time};
+use crate::{Command, Disconnect, Host, RawMessage, RawReplies, Refusal, Reply, Ticket, Time};
 
 impl Shard {
     /// Does everything the application has queued. Called after each call into it, before that call is answered: what
@@ -31,20 +29,19 @@ impl Shard {
             }
             Command::Emit { connection, event, data } => {
                 let data = data.as_deref().map(RawJson::from_validated);
-                if self.speaks_socketcluster(connection) {
-                    self.say(connection, 256, |out| socketcluster::event(out, &event, data));
+                if self.connections.live(connection).is_some_and(|known| known.state == State::Open) {
+                    self.emit(connection, &event, data);
                 }
             }
             Command::Send { connection, payload } => {
-                let is_raw = self
-                    .connections
-                    .live(connection)
-                    .is_some_and(|known| known.state == State::Open && matches!(known.protocol, Protocol::Raw(_)));
-                if is_raw {
-                    self.write(connection, |out| match &payload {
-                        Ok(text) => encode::frame(out, Opcode::Text, text.as_bytes()),
-                        Err(bytes) => encode::frame(out, Opcode::Binary, bytes),
-                    });
+                let Some(known) = self.connections.live(connection) else { return };
+                if known.state == State::Open && matches!(known.protocol, Protocol::Raw(_) | Protocol::EngineIo(_)) {
+                    let framing = known.framing();
+                    let message = match &payload {
+                        Ok(text) => RawMessage::Text(text),
+                        Err(bytes) => RawMessage::Binary(bytes),
+                    };
+                    self.write(connection, |out| RawReplies::new(out, framing).send(message));
                 }
             }
             Command::KickOut { connection, channel, message } => {
@@ -58,12 +55,6 @@ impl Shard {
             Command::Ask { ticket, question } => self.ask(ticket, question),
             Command::Disconnect { connection, disconnect } => self.close(now, connection, &disconnect, host),
         }
-    }
-
-    fn speaks_socketcluster(&mut self, id: ConnectionId) -> bool {
-        self.connections
-            .live(id)
-            .is_some_and(|known| known.state == State::Open && known.protocol == Protocol::SocketCluster)
     }
 
     pub(crate) fn take_pending(&mut self, ticket: Ticket) -> Option<Pending> {

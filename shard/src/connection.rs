@@ -8,7 +8,9 @@ use codec::websocket::{Decoder, Role};
 
 use crate::authentication::Identity;
 use crate::channel::Subscription;
+use crate::engineio::Engine;
 use crate::form::Form;
+use crate::host::Framing;
 use crate::outbox::Outbox;
 use crate::people::NO_USER;
 use crate::requests::Arriving;
@@ -41,6 +43,9 @@ pub(crate) enum Protocol {
     Http,
     SocketCluster,
     Raw(u16),
+    /// Messages of a raw route, in Engine.IO's packets.
+    EngineIo(u16),
+    SocketIo,
 }
 
 /// Why the socket is not read, as bits.
@@ -118,6 +123,8 @@ pub(crate) struct Connection {
     pub(crate) subscriptions: Vec<Subscription>,
     pub(crate) outbox: Option<Box<Outbox>>,
     pub(crate) held: Option<Box<Held>>,
+    /// What Engine.IO keeps.
+    pub(crate) engine: Option<Box<Engine>>,
     /// Who it has shown to be.
     pub(crate) identity: Option<Box<Identity>>,
     pub(crate) address: SocketAddr,
@@ -164,6 +171,7 @@ impl Connection {
             subscriptions: Vec::new(),
             outbox: None,
             held: None,
+            engine: None,
             identity: None,
             address,
             session: NO_SLOT,
@@ -179,9 +187,17 @@ impl Connection {
         Peer { connection: self.id(slot), door: self.door, address: self.address, session: self.session }
     }
 
+    /// What messages of a raw route are wrapped in.
+    pub(crate) fn framing(&self) -> Framing {
+        self.engine.as_ref().map_or(Framing::Plain, |engine| Framing::Engine(engine.version))
+    }
+
     /// How it is told of publications from its next subscription on.
-    pub(crate) const fn form(&self) -> Form {
-        Form::SOCKETCLUSTER
+    pub(crate) fn form(&self) -> Form {
+        match &self.engine {
+            Some(engine) => Form::socketio(engine.version, engine.current),
+            None => Form::SOCKETCLUSTER,
+        }
     }
 
     pub(crate) const fn is_ending(&self, bit: u8) -> bool {

@@ -2,6 +2,7 @@
 //! event is written once for each form that is in use among those here who are to have it, however many they are, and not
 //! at all in the others. A form never depends on who the receiver is.
 
+use codec::engineio::Version;
 use codec::message::RawJson;
 use codec::socketcluster::encode as socketcluster;
 use codec::websocket::{Opcode, encode};
@@ -10,12 +11,27 @@ use crate::shard::Shard;
 use crate::turn::Arena;
 
 /// How a subscription's publications are written; one byte of its entry in the channel.
+///
+/// ```text
+/// 0          SocketCluster
+/// 32 .. 63   Socket.IO on Engine.IO 4, and the namespace's number
+/// 64 .. 95   Socket.IO on Engine.IO 3, and the namespace's number
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Form(u8);
 
 impl Form {
     /// SocketCluster's `#publish`, in a text frame.
     pub(crate) const SOCKETCLUSTER: Self = Self(0);
+
+    /// Namespaces of Socket.IO that have forms.
+    pub(crate) const NAMESPACES_MAX: usize = 32;
+
+    /// Socket.IO's event, named as the channel is; what is binary in it in frames of their own.
+    pub(crate) const fn socketio(version: Version, namespace: u8) -> Self {
+        debug_assert!((namespace as usize) < Self::NAMESPACES_MAX, "namespaces are counted when they are told");
+        Self(namespace | if matches!(version, Version::V4) { SOCKETIO_4 } else { SOCKETIO_3 })
+    }
 
     pub(crate) const fn from_byte(byte: u8) -> Self {
         Self(byte)
@@ -25,6 +41,10 @@ impl Form {
         self.0
     }
 }
+
+const SOCKETIO_4: u8 = 32;
+const SOCKETIO_3: u8 = 64;
+const NAMESPACE_MASK: u8 = 31;
 
 /// What is sent to many, in whatever form.
 #[derive(Clone, Copy, Debug)]
@@ -50,16 +70,23 @@ impl Shard {
             return *written;
         }
         let start = self.turn.end(Arena::Shared);
-        write(&mut self.turn.shared, form, push);
+        self.write_form(form, push);
         let written = Written { form, start, end: self.turn.end(Arena::Shared) };
         self.written.push(written);
         written
     }
+
+    /// Appends whole frames to the shared arena.
+    fn write_form(&mut self, form: Form, push: Push<'_>) {
+        match form.0 & !NAMESPACE_MASK {
+            SOCKETIO_4 => self.write_socketio(Version::V4, form.0 & NAMESPACE_MASK, push),
+            SOCKETIO_3 => self.write_socketio(Version::V3, form.0 & NAMESPACE_MASK, push),
+            _ => write_socketcluster(&mut self.turn.shared, push),
+        }
+    }
 }
 
-/// Appends whole frames.
-fn write(out: &mut Vec<u8>, form: Form, push: Push<'_>) {
-    debug_assert_eq!(form, Form::SOCKETCLUSTER, "the only one there is");
+fn write_socketcluster(out: &mut Vec<u8>, push: Push<'_>) {
     match push {
         Push::Publication { channel, data } => {
             let hint = socketcluster::publication_length_hint(channel, data);

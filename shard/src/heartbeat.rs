@@ -33,6 +33,10 @@ pub(crate) struct Timing {
     pub(crate) ping_interval: u32,
     pub(crate) ping_timeout: u32,
     pub(crate) probe: u32,
+    /// Between Engine.IO's pings.
+    pub(crate) engine_interval: u32,
+    /// Silence after which its peer counts as gone.
+    pub(crate) engine: u32,
     pub(crate) send: u32,
     pub(crate) close: u32,
     pub(crate) idle: u32,
@@ -49,6 +53,8 @@ impl Timing {
             ping_timeout: stamps(limits.ping_timeout),
             // Three dialects are tried within half of the client's patience, and no slower than one in two seconds.
             probe: stamps((limits.ping_timeout / 6).min(Duration::from_secs(2))),
+            engine_interval: stamps(limits.engine.ping_interval),
+            engine: stamps(limits.engine.ping_interval + limits.engine.ping_timeout),
             send: stamps(limits.send_timeout),
             close: stamps(limits.close_timeout),
             idle: stamps(limits.idle_timeout),
@@ -59,7 +65,7 @@ impl Timing {
     }
 }
 
-fn stamps(duration: Duration) -> u32 {
+pub(crate) fn stamps(duration: Duration) -> u32 {
     let stamps = duration.as_micros().div_ceil(u128::from(STAMP_MICROS)).max(1);
     // A time-out of "for ever" is two years.
     u32::try_from(stamps).unwrap_or(u32::MAX).min(u32::MAX / 8)
@@ -177,7 +183,8 @@ impl Shard {
             // It is we who do not listen. Hooks, flights and lanes have their own time-outs.
             connection.last_seen = now_stamp;
         }
-        let silent_at = connection.last_seen + timing.ping_timeout;
+        let patience = if connection.engine.is_some() { timing.engine } else { timing.ping_timeout };
+        let silent_at = connection.last_seen + patience;
         let stuck_at =
             connection.outbox.as_ref().and_then(|outbox| outbox.in_flight_since()).map(|at| at + timing.send);
         if stuck_at.is_some_and(|at| at <= now_stamp) {
@@ -203,6 +210,9 @@ impl Shard {
         let timing = self.timing;
         let Some(connection) = self.connections.live(id) else { return };
         let heartbeat = connection.heartbeat;
+        if connection.engine.is_some() {
+            return self.engine_ping(id, now);
+        }
         let is_known = connection.user != NO_USER;
         let interval = if is_known { timing.ping_interval.min(timing.user_heartbeat) } else { timing.ping_interval };
         if connection.protocol != Protocol::SocketCluster {
@@ -237,8 +247,13 @@ impl Shard {
         let Some(connection) = self.connections.live(id) else { return };
         let is_probing =
             connection.protocol == Protocol::SocketCluster && matches!(connection.heartbeat, Heartbeat::Probing(_));
-        // The first question early: the dialect must be known well before the client's patience ends.
-        connection.deadline = stamp(now) + if is_probing { timing.probe.div_ceil(2) } else { timing.ping_interval };
+        connection.deadline = stamp(now)
+            + match is_probing {
+                _ if connection.engine.is_some() => timing.engine_interval,
+                // The first question early: the dialect must be known well before the client's patience ends.
+                true => timing.probe.div_ceil(2),
+                false => timing.ping_interval,
+            };
         self.due[id.slot as usize] = connection.deadline;
     }
 }

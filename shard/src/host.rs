@@ -5,12 +5,14 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use codec::engineio::Version;
 use codec::http::request::Head;
 use codec::message::RawJson;
 use codec::websocket::{Opcode, encode};
 
 pub use codec::socketcluster::TokenError;
 
+use crate::engineio::write_message;
 use crate::people::{Act, Answer, Audience, Question};
 use crate::session::{SessionId, StoreFailed, StoreRequest, WriteError, WriteToken, Written};
 use crate::{ConnectionId, Ticket};
@@ -74,6 +76,10 @@ pub enum Route {
     SocketCluster,
     /// A raw WebSocket whose messages go to [`Host::message`] with this index.
     Raw(u16),
+    /// Socket.IO.
+    SocketIo,
+    /// Engine.IO, whose messages go to [`Host::message`] with this index.
+    EngineIo(u16),
 }
 
 /// Why and with which code a connection ends. Clients decide by the code whether to come back: see `protocol.md`.
@@ -241,15 +247,28 @@ pub enum RawMessage<'a> {
 #[derive(Debug)]
 pub struct RawReplies<'a> {
     out: &'a mut Vec<u8>,
+    framing: Framing,
+}
+
+/// What a raw route's messages are wrapped in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Nothing but WebSocket frames.
+    Plain,
+    /// Packets of Engine.IO.
+    Engine(Version),
 }
 
 impl<'a> RawReplies<'a> {
-    pub(crate) const fn new(out: &'a mut Vec<u8>) -> Self {
-        Self { out }
+    pub(crate) const fn new(out: &'a mut Vec<u8>, framing: Framing) -> Self {
+        Self { out, framing }
     }
 
     /// Queues one message to the peer.
     pub fn send(&mut self, message: RawMessage<'_>) {
+        if let Framing::Engine(version) = self.framing {
+            return write_message(self.out, version, message);
+        }
         match message {
             RawMessage::Text(text) => encode::frame(self.out, Opcode::Text, text.as_bytes()),
             RawMessage::Binary(bytes) => encode::frame(self.out, Opcode::Binary, bytes),
@@ -288,7 +307,7 @@ pub enum Command {
         /// The payload, valid JSON.
         data: Option<Box<str>>,
     },
-    /// Sends one event to one SocketCluster connection.
+    /// Sends one event to one connection whose protocol has events.
     Emit {
         /// To whom.
         connection: ConnectionId,
@@ -313,7 +332,7 @@ pub enum Command {
         /// What the client is told.
         message: Box<str>,
     },
-    /// Gives a SocketCluster connection a token: from now on it is whom the token names. What is answered afterwards
+    /// Gives a connection whose protocol has tokens one: from now on it is whom the token names. What is answered afterwards
     /// reaches the client after the token.
     SetToken {
         /// Whose.

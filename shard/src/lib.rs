@@ -30,6 +30,7 @@ mod closing;
 mod command;
 mod connection;
 mod connections;
+mod engineio;
 mod envelope;
 mod form;
 mod heartbeat;
@@ -54,12 +55,14 @@ mod sending;
 mod session;
 mod shard;
 mod socketcluster;
+mod socketio;
 mod subscribe;
 mod time;
 mod turn;
 #[cfg(test)]
 mod world;
 
+pub use engineio::EngineLimits;
 pub use envelope::{Batch, Envelope};
 pub use host::{
     Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply,
@@ -77,5 +80,6 @@ pub use session::{
     SessionMessage, SessionMessageKind, Sessions, StoreFailed, StoreRequest, Stored, WriteError, WriteToken, Written,
 };
 pub use shard::{Config, Event, Shard};
+pub use socketio::SocketIoConfig;
 pub use time::Time;
 pub use turn::{Mode, Transmit};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use codec::{socketcluster, websocket};
 
+use crate::engineio::EngineLimits;
 use crate::people::PeopleLimits;
 use crate::session::SessionLimits;
 use crate::{RateLimits, SeatLimits};
@@ -71,6 +72,8 @@ pub struct Limits {
     pub seats: SeatLimits,
     /// How often single clients may ask for something. No limits.
     pub rates: RateLimits,
+    /// Those of Engine.IO and Socket.IO.
+    pub engine: EngineLimits,
     /// Those of sessions.
     pub sessions: SessionLimits,
     /// Those of people.
@@ -104,6 +107,7 @@ impl Default for Limits {
             drain_connections_per_turn: 1_000,
             seats: SeatLimits::default(),
             rates: RateLimits::default(),
+            engine: EngineLimits::default(),
             sessions: SessionLimits::default(),
             people: PeopleLimits::default(),
         }

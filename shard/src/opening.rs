@@ -1,11 +1,13 @@
 //! From HTTP to a WebSocket: an upgrade is judged, the connection gets its session, a raw route lets in or refuses.
 
+use codec::engineio::Version;
 use codec::http::request::Head;
 use codec::message::RawJson;
 use codec::socketcluster::Dialect;
 use codec::websocket::handshake::{self, Accept};
 
 use crate::connection::{Heartbeat, Protocol, State};
+use crate::engineio::{Engine, EngineOpening};
 use crate::pending::{Pending, Upgrade, Work};
 use crate::requests::Next;
 use crate::session::{Attached, Waiting};
@@ -34,7 +36,14 @@ impl Shard {
                 Next::Nothing
             }
             Some(route) => {
-                let waiting = Waiting { accept, route, dialect: head.query.and_then(dialect_of) };
+                let engine = match EngineOpening::of_route(route, head) {
+                    Ok(engine) => engine,
+                    Err(refusal) => {
+                        self.refuse_request(now, id, refusal.status(), &[], refusal.message(), host);
+                        return Next::Nothing;
+                    }
+                };
+                let waiting = Waiting { accept, route, dialect: head.query.and_then(dialect_of), engine };
                 let ticket = self.pending.ticket();
                 match self.attach_session(id, ticket, head, host) {
                     Attached::Ready(cookie) => self.seat_session(now, id, waiting, cookie, host),
@@ -60,7 +69,7 @@ impl Shard {
         cookie: Option<Box<str>>,
         host: &mut H,
     ) -> Next {
-        let &Waiting { accept, route, dialect } = waiting;
+        let &Waiting { accept, route, dialect, ref engine } = waiting;
         let Some(connection) = self.connections.live(id) else { return Next::Nothing };
         if connection.state != State::Request {
             return Next::Nothing;
@@ -75,7 +84,22 @@ impl Shard {
                 self.accept_upgrade(id, &accept, cookie.as_deref());
                 Next::Frames
             }
-            Route::Raw(route) => self.upgrade_raw(now, id, Upgrade { accept, route, cookie }, host),
+            Route::SocketIo => {
+                let Some(EngineOpening { version, token }) = engine else { return Next::Nothing };
+                connection.state = State::Handshake;
+                connection.protocol = Protocol::SocketIo;
+                connection.engine = Some(Engine::new(*version));
+                self.accept_upgrade(id, &accept, cookie.as_deref());
+                self.say_open(id);
+                if *version == Version::V3 {
+                    self.connect_main(now, id, token.as_deref(), host);
+                }
+                Next::Frames
+            }
+            Route::EngineIo(route) | Route::Raw(route) => {
+                let engine = engine.as_ref().map(|engine| engine.version);
+                self.upgrade_raw(now, id, Upgrade { accept, route, engine, cookie }, host)
+            }
         }
     }
 
@@ -95,7 +119,11 @@ impl Shard {
     fn upgrade_raw<H: Host>(&mut self, now: Time, id: ConnectionId, upgrade: Upgrade, host: &mut H) -> Next {
         let Some(connection) = self.connections.live(id) else { return Next::Nothing };
         let ticket = self.pending.ticket();
-        let verdict = match host.connect(ticket, connection.caller(id.slot, &self.users), Route::Raw(upgrade.route)) {
+        let route = match upgrade.engine {
+            Some(_) => Route::EngineIo(upgrade.route),
+            None => Route::Raw(upgrade.route),
+        };
+        let verdict = match host.connect(ticket, connection.caller(id.slot, &self.users), route) {
             Verdict::Allow => Ok(()),
             Verdict::Refuse(refusal) => Err(refusal),
             Verdict::Pending => {
@@ -131,6 +159,9 @@ impl Shard {
         connection.state = State::Open;
         connection.protocol = Protocol::Raw(upgrade.route);
         self.accept_upgrade(id, &upgrade.accept, upgrade.cookie.as_deref());
+        if let Some(version) = upgrade.engine {
+            self.open_engine(id, version, upgrade.route);
+        }
         self.start_heartbeat(now, id);
         self.admit(id);
     }

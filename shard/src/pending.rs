@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+use codec::engineio::Version;
 use codec::websocket::handshake::Accept;
 use foldhash::fast::FixedState;
 
@@ -62,6 +63,8 @@ pub(crate) enum Work {
 pub(crate) struct Upgrade {
     pub(crate) accept: Accept,
     pub(crate) route: u16,
+    /// Engine.IO stands between.
+    pub(crate) engine: Option<Version>,
     pub(crate) cookie: Option<Box<str>>,
 }
 

@@ -24,7 +24,7 @@ impl Shard {
     }
 
     pub(crate) fn process_frames<H: Host>(&mut self, now: Time, id: ConnectionId, bytes: &mut [u8], host: &mut H) {
-        let websocket_limits = self.limits.websocket;
+        let websocket_limits = self.frame_limits(id);
         let Some(connection) = self.connection_mut(id) else { return };
         // The decoder leaves the connection while the messages it lends are acted upon.
         let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::new(Role::Server));
@@ -79,6 +79,10 @@ impl Shard {
             (_, Message::Pong(_)) => {}
             (Protocol::Raw(route), Message::Text(text)) => self.raw(now, id, route, RawMessage::Text(text), host),
             (Protocol::Raw(route), Message::Binary(bytes)) => self.raw(now, id, route, RawMessage::Binary(bytes), host),
+            (Protocol::SocketIo | Protocol::EngineIo(_), Message::Text(text)) => self.engine_text(now, id, text, host),
+            (Protocol::SocketIo | Protocol::EngineIo(_), Message::Binary(bytes)) => {
+                self.engine_binary(now, id, bytes, host);
+            }
             (_, Message::Text(text)) => self.handle_text(now, id, text, protocol, host),
             (_, Message::Binary(bytes)) => match std::str::from_utf8(bytes) {
                 Ok(text) => self.handle_text(now, id, text, protocol, host),
@@ -87,14 +91,21 @@ impl Shard {
         }
     }
 
-    fn raw<H: Host>(&mut self, now: Time, id: ConnectionId, route: u16, message: RawMessage<'_>, host: &mut H) {
+    pub(crate) fn raw<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        route: u16,
+        message: RawMessage<'_>,
+        host: &mut H,
+    ) {
         if self.meters.is_some() && !self.meter_raw(now, id, host) {
             return;
         }
         let Some(connection) = self.connections.live(id) else { return };
-        let peer = connection.peer(id.slot);
+        let (peer, framing) = (connection.peer(id.slot), connection.framing());
         let start = self.turn.end(Arena::Direct);
-        host.message(peer, route, message, &mut RawReplies::new(&mut self.turn.direct));
+        host.message(peer, route, message, &mut RawReplies::new(&mut self.turn.direct, framing));
         self.queue_direct(id, start);
         self.drain_commands(now, host);
     }

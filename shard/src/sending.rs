@@ -65,7 +65,9 @@ impl Shard {
         outbox.push_with(|queue| self.turn.copy(chain, queue));
         // A response may be longer: its client asked for it, and is not heard before it has read most of it.
         let is_bounded = matches!(connection.state, State::Handshake | State::Open);
-        if is_bounded && outbox.bytes() > self.limits.outbox_bytes_max {
+        let engine = if connection.engine.is_some() { self.limits.engine.payload_bytes_max } else { 0 };
+        // One message being sent and the next one behind it are nobody's fault.
+        if is_bounded && outbox.bytes() > self.limits.outbox_bytes_max.max(2 * engine) {
             self.slow_consumers.push(id);
         }
         if outbox.take_off(self.now) {

@@ -21,7 +21,7 @@ use crate::session::{SessionWork, Sessions};
 use crate::turn::{Arena, Send, Turn};
 use crate::{
     Batch, Command, ConnectionId, Disconnect, Door, Host, Limits, Metrics, Reply, SessionConfig, ShardId, ShardSet,
-    Time,
+    SocketIoConfig, Time,
 };
 
 /// What a shard is made of.
@@ -79,6 +79,8 @@ pub struct Shard {
     pub(crate) written: Vec<Written>,
     pub(crate) users: Users,
     pub(crate) people: People,
+    /// What the application says about Socket.IO.
+    pub(crate) socketio: SocketIoConfig,
     pub(crate) turn: Turn,
     pub(crate) last_turn: Turn,
     /// This pass's sends, and the last one's: those that went short are reported now.
@@ -133,6 +135,7 @@ impl Shard {
             written: Vec::new(),
             users: Users::new(config.seed),
             people: People::new(config.shards),
+            socketio: SocketIoConfig { namespaces: vec!["/".into()], ..SocketIoConfig::default() },
             turn: Turn::default(),
             last_turn: Turn::odd(),
             sends: Vec::new(),

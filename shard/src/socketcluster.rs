@@ -1,6 +1,7 @@
 //! SocketCluster's messages to what the shard does, and its answers. The only file here that knows the protocol's
 //! reserved events; a further protocol is a further file like this one.
 
+use codec::json::write_string;
 use codec::message::{CallId, ClientMessage, Operation, RawJson};
 use codec::socketcluster::errors::WireError;
 use codec::socketcluster::{Decoder, encode as socketcluster};
@@ -71,7 +72,13 @@ impl Shard {
     }
 
     #[inline]
-    fn handle_packet<H: Host>(&mut self, now: Time, id: ConnectionId, message: ClientMessage<'_>, host: &mut H) {
+    pub(crate) fn handle_packet<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        message: ClientMessage<'_>,
+        host: &mut H,
+    ) {
         let Some(connection) = self.connections.live(id) else { return };
         if connection.state == State::Handshake {
             return match message {
@@ -135,6 +142,9 @@ impl Shard {
         refusal: &Refusal,
         host: &mut H,
     ) {
+        if self.speaks(id) == Some(Protocol::SocketIo) {
+            return self.namespace_refused(id, &refusal.error);
+        }
         let (code, error) = (refusal.code, RawJson::from_validated(&refusal.error));
         self.say(id, 200, |out| socketcluster::handshake_refusal(out, call, error, code));
         self.close(now, id, &Disconnect { code, reason: "".into() }, host);
@@ -199,19 +209,25 @@ impl Shard {
         call: CallId<'_>,
         outcome: Result<Option<RawJson<'_>>, RawJson<'_>>,
     ) {
-        match outcome {
+        let is_said = match outcome {
             Ok(data) => {
                 let length = socketcluster::reply_length(call, data);
-                self.say(id, length, |out| socketcluster::reply(out, call, data));
+                self.say_if_spoken(id, length, |out| socketcluster::reply(out, call, data))
             }
             Err(error) => {
                 let hint = 20 + call.as_str().len() + error.as_str().len();
-                self.say(id, hint, |out| socketcluster::reply_error(out, call, error));
+                self.say_if_spoken(id, hint, |out| socketcluster::reply_error(out, call, error))
             }
+        };
+        if !is_said && self.speaks(id) == Some(Protocol::SocketIo) {
+            self.answer_socketio(id, call, outcome);
         }
     }
 
     pub(crate) fn answer_error(&mut self, id: ConnectionId, call: CallId<'_>, error: &WireError<'_>) {
+        if self.speaks(id) == Some(Protocol::SocketIo) {
+            return self.answer_socketio_error(id, call, error);
+        }
         self.say(id, 120, |out| socketcluster::reply_wire_error(out, call, error));
     }
 
@@ -222,16 +238,52 @@ impl Shard {
         }
     }
 
+    /// Tells a client that the server has ended its subscription.
+    pub(crate) fn say_kicked_out(&mut self, id: ConnectionId, channel: &str, message: &str) {
+        if self.speaks(id) != Some(Protocol::SocketIo) {
+            return self.say(id, 256, |out| socketcluster::kick_out(out, channel, message));
+        }
+        let mut data = b"{\"channel\":".to_vec();
+        write_string(&mut data, channel);
+        data.extend_from_slice(b",\"message\":");
+        write_string(&mut data, message);
+        data.push(b'}');
+        let data = String::from_utf8(data).expect("JSON strings are text");
+        self.socketio_emit(id, "#kickOut", Some(RawJson::from_validated(&data)));
+    }
+
+    /// What is spoken on a connection, if it is there.
+    pub(crate) fn speaks(&mut self, id: ConnectionId) -> Option<Protocol> {
+        self.connections.live(id).map(|connection| connection.protocol)
+    }
+
+    /// Sends an event that wants no answer to an open connection whose protocol has events.
+    pub(crate) fn emit(&mut self, id: ConnectionId, name: &str, data: Option<RawJson<'_>>) {
+        match self.speaks(id) {
+            Some(Protocol::SocketCluster) => self.say(id, 256, |out| socketcluster::event(out, name, data)),
+            Some(Protocol::SocketIo) => self.socketio_emit(id, name, data),
+            _ => {}
+        }
+    }
+
     /// Queues one packet for an open SocketCluster connection, or one in its handshake.
     #[inline]
     pub(crate) fn say(&mut self, id: ConnectionId, length_hint: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        let Some(connection) = self.connections.live(id) else { return };
-        if connection.protocol == Protocol::SocketCluster && matches!(connection.state, State::Open | State::Handshake)
-        {
+        self.say_if_spoken(id, length_hint, write);
+    }
+
+    /// As `say`; whether the connection speaks so.
+    #[inline]
+    fn say_if_spoken(&mut self, id: ConnectionId, length_hint: usize, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let Some(connection) = self.connections.live(id) else { return false };
+        let is_spoken = connection.protocol == Protocol::SocketCluster
+            && matches!(connection.state, State::Open | State::Handshake);
+        if is_spoken {
             let start = self.turn.end(Arena::Direct);
             encode::frame_with(&mut self.turn.direct, Opcode::Text, length_hint, write);
             self.turn.append_direct(connection, id.slot, start);
         }
+        is_spoken
     }
 
     /// The id that clients know a connection by: unguessable enough to be shown, and not stored, since the seed and the

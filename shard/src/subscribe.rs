@@ -4,11 +4,11 @@
 //! acknowledged when every peer has recorded the interest: from then on no accepted publication passes it by.
 
 use codec::message::{CallId, RawJson};
-use codec::socketcluster::encode as socketcluster;
 use codec::socketcluster::errors::WireError;
 
-use crate::channel::{Subscriber, Subscription};
-use crate::connection::State;
+use crate::channel::{Channels, Subscriber, Subscription};
+use crate::connection::{Connection, State};
+use crate::form::Form;
 use crate::interest::Waiting;
 use crate::pending::Work;
 use crate::people::{Answer, NO_USER};
@@ -78,8 +78,9 @@ impl Shard {
             (self.limits.subscriptions_per_connection_max, self.limits.channels_max);
         let known = self.channels.find(channel);
         let connection = self.connections.live(id)?;
+        let form = connection.form();
         if let Some(slot) = known
-            && connection.subscriptions.iter().any(|subscription| subscription.channel == slot)
+            && place_of(connection, &self.channels, slot, form).is_some()
         {
             return Some(slot);
         }
@@ -88,7 +89,7 @@ impl Shard {
             return None;
         }
         let slot = self.channels.find_or_insert(channel);
-        let subscriber = Subscriber::new(id.slot, connection.subscriptions.len(), connection.form());
+        let subscriber = Subscriber::new(id.slot, connection.subscriptions.len(), form);
         let (place, is_first) = self.channels.join(slot, subscriber);
         if connection.subscriptions.capacity() == 0 {
             connection.subscriptions.reserve_exact(1); // Many have just one.
@@ -141,17 +142,34 @@ impl Shard {
     pub(crate) fn unsubscribe(&mut self, id: ConnectionId, channel: &str) -> bool {
         let Some(slot) = self.channels.find(channel) else { return false };
         let Some(connection) = self.connections.live(id) else { return false };
-        let Some(index) = connection.subscriptions.iter().position(|subscription| subscription.channel == slot) else {
-            return false;
-        };
+        let Some(index) = place_of(connection, &self.channels, slot, connection.form()) else { return false };
         self.remove_subscription(id, index);
         true
     }
 
-    /// Ends one subscription from our side.
+    /// Ends a connection's subscriptions to one channel from our side, in whatever forms they are told.
     pub(crate) fn kick_out(&mut self, id: ConnectionId, channel: &str, message: &str) {
-        if self.unsubscribe(id, channel) {
-            self.say(id, 256, |out| socketcluster::kick_out(out, channel, message));
+        let mut has_ended = false;
+        while let Some(slot) = self.channels.find(channel)
+            && let Some(connection) = self.connections.live(id)
+            && let Some(index) = connection.subscriptions.iter().position(|known| known.channel == slot)
+        {
+            self.remove_subscription(id, index);
+            has_ended = true;
+        }
+        if has_ended {
+            self.say_kicked_out(id, channel, message);
+        }
+    }
+
+    /// Ends all subscriptions of a connection that are told in this form.
+    pub(crate) fn unsubscribe_form(&mut self, id: ConnectionId, form: Form) {
+        let Some(connection) = self.connections.live(id) else { return };
+        for index in (0..connection.subscriptions.len()).rev() {
+            let subscription = self.connections[id.slot].subscriptions[index];
+            if self.channels.channel(subscription.channel).subscribers[subscription.index as usize].form() == form {
+                self.remove_subscription(id, index);
+            }
         }
     }
 
@@ -236,4 +254,10 @@ impl Shard {
         }
         waits
     }
+}
+
+/// Where a connection's list has the channel, told in this form.
+fn place_of(connection: &Connection, channels: &Channels, slot: u32, form: Form) -> Option<usize> {
+    let is_told_so = |index: u32| channels.channel(slot).subscribers[index as usize].form() == form;
+    connection.subscriptions.iter().position(|known| known.channel == slot && is_told_so(known.index))
 }

@@ -237,6 +237,8 @@ impl Host for Stub {
         match path {
             "/socketcluster/" => Some(Route::SocketCluster),
             "/raw" => Some(Route::Raw(0)),
+            "/socket.io/" => Some(Route::SocketIo),
+            "/engine.io/" => Some(Route::EngineIo(0)),
             _ => None,
         }
     }

@@ -7,4 +7,4 @@ pub mod encode;
 mod packet;
 
 pub use attachment::{ATTACHMENTS_SENT_MAX, fill};
-pub use packet::{Arguments, Kind, Limits, Packet, PacketError};
+pub use packet::{Arguments, Kind, Limits, Packet, PacketError, is_reserved};

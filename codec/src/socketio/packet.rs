@@ -142,6 +142,12 @@ const ID_BYTES_MAX: usize = 20;
 const RESERVED: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
+/// Whether clients' libraries keep this name of an event to themselves.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 impl<'a> Packet<'a> {
     /// The packet that this text stands for.
     ///
@@ -206,6 +212,9 @@ impl<'a> Packet<'a> {
         if text.is_empty() {
             return if is_list { Err(PacketError::Data) } else { Ok(()) };
         }
+        if text.starts_with([' ', '\t', '\n', '\r']) {
+            return Err(PacketError::Data); // Where it ends and the id begins would be a guess.
+        }
         let mut scanner = Scanner::new(text, limits).map_err(bad)?;
         if !is_list {
             let value = scanner.value().map_err(bad)?;
@@ -243,7 +252,7 @@ impl<'a> Packet<'a> {
                 Some((JsonKind::Number, raw)) => Cow::Borrowed(raw.as_str()),
                 _ => return Err(PacketError::Data),
             };
-            if RESERVED.contains(&&*self.name) {
+            if is_reserved(&self.name) {
                 return Err(PacketError::Reserved);
             }
         }
@@ -367,6 +376,7 @@ mod tests {
             ("0[1]", Data),
             ("0{\"a\":}", Data),
             ("1{}", Data),
+            ("2 [\"a\"]", Data),
             ("2[\"connect\"]", Reserved),
             ("2[\"dis\\u0063onnect\"]", Reserved),
             ("2123456789012345678901[\"a\"]", Id),

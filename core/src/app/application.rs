@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use codec::name::NameLimits;
+use shard::SocketIoConfig;
 
+use super::AckShape;
 use super::call::{Occasion, Site};
 use super::endpoint::{Action, Endpoint};
 use super::handler::Handler;
@@ -68,6 +70,7 @@ pub struct App {
     pub(super) raw: Vec<RawRoute>,
     pub(super) pages: HashMap<Box<str>, Page, foldhash::fast::RandomState>,
     pub(super) states: States,
+    pub(super) socket_io: SocketIoConfig,
     pub(crate) limits: AppLimits,
 }
 
@@ -263,9 +266,50 @@ impl App {
         path: &str,
         handler: impl Fn(&mut RawSocket<'_, '_>, Message<'_>) -> R + 'static,
     ) -> Self {
-        self.check_path(path);
-        assert!(self.raw.iter().all(|route| *route.path != *path), "WebSocket route {path:?} is there twice");
-        self.raw.push(RawRoute::new(path, handler));
+        self.add_route(RawRoute::new(path, false, handler));
+        self
+    }
+
+    /// Adds a route for clients of bare Engine.IO, protocols 3 and 4: its messages go to the handler as those of a raw
+    /// WebSocket do. Their libraries ask for paths that end with `/`, `/engine.io/` where they are not told another.
+    ///
+    /// # Panics
+    /// When the path does not begin with `/` or is taken.
+    pub fn engine_io<R: IntoVerdict>(
+        mut self,
+        path: &str,
+        handler: impl Fn(&mut RawSocket<'_, '_>, Message<'_>) -> R + 'static,
+    ) -> Self {
+        self.add_route(RawRoute::new(path, true, handler));
+        self
+    }
+
+    /// Adds a namespace for clients of Socket.IO, beside `/`. It is a name for an own place of its events: the same
+    /// actions are called there, and what a client subscribes to there is told there.
+    ///
+    /// # Panics
+    /// When the name does not begin with `/`, has a comma or a question mark, or there are 31 already.
+    pub fn namespace(mut self, name: &str) -> Self {
+        let is_clean = name.len() > 1 && name.starts_with('/') && !name.contains([',', '?']);
+        assert!(is_clean, "namespace {name:?} does not begin with / or has what none can have");
+        let namespaces = &mut self.socket_io.namespaces;
+        assert!(namespaces.iter().all(|known| **known != *name), "namespace {name:?} is there twice");
+        assert!(namespaces.len() < SocketIoConfig::NAMESPACES_MAX, "there are too many namespaces for {name:?}");
+        namespaces.push(name.into());
+        self
+    }
+
+    /// What Socket.IO's acknowledgements are like: [`AckShape::ErrorFirst`] unless this says otherwise.
+    pub const fn ack_shape(mut self, shape: AckShape) -> Self {
+        self.socket_io.answer_shape = shape;
+        self
+    }
+
+    /// Lets Socket.IO's clients join, leave and publish to channels by the events `subscribe`, `unsubscribe` and
+    /// `publish`, which are then no actions of the application. Its hooks are asked as for clients of SocketCluster,
+    /// which can do so without being let.
+    pub const fn channel_events(mut self, are_on: bool) -> Self {
+        self.socket_io.has_channel_events = are_on;
         self
     }
 
@@ -336,6 +380,20 @@ impl App {
             hook.check(&site(Occasion::Start)).map_err(|reason| format!("the periodic work {reason}"))?;
         }
         Ok(())
+    }
+
+    fn add_route(&mut self, route: RawRoute) {
+        let path = &*route.path;
+        self.check_path(path);
+        assert!(!["/socketcluster/", "/socket.io/"].contains(&path), "path {path:?} is a protocol's own");
+        assert!(self.raw.iter().all(|known| *known.path != *path), "route {path:?} is there twice");
+        self.raw.push(route);
+    }
+
+    /// The operator's word on Socket.IO.
+    pub(crate) fn overrule(&mut self, shape: Option<AckShape>, has_channel_events: Option<bool>) {
+        self.socket_io.answer_shape = shape.unwrap_or(self.socket_io.answer_shape);
+        self.socket_io.has_channel_events = has_channel_events.unwrap_or(self.socket_io.has_channel_events);
     }
 
     fn check_path(&self, path: &str) {

@@ -10,8 +10,8 @@ use codec::http::response;
 use codec::message::RawJson;
 use shard::{
     Answer, Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Request,
-    Responded, Route, SessionConfig, SessionId, Sessions, ShardId, StoreRequest, Ticket, Time, TokenError, Verdict,
-    Verified, WriteError, WriteToken, Written,
+    Responded, Route, SessionConfig, SessionId, Sessions, ShardId, SocketIoConfig, StoreRequest, Ticket, Time,
+    TokenError, Verdict, Verified, WriteError, WriteToken, Written,
 };
 
 use super::application::App;
@@ -69,6 +69,11 @@ impl ShardHost {
     /// What the shard must know for its sessions; none where there are none.
     pub(crate) fn session_config(&self, began: Instant) -> Option<SessionConfig> {
         self.local.common.sessions.as_ref().map(|sessions| sessions.config(began))
+    }
+
+    /// What the shard must know of Socket.IO.
+    pub(crate) fn socket_io(&self) -> SocketIoConfig {
+        self.app.socket_io.clone()
     }
 
     /// The shard's sessions are there.
@@ -228,8 +233,12 @@ impl Host for ShardHost {
         if matches!(path, "/socketcluster/" | "/socketcluster") {
             return Some(Route::SocketCluster);
         }
+        if matches!(path, "/socket.io/" | "/socket.io") {
+            return Some(Route::SocketIo);
+        }
         let index = self.app.raw.iter().position(|route| *route.path == *path)?;
-        Some(Route::Raw(u16::try_from(index).expect("an application has fewer than 65,536 routes")))
+        let number = u16::try_from(index).expect("an application has fewer than 65,536 routes");
+        Some(if self.app.raw[index].is_engine_io { Route::EngineIo(number) } else { Route::Raw(number) })
     }
 
     fn request(&mut self, _: Ticket, peer: Peer, request: Request<'_>, response: &mut Vec<u8>) -> Responded {

@@ -42,6 +42,7 @@ pub use application::App;
 pub use args::{Args, RawArgs};
 pub use call::{Call, FromCall, Occasion, Site};
 pub use channels::{Channel, Channels};
+pub use codec::socketio::encode::AnswerShape as AckShape;
 pub(crate) use common::Common;
 pub use disconnected::Disconnected;
 pub use error::{Error, Result};

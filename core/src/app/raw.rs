@@ -96,6 +96,8 @@ pub(crate) type RawHandler = Box<dyn Fn(&mut RawSocket<'_, '_>, Message<'_>) -> 
 /// A raw route.
 pub(crate) struct RawRoute {
     pub(crate) path: Box<str>,
+    /// Its messages come in Engine.IO's packets.
+    pub(crate) is_engine_io: bool,
     pub(crate) handler: RawHandler,
 }
 
@@ -103,9 +105,14 @@ impl RawRoute {
     /// A route with a handler of whatever return type.
     pub(crate) fn new<R: IntoVerdict>(
         path: &str,
+        is_engine_io: bool,
         handler: impl Fn(&mut RawSocket<'_, '_>, Message<'_>) -> R + 'static,
     ) -> Self {
-        Self { path: path.into(), handler: Box::new(move |socket, message| handler(socket, message).into_verdict()) }
+        Self {
+            path: path.into(),
+            is_engine_io,
+            handler: Box::new(move |socket, message| handler(socket, message).into_verdict()),
+        }
     }
 
     /// Gives the handler a message. An error ends the connection with the error's close code, or with 1008 where it has

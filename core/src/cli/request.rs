@@ -250,6 +250,7 @@ mod tests {
             "Limits:",
             "Rates of one client:",
             "Time-outs:",
+            "Socket.IO:",
             "Slow consumers:",
             "Between shards:",
             "Application:",

@@ -112,6 +112,7 @@ where
     let limited = move || {
         let mut app = factory();
         app.limits = overrides.over(app.limits);
+        app.overrule(overrides.ack_shape, overrides.has_channel_events);
         app
     };
     let Err(error) = server::run(settings, store, limited) else {

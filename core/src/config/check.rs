@@ -108,6 +108,8 @@ fn limits(settings: &Settings, found: &mut Vec<Violation>) {
         ("--max-connections", limits.connections_max),
         ("--max-head", limits.head_bytes_max),
         ("--max-body", limits.body_bytes_max),
+        ("--max-payload", limits.engine.payload_bytes_max),
+        ("--max-attachments", limits.engine.attachments_max),
         ("--max-message", limits.websocket.message_bytes_max),
         ("--max-fragments", limits.websocket.fragments_max as usize),
         ("--max-subscriptions", limits.subscriptions_per_connection_max),
@@ -148,6 +150,8 @@ fn ticks(settings: &Settings, found: &mut Vec<Violation>) {
     let limits = &settings.limits;
     for (flag, timeout) in [
         ("--ping-interval", limits.ping_interval),
+        ("--engine-ping-interval", limits.engine.ping_interval),
+        ("--engine-ping-timeout", limits.engine.ping_timeout),
         ("--handshake-timeout", limits.handshake_timeout),
         ("--call-timeout", limits.call_timeout),
         ("--send-timeout", limits.send_timeout),

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::{Limits, PeopleLimits, Rate, RateLimits, SeatLimits, SlowConsumer};
+use shard::{EngineLimits, Limits, PeopleLimits, Rate, RateLimits, SeatLimits, SlowConsumer};
+
+use crate::app::AckShape;
 
 use super::{
     ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, SessionLimits,
@@ -37,7 +39,15 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         log,
     } = settings;
     let RingSettings { entries, receive_buffers, receive_buffer_bytes, direct_descriptors } = ring;
-    let ApplicationSettings { commands_max, command_bytes_max, tasks_max, timers_max, recipients_max } = application;
+    let ApplicationSettings {
+        commands_max,
+        command_bytes_max,
+        tasks_max,
+        timers_max,
+        recipients_max,
+        ack_shape,
+        has_channel_events,
+    } = application;
     let LogSettings { level, format, lines_per_second_max } = log;
     let OriginSettings { allowed, required } = origins;
     let addresses = listen.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
@@ -51,9 +61,10 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("spin-us", count::format(spin.as_micros() as u64)),
     ];
     limit_rows(limits, &mut rows);
+    engine_rows(&limits.engine, &mut rows);
     rate_rows(&limits.rates, &mut rows);
     let own = |value: &Option<usize>, format: fn(u64) -> String| {
-        value.map_or_else(|| "as the application has it".to_owned(), |value| format(value as u64))
+        value.map_or_else(|| AS_APPLICATION.to_owned(), |value| format(value as u64))
     };
     session_rows(sessions, &limits.sessions, &mut rows);
     rows.extend([
@@ -69,6 +80,8 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("max-commands", own(commands_max, count::format)),
         ("max-recipients", own(recipients_max, count::format)),
         ("max-command-bytes", own(command_bytes_max, size::format)),
+        ("ack-shape", ack_shape.map_or(AS_APPLICATION, shape_name).to_owned()),
+        ("channel-events", has_channel_events.map_or(AS_APPLICATION, |on| if on { "on" } else { "off" }).to_owned()),
         ("ring-entries", entries.to_string()),
         ("receive-buffers", receive_buffers.to_string()),
         ("receive-buffer-bytes", size::format(u64::from(*receive_buffer_bytes))),
@@ -80,6 +93,22 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("app-name", app_name.clone()),
     ]);
     rows
+}
+
+const AS_APPLICATION: &str = "as the application has it";
+
+const fn policy_name(policy: SlowConsumer) -> &'static str {
+    match policy {
+        SlowConsumer::Close => "close",
+        SlowConsumer::Drop => "drop",
+    }
+}
+
+const fn shape_name(shape: AckShape) -> &'static str {
+    match shape {
+        AckShape::ErrorFirst => "error-first",
+        AckShape::Single => "single",
+    }
 }
 
 /// Where the keys of tokens come from, never what they are.
@@ -128,15 +157,12 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         drain_connections_per_turn,
         seats: SeatLimits { per_address, per_session },
         rates: _,    // in `rate_rows`
+        engine: _,   // in `engine_rows`
         sessions: _, // in `session_rows`
         people: PeopleLimits { is_online_known, heartbeat, silence, page_max },
     } = limits;
     let count = |value: &usize| count::format(*value as u64);
     let size = |value: &usize| size::format(*value as u64);
-    let policy = match slow_consumer {
-        SlowConsumer::Close => "close",
-        SlowConsumer::Drop => "drop",
-    };
     rows.extend([
         ("max-connections", count(connections_max)),
         ("max-connections-per-address", count::format(u64::from(*per_address))),
@@ -161,7 +187,7 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         ("send-timeout", duration::format(*send_timeout)),
         ("close-timeout", duration::format(*close_timeout)),
         ("idle-timeout", duration::format(*idle_timeout)),
-        ("slow-consumer", policy.to_owned()),
+        ("slow-consumer", policy_name(*slow_consumer).to_owned()),
         ("sends-per-pass", count(sends_per_pass)),
         ("outbox-high-water-mark", size(outbox_high_water_mark)),
         ("outbox-bytes-max", size(outbox_bytes_max)),
@@ -171,6 +197,16 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         ("user-heartbeat", duration::format(*heartbeat)),
         ("user-silence", duration::format(*silence)),
         ("max-user-page", count(page_max)),
+    ]);
+}
+
+fn engine_rows(limits: &EngineLimits, rows: &mut Vec<(&'static str, String)>) {
+    let EngineLimits { ping_interval, ping_timeout, payload_bytes_max, attachments_max } = limits;
+    rows.extend([
+        ("engine-ping-interval", duration::format(*ping_interval)),
+        ("engine-ping-timeout", duration::format(*ping_timeout)),
+        ("max-payload", size::format(*payload_bytes_max as u64)),
+        ("max-attachments", count::format(*attachments_max as u64)),
     ]);
 }
 

@@ -8,7 +8,7 @@ use shard::Limits;
 
 use super::session::SessionSettings;
 use super::{AllowedOrigin, KeyFile, Secret};
-use crate::app::AppLimits;
+use crate::app::{AckShape, AppLimits};
 
 /// Everything a server can be told before it starts. Each field has a flag; `Default` is the flags' defaults.
 #[derive(Clone, Debug)]
@@ -63,6 +63,10 @@ pub struct ApplicationSettings {
     pub timers_max: Option<usize>,
     /// In the place of `AppLimits::recipients_max`.
     pub recipients_max: Option<usize>,
+    /// In the place of [`App::ack_shape`](crate::App::ack_shape).
+    pub ack_shape: Option<AckShape>,
+    /// In the place of [`App::channel_events`](crate::App::channel_events).
+    pub has_channel_events: Option<bool>,
 }
 
 /// How tokens are signed and verified.

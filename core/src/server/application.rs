@@ -3,7 +3,7 @@
 use std::task::Waker;
 use std::time::Instant;
 
-use shard::{Host, SessionConfig, Sessions, Time};
+use shard::{Host, SessionConfig, Sessions, SocketIoConfig, Time};
 
 /// An application on one shard, as the loop sees it.
 pub(crate) trait Application: Host {
@@ -16,6 +16,11 @@ pub(crate) trait Application: Host {
     /// What the shard must know for its sessions, if there are to be any. `began` is the shards' common epoch.
     fn session_config(&self, _began: Instant) -> Option<SessionConfig> {
         None
+    }
+
+    /// What the application says about Socket.IO.
+    fn socket_io(&self) -> SocketIoConfig {
+        SocketIoConfig::default()
     }
 
     /// The shard's sessions are there; of how many shards this is one.

@@ -199,6 +199,7 @@ where
     if let Some(shows_members) = host.presence() {
         shard.show_members(shows_members);
     }
+    shard.open_socket_io(host.socket_io());
     sockets.listen(seat.listeners).and_then(|()| sockets.enter(false)).map_err(failed("cannot accept"))?;
     let _ = seat.began_accepting.send(());
     // Who waits for all of us learns from the channel's end when one of us is missing.

@@ -62,6 +62,26 @@ pub(super) fn line(
         ("pauses", metrics.pauses),
         ("turns_continued", metrics.turns_continued),
         ("sends_short", metrics.sends_short),
+        ("enters", sockets.enters),
+        ("buffers_exhausted", sockets.buffers_exhausted),
+        ("accepts_failed", sockets.accepts_failed),
+        ("submission_overflows", sockets.submission_overflows),
+        ("completion_overflows", sockets.completion_overflows),
+        ("batches_sent", mesh.batches_sent),
+        ("batches_received", mesh.batches_received),
+        ("lanes_full", mesh.lanes_full),
+    ];
+    for (name, count) in
+        counters.iter().chain(&session_counters(shard)).chain(application).filter(|(_, count)| *count > 0)
+    {
+        write!(line, " {name}={count}").expect("writing to a string");
+    }
+    line
+}
+
+fn session_counters(shard: &Shard) -> [(&'static str, u64); 15] {
+    let metrics = shard.metrics();
+    [
         ("sessions", shard.sessions() as u64),
         ("sessions_opened", metrics.sessions_opened),
         ("sessions_copied", metrics.sessions_copied),
@@ -77,19 +97,7 @@ pub(super) fn line(
         ("session_records_bad", metrics.session_records_bad),
         ("session_saves", metrics.session_saves),
         ("session_saves_failed", metrics.session_saves_failed),
-        ("enters", sockets.enters),
-        ("buffers_exhausted", sockets.buffers_exhausted),
-        ("accepts_failed", sockets.accepts_failed),
-        ("submission_overflows", sockets.submission_overflows),
-        ("completion_overflows", sockets.completion_overflows),
-        ("batches_sent", mesh.batches_sent),
-        ("batches_received", mesh.batches_received),
-        ("lanes_full", mesh.lanes_full),
-    ];
-    for (name, count) in counters.iter().chain(application).filter(|(_, count)| *count > 0) {
-        write!(line, " {name}={count}").expect("writing to a string");
-    }
-    line
+    ]
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use shard::{SessionConfig, Sessions, Time};
+use shard::{SessionConfig, Sessions, SocketIoConfig, Time};
 
 use super::executor::Executors;
 use super::placement::Placement;
@@ -80,6 +80,10 @@ impl Application for ShardHost {
 
     fn presence(&self) -> Option<Box<dyn Fn(&str) -> bool>> {
         Self::presence(self).map(|shows| Box::new(shows) as Box<_>)
+    }
+
+    fn socket_io(&self) -> SocketIoConfig {
+        Self::socket_io(self)
     }
 
     fn open_sessions(&mut self, sessions: Sessions, shards: usize) {

@@ -93,7 +93,7 @@ impl Shard {
         self.written.clear();
         for slot in reached {
             let connection = &self.connections[*slot];
-            if matches!(connection.protocol, Protocol::Raw(_)) {
+            if !matches!(connection.protocol, Protocol::SocketCluster | Protocol::SocketIo) {
                 continue; // It has no events.
             }
             let form = connection.form();

@@ -9,6 +9,7 @@ use super::copy::{Opener, Session};
 use super::home::Opening;
 use super::{OpenError, SessionId, SessionMessageKind};
 use crate::connection::State;
+use crate::engineio::EngineOpening;
 use crate::pending::Work;
 use crate::shard::Shard;
 use crate::{ConnectionId, Host, Route, Ticket, Time};
@@ -19,6 +20,7 @@ pub(crate) struct Waiting {
     pub(crate) accept: Accept,
     pub(crate) route: Route,
     pub(crate) dialect: Option<Dialect>,
+    pub(crate) engine: Option<EngineOpening>,
 }
 
 /// Whether a connection has its session.

@@ -538,8 +538,8 @@ fn publication(channel: usize) -> Command {
 /// Something for one client; an event gets its number when it is sent.
 fn greeting(connection: ConnectionId, route: Route) -> Command {
     match route {
-        Route::SocketCluster => Command::Emit { connection, event: "tick".into(), data: None },
-        Route::Raw(_) => Command::Send { connection, payload: Ok("hello".into()) },
+        Route::SocketCluster | Route::SocketIo => Command::Emit { connection, event: "tick".into(), data: None },
+        Route::Raw(_) | Route::EngineIo(_) => Command::Send { connection, payload: Ok("hello".into()) },
     }
 }
 

@@ -139,6 +139,7 @@ fn limits(random: &mut Rng) -> Limits {
         drain_connections_per_turn: random.usize(1..=3),
         seats: shard::SeatLimits::default(),
         rates: shard::RateLimits::default(),
+        engine: shard::EngineLimits::default(),
         sessions: shard::SessionLimits::default(),
         people: PeopleLimits {
             is_online_known: true,

@@ -2,7 +2,9 @@
 //! last word on them.
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use crate::app::AckShape;
 use crate::config::{count, size};
 
 /// The group "Application".
@@ -58,4 +60,27 @@ pub(super) struct ApplicationFlags {
         value_parser = size::within::<usize>((4 << 10)..=(16 << 30)),
     )]
     pub(super) max_command_bytes: Option<usize>,
+
+    /// The arguments of a Socket.IO acknowledgement
+    ///
+    /// In the place of the application's own word: `error-first` (null or an error, then the result) if it has none.
+    /// `single` is the result, or {"error":...}, as emitWithAck and servers in other languages have it.
+    #[arg(long, value_name = "SHAPE", env = "SOCKETSHARD_ACK_SHAPE", value_parser = ack_shapes())]
+    pub(super) ack_shape: Option<AckShape>,
+
+    /// Whether Socket.IO's clients join, leave and publish to channels by events
+    ///
+    /// In the place of the application's own word, `off` if it has none. The events are `subscribe`, `unsubscribe` and
+    /// `publish`; the application's hooks are asked as for any client.
+    #[arg(long, value_name = "SWITCH", env = "SOCKETSHARD_CHANNEL_EVENTS", value_parser = switch())]
+    pub(super) channel_events: Option<bool>,
+}
+
+fn ack_shapes() -> impl TypedValueParser<Value = AckShape> {
+    PossibleValuesParser::new(["error-first", "single"])
+        .map(|name| if name == "single" { AckShape::Single } else { AckShape::ErrorFirst })
+}
+
+fn switch() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new(["on", "off"]).map(|name| name == "on")
 }

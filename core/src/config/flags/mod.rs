@@ -3,6 +3,7 @@
 
 mod application;
 mod backpressure;
+mod engine;
 mod limits;
 mod listen;
 mod logging;

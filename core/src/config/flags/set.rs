@@ -9,10 +9,11 @@ use clap::{ArgMatches, Args};
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::{Limits, PeopleLimits, Rate, RateLimits, SeatLimits, SessionLimits};
+use shard::{EngineLimits, Limits, PeopleLimits, Rate, RateLimits, SeatLimits, SessionLimits};
 
 use super::application::ApplicationFlags;
 use super::backpressure::{ConsumerFlags, LaneFlags};
+use super::engine::EngineFlags;
 use super::limits::LimitFlags;
 use super::listen::ListenFlags;
 use super::logging::LogFlags;
@@ -41,6 +42,8 @@ pub(crate) struct Flags {
     rates: RateFlags,
     #[command(flatten)]
     timeouts: TimeoutFlags,
+    #[command(flatten)]
+    engine: EngineFlags,
     #[command(flatten)]
     consumers: ConsumerFlags,
     #[command(flatten)]
@@ -86,6 +89,8 @@ impl Flags {
                 tasks_max: self.application.max_tasks,
                 timers_max: self.application.max_timers,
                 recipients_max: self.application.max_recipients,
+                ack_shape: self.application.ack_shape,
+                has_channel_events: self.application.channel_events,
             },
             sessions: self.session_settings(),
             auth: self.auth(matches)?,
@@ -186,6 +191,12 @@ impl Flags {
                 per_session: self.limits.max_connections_per_session,
             },
             rates: self.rate_limits(),
+            engine: EngineLimits {
+                ping_interval: self.engine.engine_ping_interval,
+                ping_timeout: self.engine.engine_ping_timeout,
+                payload_bytes_max: self.engine.max_payload,
+                attachments_max: self.engine.max_attachments,
+            },
             sessions: self.session_limits(),
             people: PeopleLimits {
                 is_online_known: !self.users.no_users_online,

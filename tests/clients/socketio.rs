@@ -1,0 +1,59 @@
+//! Unmodified clients of Socket.IO and Engine.IO, of every protocol that is spoken, against the real server on two
+//! shards, and beside a client of SocketCluster in one channel. The scenarios are in `socketio.js` and `engineio.js`.
+
+use std::process::Command;
+use std::time::Duration;
+
+use harness::script::{Script, installed, local};
+use harness::server::Server;
+
+const STEPS: [&str; 11] = [
+    "connect",
+    "square",
+    "binary",
+    "payloads",
+    "ordered",
+    "channels",
+    "namespaces",
+    "login",
+    "idle",
+    "reconnect",
+    "meet",
+];
+
+/// Quick enough that several time-outs pass within seconds.
+const QUICK_HEARTBEAT: [&str; 4] = ["--engine-ping-interval", "1s", "--engine-ping-timeout", "1s"];
+
+/// The scripts give each wait 20 s: all of them together stay below this.
+const LIMIT: Duration = Duration::from_secs(240);
+
+#[test]
+fn socketio_client_4_is_served_by_websocket() {
+    run("socketio.js", 4, "websocket", &STEPS);
+}
+
+#[test]
+fn socketio_client_3_is_served_by_websocket() {
+    run("socketio.js", 3, "websocket", &STEPS);
+}
+
+#[test]
+fn socketio_client_2_is_served_by_websocket() {
+    run("socketio.js", 2, "websocket", &STEPS);
+}
+
+#[test]
+fn engineio_clients_are_served_by_websocket() {
+    for version in [6, 3] {
+        run("engineio.js", version, "websocket", &["echo", "idle"]);
+    }
+}
+
+fn run(script: &str, version: u32, transports: &str, steps: &[&str]) {
+    let server = Server::start(&QUICK_HEARTBEAT);
+    installed("clients/node_modules/socket.io-client-4/package.json");
+    let mut command = Command::new("node");
+    command.arg(local(&format!("clients/{script}"))).arg(version.to_string()).arg(transports);
+    command.arg(server.address().port().to_string()).args(steps);
+    Script::start(format!("{script} {version} {transports}"), command, steps).expect_every_step(LIMIT, &server);
+}
