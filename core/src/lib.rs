@@ -16,6 +16,7 @@ mod observe;
 pub mod prelude;
 mod server;
 mod session;
+mod tls;
 
 pub use app::{
     AckShape, Acknowledged, Answer, App, AppLimits, Args, Auth, Call, Channel, Channels, Disconnected, Error, FromCall,
@@ -27,7 +28,7 @@ pub use cli::Server;
 pub use config::{
     AllowedOrigin, ApplicationSettings, AuthSettings, KeyFile, Limits, LogFormat, LogLevel, LogSettings,
     OriginSettings, Rate, RateLimits, RingSettings, SeatLimits, Secret, SessionLimits, SessionSettings, Settings,
-    SlowConsumer, WebSocketLimits,
+    SlowConsumer, TlsSettings, WebSocketLimits,
 };
 
 /// Where sessions are kept beyond the memory of a process.

@@ -15,6 +15,7 @@ class CallbackClient {
     this.socket = library.connect({
       hostname: '127.0.0.1',
       port,
+      secure: process.env.TLS === '1',
       authEngine: wallet,
       // Else a second client with equal options is the first one.
       multiplex: false,

@@ -14,6 +14,7 @@ import traceback
 
 from socketclusterclient import Socketcluster
 
+SCHEME = "wss" if os.environ.get("TLS") == "1" else "ws"
 # Longer than any healthy step takes on a loaded 2-core machine; shorter than the Rust side's patience with this process.
 STEP_SECONDS_MAX = 30
 # A server of two shards puts a connection on either with equal chance: 64 misses in a row are a bug, not bad luck.
@@ -50,7 +51,7 @@ class Client:
         self.disconnects = 0
         self.frames = []
         self.lock = threading.RLock()
-        self.socket = Socketcluster.socket(f"ws://127.0.0.1:{port}/socketcluster/")
+        self.socket = Socketcluster.socket(f"{SCHEME}://127.0.0.1:{port}/socketcluster/")
         self.socket.setBasicListener(None, self.on_disconnected, None)
         self.socket.setAuthenticationListener(None, self.on_authentication)
         self.socket.setdelay(0.05)

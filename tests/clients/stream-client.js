@@ -15,6 +15,7 @@ class StreamClient {
     this.socket = library.create({
       hostname: '127.0.0.1',
       port,
+      secure: process.env.TLS === '1',
       authEngine: wallet,
       // Short, so that a reconnect is seen in tests; which codes reconnect at once is still the client's own rule.
       autoReconnectOptions: { initialDelay: 50, randomness: 50, multiplier: 1, maxDelay: 100 },

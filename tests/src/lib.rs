@@ -8,5 +8,6 @@ pub mod script;
 pub mod server;
 pub mod simulation;
 pub mod system;
+pub mod tls;
 pub mod wait;
 pub mod websocket;

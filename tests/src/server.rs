@@ -59,6 +59,24 @@ impl Server {
         self.address
     }
 
+    /// Where it listens for TLS.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn tls_address(&self) -> SocketAddr {
+        self.listed("https://")
+    }
+
+    /// Where it sends plain HTTP to TLS.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn redirect_address(&self) -> SocketAddr {
+        self.listed("redirect://")
+    }
+
     /// How many shards it says it runs.
     #[must_use]
     pub const fn shards(&self) -> usize {
@@ -69,6 +87,12 @@ impl Server {
     #[must_use]
     pub fn into_process(self) -> Process {
         self.process
+    }
+
+    fn listed(&self, scheme: &str) -> SocketAddr {
+        let line = self.process.stdout_lines().swap_remove(0);
+        let address = line.split([' ', ',']).find_map(|word| word.strip_prefix(scheme)?.parse().ok());
+        address.unwrap_or_else(|| panic!("nothing listens at {scheme}: {line}"))
     }
 
     /// Waits until no more than that many descriptors are open.

@@ -13,12 +13,19 @@ pub(crate) struct Common {
     pub(crate) origins: Arc<Origins>,
     /// None where no server runs: in tests of the application alone.
     pub(crate) sessions: Option<SessionService>,
+    /// The port that clients are sent to who have to come by TLS.
+    pub(crate) https_port: Option<u16>,
 }
 
 impl Common {
     /// As the settings say. Reads the key files.
     pub(crate) fn new(settings: &Settings) -> Result<Self, KeyError> {
         let authority = Arc::new(Authority::new(&settings.auth)?);
-        Ok(Self { authority, origins: Arc::new(Origins::new(settings.origins.clone())), sessions: None })
+        Ok(Self {
+            authority,
+            origins: Arc::new(Origins::new(settings.origins.clone())),
+            sessions: None,
+            https_port: None,
+        })
     }
 }

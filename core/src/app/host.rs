@@ -23,6 +23,7 @@ use super::handler::Step;
 use super::hooks::{Hooks, fenced, name, verdict};
 use super::local::{Counters, Local};
 use super::page::plain;
+use super::redirect;
 use super::tasks::{LocalFuture, Tasks, Work, action_panicked};
 
 /// One shard's application and its pending work.
@@ -161,6 +162,9 @@ impl ShardHost {
 
     /// Answers a request for a page.
     fn respond(&mut self, peer: Peer, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
+        if peer.door == Door::Redirect {
+            return redirect::answer(self.local.common.https_port, head, keep_alive, response);
+        }
         if let (RENEWAL_PATH, Some(ticket)) = (head.path, head.header(RENEWAL_HEADER)) {
             return self.renew(peer, ticket, head, keep_alive, response);
         }

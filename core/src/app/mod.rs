@@ -27,6 +27,7 @@ mod private;
 mod publish;
 mod raw;
 mod recipients;
+mod redirect;
 mod reply;
 mod session;
 mod spawn;

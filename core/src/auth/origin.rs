@@ -2,7 +2,8 @@
 //! other clients say nothing there, and no script can make a browser lie.
 //!
 //! A page is of the same origin when the host and the port of its origin are those of the request's `Host`, and the
-//! scheme is `https` where TLS ends here. Elsewhere the scheme is not compared: behind a proxy that ends TLS, this server
+//! scheme is `https` where TLS ends here: then `http` passes only with this very port written out, from where no page
+//! comes, but old clients that know no other scheme. Elsewhere the scheme is not compared: behind a proxy that ends TLS, this server
 //! cannot know which one the browser sees. It does decide which port is meant where none is written.
 
 use codec::http::request::Head;
@@ -43,12 +44,15 @@ fn is_same(is_tls: bool, origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default_port = match scheme.to_ascii_lowercase().as_str() {
         "http" if !is_tls => "80",
+        "http" => "",
         "https" => "443",
         _ => return false,
     };
     let (own, own_port) = split_port(authority);
     let (asked, asked_port) = split_port(host);
-    !own.is_empty()
+    let is_named = !default_port.is_empty() || (own_port.is_some() && asked_port.is_some());
+    is_named
+        && !own.is_empty()
         && own.eq_ignore_ascii_case(asked)
         && own_port.unwrap_or(default_port) == asked_port.unwrap_or(default_port)
 }
@@ -116,6 +120,9 @@ mod tests {
         let same = |origin| is_same(true, origin, "a.example");
         assert!(same("https://a.example") && same("https://a.example:443"));
         assert!(!same("http://a.example") && !same("http://a.example:443") && !same("https://a.example:80"));
+        // PyPI's websocket-client of before 1.0 says `http` whatever it connects by.
+        assert!(is_same(true, "http://a.example:8443", "a.example:8443"));
+        assert!(!is_same(true, "http://a.example:8080", "a.example:8443"));
     }
 
     #[test]

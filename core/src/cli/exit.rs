@@ -23,7 +23,7 @@ pub(super) const CODES: &[(u8, &str)] = &[
     (11, "too little memory may be locked (ulimit -l)"),
     (12, "too few files may be open (ulimit -n)"),
     (13, "a CPU of --cpus is not allowed to this process, or the number of shards cannot be"),
-    (66, "a key file cannot be read, or holds no key"),
+    (66, "a key or certificate cannot be read, or is none"),
     (69, "the kernel has no io_uring, or one that lacks what is needed"),
     (70, "a shard failed, which is a bug"),
     (71, "a system call failed at the start"),

@@ -93,10 +93,15 @@ fn changed(line: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Flags without a value.
-const SWITCHES: &[&str] = &["no-pin", "require-origin", "session-cookie-secure", "no-session-cache", "no-users-online"];
+const SWITCHES: &[&str] =
+    &["no-pin", "require-origin", "session-cookie-secure", "no-session-cache", "no-users-online", "tls-self-signed"];
 
 fn argument(flag: &str, value: &str) -> String {
-    if SWITCHES.contains(&flag) { format!(" --{flag}") } else { format!(" --{flag} {value}") }
+    match value {
+        "false" if SWITCHES.contains(&flag) => String::new(),
+        _ if SWITCHES.contains(&flag) => format!(" --{flag}"),
+        _ => format!(" --{flag} {value}"),
+    }
 }
 
 /// One value per flag that is not its default and fits the other defaults.
@@ -105,6 +110,14 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("port", "9000"),
     ("host", "127.0.0.1"),
     ("backlog", "100"),
+    ("tls-listen", "127.0.0.1:9443"),
+    ("tls-cert", "/chain.pem"),
+    ("tls-key", "/key.pem"),
+    ("tls-key-passphrase-file", "/passphrase"),
+    ("tls-self-signed", "true"),
+    ("tls-redirect", "127.0.0.1:9080"),
+    ("tls-redirect-port", "443"),
+    ("max-tls-handshake", "8KiB"),
     ("shards", "3"),
     ("cpus", "0-2,7"),
     ("no-pin", "true"),
@@ -196,6 +209,21 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("app-name", "chat"),
 ];
 
+/// What some flags are refused without.
+fn company(flag: &str) -> &'static [&'static str] {
+    match flag {
+        "tls-listen" => &["tls-self-signed"],
+        "tls-cert" | "tls-self-signed" => &["tls-listen"],
+        "tls-key" => &["tls-listen", "tls-cert"],
+        "tls-redirect" => &["tls-listen", "tls-self-signed"],
+        _ => &[],
+    }
+}
+
+fn other_value(flag: &str) -> &'static str {
+    OTHER_VALUES.iter().find(|(name, _)| *name == flag).expect("it is listed").1
+}
+
 #[test]
 fn no_flag_makes_the_default_settings() {
     assert_eq!(format!("{:?}", settings("socketshard start")), format!("{:?}", Settings::default()));
@@ -209,13 +237,19 @@ fn every_flag_sets_one_setting_and_every_setting_has_a_flag() {
     let rows: BTreeSet<_> = config::rows(&Settings::default()).into_iter().map(|(row, _)| row.to_owned()).collect();
     assert_eq!(rows.difference(&tested).next(), None, "every setting has a flag");
     for (flag, value) in OTHER_VALUES {
-        let line = format!("socketshard start{}", argument(flag, value));
+        let company = company(flag);
+        let further: String = company.iter().map(|flag| argument(flag, other_value(flag))).collect();
+        // Who asks for TLS alone is not given the default's listener.
+        let plain = if further.is_empty() { "" } else { " --port 8000" };
+        let line = format!("socketshard start{plain}{further}{}", argument(flag, value));
         let expected = match *flag {
             "host" => ("listen", "127.0.0.1:8000".to_owned()),
             "port" => ("listen", "0.0.0.0:9000".to_owned()),
             flag => (flag, (*value).to_owned()),
         };
-        assert_eq!(changed(&line), [expected], "{line}");
+        let mut changed = changed(&line);
+        changed.retain(|(row, _)| !company.contains(row));
+        assert_eq!(changed, [expected], "{line}");
     }
 }
 
@@ -223,7 +257,7 @@ fn every_flag_sets_one_setting_and_every_setting_has_a_flag() {
 fn what_check_prints_reads_back_to_the_same_settings() {
     let all: String = OTHER_VALUES
         .iter()
-        .filter(|(flag, _)| !["port", "host"].contains(flag))
+        .filter(|(flag, _)| !["port", "host", "tls-self-signed"].contains(flag))
         .map(|(flag, value)| argument(flag, value))
         .collect();
     let first = settings(&format!("socketshard start{all}"));

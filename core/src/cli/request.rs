@@ -246,6 +246,7 @@ mod tests {
         let mut rest = help.as_str();
         for heading in [
             "Listen:",
+            "TLS:",
             "Shards & CPU:",
             "Limits:",
             "Rates of one client:",

@@ -211,6 +211,7 @@ mod tests {
         assert_eq!(knobs.difference(&flags).next(), None, "every knob is a flag");
         let speed = ["ring", "tick", "receive", "backlog", "spin", "outbox", "lane", "batch", "direct"];
         let of_speed = flags.into_iter().filter(|flag| speed.iter().any(|part| flag.contains(part)));
+        let of_speed = of_speed.filter(|flag| !flag.contains("redirect"));
         let missing: Vec<_> = of_speed.filter(|flag| !knobs.contains(flag)).collect();
         assert_eq!(missing, [""; 0], "every flag of speed is described");
     }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::tls::TlsViolation;
 use super::{Settings, duration, size};
 
 /// One rule that settings break. `Display` says which flags to change.
@@ -11,6 +12,8 @@ use super::{Settings, duration, size};
 pub(crate) enum Violation {
     /// There is no address to listen on.
     ListenEmpty,
+    /// TLS that cannot be.
+    Tls(TlsViolation),
     /// The same address is listed twice.
     ListenTwice(String),
     /// The time-out does not leave room for one ping.
@@ -49,6 +52,10 @@ pub(crate) enum Violation {
 pub(crate) fn violations(settings: &Settings) -> Vec<Violation> {
     let mut found = Vec::new();
     listen(settings, &mut found);
+    found.extend(settings.tls.violations().into_iter().map(Violation::Tls));
+    if settings.tls.handshake_bytes_max == 0 {
+        found.push(Violation::Zero("--max-tls-handshake"));
+    }
     placement(settings, &mut found);
     limits(settings, &mut found);
     ticks(settings, &mut found);
@@ -58,12 +65,13 @@ pub(crate) fn violations(settings: &Settings) -> Vec<Violation> {
 }
 
 fn listen(settings: &Settings, found: &mut Vec<Violation>) {
-    if settings.listen.is_empty() {
+    if settings.listen.is_empty() && settings.tls.listen.is_empty() {
         found.push(Violation::ListenEmpty);
     }
-    for (index, address) in settings.listen.iter().enumerate() {
+    let all: Vec<_> = [&settings.listen, &settings.tls.listen, &settings.tls.redirect].into_iter().flatten().collect();
+    for (index, address) in all.iter().enumerate() {
         // Port 0 twice is two different ports.
-        if address.port() != 0 && settings.listen[..index].contains(address) {
+        if address.port() != 0 && all[..index].contains(address) {
             found.push(Violation::ListenTwice(address.to_string()));
         }
     }
@@ -210,6 +218,7 @@ impl fmt::Display for Violation {
         let size_of = |bytes: &usize| size::format(*bytes as u64);
         match self {
             Self::ListenEmpty => write!(formatter, "there is no address to listen on: give --listen or --port"),
+            Self::Tls(violation) => violation.fmt(formatter),
             Self::ListenTwice(address) => write!(formatter, "--listen {address} is given twice"),
             Self::PingTimeout { interval, timeout } => write!(
                 formatter,
@@ -345,6 +354,34 @@ mod tests {
         assert_eq!(broken(|settings| settings.limits.channels_max = 0), [Violation::Zero("--max-channels")]);
         let found = broken(|settings| settings.limits.close_timeout = Duration::from_millis(10));
         assert!(matches!(found[..], [Violation::Tick { flag: "--close-timeout", .. }]), "{found:?}");
+    }
+
+    #[test]
+    fn tls_has_its_certificates_and_they_have_their_use() {
+        let address = || "127.0.0.1:8443".parse().expect("an address");
+        let unused = broken(|settings| settings.tls.redirect.push(address()));
+        assert_eq!(unused, [Violation::Tls(TlsViolation::Unused("--tls-redirect"))]);
+        let tls = |change: &dyn Fn(&mut Settings)| {
+            broken(|settings| {
+                settings.listen.clear();
+                settings.tls.listen.push(address());
+                change(settings);
+            })
+        };
+        assert_eq!(tls(&|_| ()), [Violation::Tls(TlsViolation::WithoutCertificate)]);
+        assert_eq!(tls(&|settings| settings.tls.self_signed = true), []);
+        let two = |settings: &mut Settings| settings.tls.certificates = vec!["a".into(), "b".into()];
+        assert_eq!(tls(&two), []);
+        let pairs = tls(&|settings| {
+            two(settings);
+            settings.tls.keys.push("a".into());
+        });
+        assert_eq!(pairs, [Violation::Tls(TlsViolation::Pairs { certificates: 2, keys: 1 })]);
+        let twice = tls(&|settings| {
+            settings.tls.self_signed = true;
+            settings.tls.redirect.push(address());
+        });
+        assert_eq!(twice, [Violation::ListenTwice("127.0.0.1:8443".to_owned())]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::app::AckShape;
 
 use super::{
     ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, SessionLimits,
-    SessionSettings, Settings, count, cpus, duration, size,
+    SessionSettings, Settings, TlsSettings, count, cpus, duration, size,
 };
 
 /// The name of each flag (without its dashes) and the value these settings give it. No `..` in here: a setting without
@@ -21,6 +21,7 @@ use super::{
 pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     let Settings {
         listen,
+        tls,
         shards,
         cpus,
         pin,
@@ -50,7 +51,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     } = application;
     let LogSettings { level, format, lines_per_second_max } = log;
     let OriginSettings { allowed, required } = origins;
-    let addresses = listen.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
+    let addresses = if listen.is_empty() { "none".to_owned() } else { list(listen) };
     let mut rows = vec![
         ("listen", addresses),
         ("backlog", backlog.to_string()),
@@ -60,6 +61,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("tick", duration::format(*tick)),
         ("spin-us", count::format(spin.as_micros() as u64)),
     ];
+    tls_rows(tls, &mut rows);
     limit_rows(limits, &mut rows);
     engine_rows(&limits.engine, &mut rows);
     rate_rows(&limits.rates, &mut rows);
@@ -123,6 +125,41 @@ fn keys(auth: &AuthSettings) -> String {
 
 fn list(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn tls_rows(tls: &TlsSettings, rows: &mut Vec<(&'static str, String)>) {
+    let TlsSettings {
+        listen,
+        redirect,
+        redirect_port,
+        certificates,
+        keys,
+        key_passphrase,
+        key_passphrase_file,
+        self_signed,
+        handshake_bytes_max,
+    } = tls;
+    let none = || "none".to_owned();
+    let addresses = |listen: &[SocketAddr]| if listen.is_empty() { none() } else { list(listen) };
+    let files = |paths: &[PathBuf]| match paths {
+        [] => none(),
+        paths => paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(","),
+    };
+    let passphrase = match (key_passphrase, key_passphrase_file) {
+        (Some(_), _) => "(SOCKETSHARD_TLS_KEY_PASSPHRASE)".to_owned(),
+        (None, Some(path)) => path.display().to_string(),
+        (None, None) => none(),
+    };
+    rows.extend([
+        ("tls-listen", addresses(listen)),
+        ("tls-cert", files(certificates)),
+        ("tls-key", files(keys)),
+        ("tls-key-passphrase-file", passphrase),
+        ("tls-self-signed", self_signed.to_string()),
+        ("tls-redirect", addresses(redirect)),
+        ("tls-redirect-port", redirect_port.map_or_else(|| "that of --tls-listen".to_owned(), |port| port.to_string())),
+        ("max-tls-handshake", size::format(*handshake_bytes_max as u64)),
+    ]);
 }
 
 fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {

@@ -15,6 +15,7 @@ mod secret;
 pub(crate) mod session;
 mod settings;
 pub(crate) mod size;
+mod tls;
 
 pub(crate) use check::violations;
 pub use codec::websocket::Limits as WebSocketLimits;
@@ -30,3 +31,4 @@ pub use settings::{
     ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, Settings,
 };
 pub use shard::{Limits, Rate, RateLimits, SeatLimits, SessionLimits, SlowConsumer};
+pub use tls::TlsSettings;

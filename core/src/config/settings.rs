@@ -7,7 +7,7 @@ use std::time::Duration;
 use shard::Limits;
 
 use super::session::SessionSettings;
-use super::{AllowedOrigin, KeyFile, Secret};
+use super::{AllowedOrigin, KeyFile, Secret, TlsSettings};
 use crate::app::{AckShape, AppLimits};
 
 /// Everything a server can be told before it starts. Each field has a flag; `Default` is the flags' defaults.
@@ -15,6 +15,8 @@ use crate::app::{AckShape, AppLimits};
 pub struct Settings {
     /// Where to accept connections; never empty. Every shard listens on every one of them.
     pub listen: Vec<SocketAddr>,
+    /// TLS: where it is spoken, and what with.
+    pub tls: TlsSettings,
     /// How many shards to run. `None`: one per CPU of `cpus`.
     pub shards: Option<usize>,
     /// The CPUs to run on. `None`: every CPU this process may use.
@@ -148,6 +150,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PORT)],
+            tls: TlsSettings::default(),
             shards: None,
             cpus: None,
             pin: true,

@@ -1,7 +1,7 @@
 //! The sockets of one shard, on one io_uring of its own: accept, receive into provided buffers, one send per dirty
-//! connection and pass. [`Sockets`] is the boundary: a driver on another mechanism replaces what is behind it.
+//! connection and pass, with TLS where a listener has it. [`Sockets`] is the boundary: a driver on another mechanism replaces what is behind it.
 //!
-//! It never parses a byte, never decides what a connection may do, never blocks except in [`Sockets::enter`], and
+//! Beside TLS records it never parses a byte, never decides what a connection may do, never blocks except in [`Sockets::enter`], and
 //! holds nothing for an idle connection but its descriptor and flags.
 
 mod doorbell;
@@ -10,11 +10,13 @@ mod operation;
 mod peer_name;
 mod receive;
 mod ring;
+mod secure;
 mod send;
 mod sockets;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub(crate) use doorbell::Doorbell;
 pub(crate) use listener::{ListenError, Listeners};

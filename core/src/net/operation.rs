@@ -36,6 +36,10 @@ pub(crate) enum Operation {
     Shutdown,
     /// A descriptor of the process, to break the connection off with.
     Abort,
+    /// A send of a TLS connection's ciphertext.
+    SendSecure,
+    /// Not of the kernel: TLS has found that a connection is over.
+    SecureEnd,
 }
 
 /// One completion, decoded.
@@ -66,6 +70,8 @@ impl Completion {
             9 => Operation::PeerName,
             10 => Operation::Shutdown,
             11 => Operation::Abort,
+            12 => Operation::SendSecure,
+            13 => Operation::SecureEnd,
             _ => Operation::Ignored,
         }
     }
@@ -135,6 +141,8 @@ mod tests {
             Operation::PeerName,
             Operation::Shutdown,
             Operation::Abort,
+            Operation::SendSecure,
+            Operation::SecureEnd,
         ];
         for operation in operations {
             let connection = ConnectionId { slot: u32::MAX - 1, generation: ConnectionId::GENERATION_MASK };

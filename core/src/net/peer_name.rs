@@ -24,6 +24,8 @@ pub(super) struct PeerNames {
 #[derive(Debug)]
 struct Question {
     descriptor: Descriptor,
+    /// Who asked; handed back.
+    listener: usize,
     /// Boxed: the kernel writes to it while the list may grow.
     storage: Box<SockAddrStorage>,
 }
@@ -31,15 +33,15 @@ struct Question {
 impl PeerNames {
     /// Asks who is at the other end; the entry is to be submitted with the number as its user data. `bytes` is the exact
     /// length of the answer, which the listener's family tells: the kernel refuses room for more.
-    pub(super) fn ask(&mut self, descriptor: Descriptor, bytes: u32) -> (Entry, u32) {
+    pub(super) fn ask(&mut self, descriptor: Descriptor, listener: usize, bytes: u32) -> (Entry, u32) {
         assert!(bytes as usize <= size_of::<SockAddrStorage>(), "every address fits the storage");
         let number = self.free.pop().unwrap_or_else(|| {
-            self.questions
-                .push(Question { descriptor: Descriptor::NONE, storage: Box::new(SockAddrStorage::zeroed()) });
+            let storage = Box::new(SockAddrStorage::zeroed());
+            self.questions.push(Question { descriptor: Descriptor::NONE, listener, storage });
             u32::try_from(self.questions.len() - 1).expect("fewer questions than descriptors")
         });
         let question = &mut self.questions[number as usize];
-        question.descriptor = descriptor;
+        (question.descriptor, question.listener) = (descriptor, listener);
         let storage = &raw mut *question.storage;
         let mut entry = opcode::SetSockOpt::new(fd(descriptor), SOL_SOCKET, SO_PEERNAME, storage.cast(), bytes).build();
         // SAFETY: an entry is the kernel's submission of 64 bytes, aligned for its 64-bit fields, and its third word is
@@ -48,8 +50,8 @@ impl PeerNames {
         (entry, number)
     }
 
-    /// The answer: the socket, and its peer's address if there still is one.
-    pub(super) fn answer(&mut self, number: u32, result: i32) -> (Descriptor, Option<SocketAddr>) {
+    /// The answer: the socket, its listener, and its peer's address if there still is one.
+    pub(super) fn answer(&mut self, number: u32, result: i32) -> (Descriptor, usize, Option<SocketAddr>) {
         let question = &mut self.questions[number as usize];
         let descriptor = std::mem::replace(&mut question.descriptor, Descriptor::NONE);
         assert_ne!(descriptor, Descriptor::NONE, "the ring answers what was asked, once");
@@ -58,7 +60,7 @@ impl PeerNames {
         // SAFETY: the kernel has written an address of this length, and never one longer than was asked for.
         let address = |length| unsafe { SockAddr::new(storage, length) }.as_socket();
         let address = u32::try_from(result).ok().and_then(address);
-        (descriptor, address)
+        (descriptor, question.listener, address)
     }
 }
 

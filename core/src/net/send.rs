@@ -1,9 +1,11 @@
-//! The two ways to send. It never touches memory: it only says how.
+//! The ways to send. It never touches memory: it only says how.
 //!
 //! * **Turn**: bytes of the turn's arena. `MSG_DONTWAIT` makes the kernel finish with them inside the `enter` that takes
 //!   the entry, whatever the socket can hold, so the arena is free afterwards; `MSG_WAITALL` with `SKIP_SUCCESS` makes
 //!   a short send count as a failure, so that a completion exists only when there is a tail to keep.
 //! * **Owned**: bytes that a connection keeps until the completion. The kernel waits for room by itself.
+//!
+//! * **Secure**: ciphertext that a connection's TLS keeps until the completion, which always comes; in the way of either.
 //!
 //! At most one of either per connection and pass: of two, the first may go short and the second would still follow it.
 
@@ -24,6 +26,12 @@ pub(super) fn turn(descriptor: Descriptor, bytes: &[u8], token: u32) -> Entry {
 /// Sends a connection's own bytes.
 pub(super) fn owned(descriptor: Descriptor, bytes: &[u8], connection: ConnectionId) -> Entry {
     send(descriptor, bytes, 0).user_data(of_connection(Operation::SendOwned, connection))
+}
+
+/// Sends a TLS connection's ciphertext, and waits for room or not.
+pub(super) fn secure(descriptor: Descriptor, bytes: &[u8], connection: ConnectionId, waits: bool) -> Entry {
+    let flags = if waits { 0 } else { libc::MSG_DONTWAIT };
+    send(descriptor, bytes, flags).user_data(of_connection(Operation::SendSecure, connection))
 }
 
 fn send(descriptor: Descriptor, bytes: &[u8], flags: i32) -> Entry {

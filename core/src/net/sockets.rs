@@ -18,13 +18,14 @@ use std::time::Duration;
 use io_uring::opcode;
 use io_uring::squeue::{Entry, Flags};
 use io_uring::types::{Fd, TimeoutFlags, Timespec};
-use shard::{ConnectionId, Mode, Time};
+use shard::{ConnectionId, Door, Mode, Time};
 use socket2::SockRef;
 
 use super::operation::{Operation, of_connection, of_index};
 use super::peer_name::PeerNames;
 use super::receive::Buffers;
 use super::table::{Table, fd};
+use super::tls::{Streams, TlsMetrics};
 use super::{Completion, Descriptor, Doorbell, Ring, send};
 use crate::config::RingSettings;
 
@@ -32,11 +33,11 @@ use crate::config::RingSettings;
 #[derive(Debug)]
 pub(crate) struct Sockets {
     ring: Ring,
-    buffers: Buffers,
-    table: Table,
+    pub(super) buffers: Buffers,
+    pub(super) table: Table,
     listeners: Vec<Listener>,
-    /// By listener, also after it was closed: how long its peers' addresses are.
-    address_bytes: Vec<u32>,
+    /// By listener, also after it was closed: how long its peers' addresses are, and what it leads to.
+    entrances: Vec<(u32, Door)>,
     peer_names: PeerNames,
     sockets: Vec<Socket>,
     starved: VecDeque<ConnectionId>,
@@ -44,6 +45,12 @@ pub(crate) struct Sockets {
     /// When the one-shot timer is set to fire.
     alarm: Option<Time>,
     timers: Box<Timers>,
+    /// None where no listener has TLS.
+    pub(super) tls: Option<Box<Streams>>,
+    /// TLS connections that have something to say of their own.
+    pub(super) talkative: Vec<ConnectionId>,
+    /// What is to be interpreted in the next pass although the kernel does not say it.
+    pub(super) postponed: Vec<Completion>,
     metrics: SocketMetrics,
 }
 
@@ -53,7 +60,7 @@ pub(crate) enum Happened<'a> {
     /// Nothing to do.
     Nothing,
     /// Somebody connected; to be given to [`Sockets::open`] or [`Sockets::refuse`].
-    Accepted(Descriptor, SocketAddr),
+    Accepted(Descriptor, SocketAddr, Door),
     /// Bytes came; give the buffer back with [`Sockets::recycle`] when they are handled.
     Received(ConnectionId, &'a mut [u8], u16),
     /// The peer sends no more, or the connection broke.
@@ -81,6 +88,8 @@ pub(crate) struct SocketMetrics {
     pub(crate) submission_overflows: u64,
     /// Times the completion queue overflowed.
     pub(crate) completion_overflows: u64,
+    /// What happened to TLS.
+    pub(crate) tls: TlsMetrics,
 }
 
 #[derive(Debug)]
@@ -92,8 +101,8 @@ struct Listener {
 
 /// Everything that is held for a connection here: twelve bytes.
 #[derive(Clone, Copy, Debug)]
-struct Socket {
-    descriptor: Descriptor,
+pub(super) struct Socket {
+    pub(super) descriptor: Descriptor,
     generation: u32,
     flags: u8,
 }
@@ -118,13 +127,16 @@ impl Sockets {
             buffers,
             table,
             listeners: Vec::new(),
-            address_bytes: Vec::new(),
+            entrances: Vec::new(),
             peer_names: PeerNames::default(),
             sockets: Vec::new(),
             starved: VecDeque::new(),
             doorbell,
             alarm: None,
             timers,
+            tls: None,
+            talkative: Vec::new(),
+            postponed: Vec::new(),
             metrics: SocketMetrics::default(),
         };
         sockets.arm_tick()?;
@@ -132,10 +144,10 @@ impl Sockets {
         Ok(sockets)
     }
 
-    /// Accepts on these listeners from the next [`Sockets::enter`] on.
-    pub(crate) fn listen(&mut self, listeners: Vec<socket2::Socket>) -> io::Result<()> {
-        let bytes = |listener: &socket2::Socket| Ok(listener.local_addr()?.len());
-        self.address_bytes = listeners.iter().map(bytes).collect::<io::Result<_>>()?;
+    /// Accepts on these listeners, which lead to these doors, from the next [`Sockets::enter`] on.
+    pub(crate) fn listen(&mut self, listeners: Vec<socket2::Socket>, doors: &[Door]) -> io::Result<()> {
+        let entrance = |(listener, door): (&socket2::Socket, &Door)| Ok((listener.local_addr()?.len(), *door));
+        self.entrances = listeners.iter().zip(doors).map(entrance).collect::<io::Result<_>>()?;
         self.listeners = listeners.into_iter().map(|socket| Listener { socket, retry_at: None }).collect();
         (0..self.listeners.len()).try_for_each(|listener| self.arm_accept(listener))
     }
@@ -152,11 +164,15 @@ impl Sockets {
 
     /// Submits what was asked and, with `wait`, sleeps until something happens.
     pub(crate) fn enter(&mut self, wait: bool) -> io::Result<()> {
+        if !self.talkative.is_empty() {
+            self.let_talk()?;
+        }
         self.ring.enter(wait && !self.has_work())
     }
 
     /// Moves what has happened into `completions`, to be passed to [`Sockets::interpret`] one by one.
     pub(crate) fn drain(&mut self, completions: &mut Vec<Completion>) -> io::Result<()> {
+        completions.append(&mut self.postponed);
         self.ring.drain(completions)
     }
 
@@ -200,14 +216,18 @@ impl Sockets {
                 Happened::Nothing
             }
             Operation::PeerName => {
-                let (descriptor, address) = self.peer_names.answer(completion.index(), completion.result);
-                self.introduce(descriptor, address)?
+                let (descriptor, listener, address) = self.peer_names.answer(completion.index(), completion.result);
+                self.introduce(descriptor, listener, address)?
             }
             operation @ (Operation::Shutdown | Operation::Abort) => {
                 self.installed(completion, how(operation))?;
                 Happened::Nothing
             }
-            Operation::Ignored => Happened::Nothing,
+            Operation::SendSecure => return self.landed(completion),
+            Operation::SecureEnd if self.socket(completion.connection()).is_some() => {
+                Happened::Ended(completion.connection())
+            }
+            Operation::SecureEnd | Operation::Ignored => Happened::Nothing,
         })
     }
 
@@ -227,7 +247,7 @@ impl Sockets {
     }
 
     /// Takes over an accepted descriptor and starts to receive.
-    pub(crate) fn open(&mut self, connection: ConnectionId, descriptor: Descriptor) -> io::Result<()> {
+    pub(crate) fn open(&mut self, connection: ConnectionId, descriptor: Descriptor, door: Door) -> io::Result<()> {
         let slot = connection.slot as usize;
         if self.sockets.len() <= slot {
             self.sockets.resize(slot + 1, Socket { descriptor: Descriptor::NONE, generation: 0, flags: 0 });
@@ -235,6 +255,10 @@ impl Sockets {
         let socket = &mut self.sockets[slot];
         assert_eq!(socket.descriptor, Descriptor::NONE, "the shard reuses a slot only after its close");
         *socket = Socket { descriptor, generation: connection.generation, flags: 0 };
+        if door == Door::Tls {
+            socket.flags |= SECURE;
+            self.tls.as_mut().expect("a listener with TLS has what it takes").open(connection);
+        }
         self.arm_receive(connection)
     }
 
@@ -250,6 +274,9 @@ impl Sockets {
         bytes: &[u8],
     ) -> io::Result<bool> {
         let Some(socket) = self.socket(connection) else { return Ok(false) };
+        if socket.is_secure() {
+            return self.send_secure(connection, mode, token, bytes).map(|()| true);
+        }
         let entry = match mode {
             Mode::Turn => send::turn(socket.descriptor, bytes, token),
             Mode::Owned => send::owned(socket.descriptor, bytes, connection),
@@ -286,6 +313,10 @@ impl Sockets {
     /// Sends the end of our stream: the shard says so when everything before it is sent. Not by the ring, which has no
     /// other way than a thread of its own for it.
     pub(crate) fn shutdown(&mut self, connection: ConnectionId) -> io::Result<()> {
+        if self.socket(connection).is_some_and(Socket::is_secure) {
+            self.shut_secure(connection);
+            return Ok(());
+        }
         self.shut(connection, Operation::Shutdown)
     }
 
@@ -297,6 +328,10 @@ impl Sockets {
 
     /// Closes the descriptor; the slot is free from now on.
     pub(crate) fn close(&mut self, connection: ConnectionId) -> io::Result<()> {
+        let Some(socket) = self.socket_mut(connection) else { return Ok(()) };
+        if socket.is_secure() {
+            self.part_secure(connection)?;
+        }
         let Some(socket) = self.socket_mut(connection) else { return Ok(()) };
         let closed = std::mem::replace(socket, Socket { descriptor: Descriptor::NONE, ..*socket });
         if closed.flags & (ARMED | CANCELLED) == ARMED {
@@ -324,7 +359,7 @@ impl Sockets {
 
     /// Whether the next [`Sockets::enter`] must not sleep.
     pub(crate) fn has_work(&self) -> bool {
-        !self.starved.is_empty()
+        !(self.starved.is_empty() && self.postponed.is_empty())
     }
 
     /// The counters.
@@ -334,12 +369,13 @@ impl Sockets {
             enters: ring.enters,
             submission_overflows: ring.submission_overflows,
             completion_overflows: ring.completion_overflows,
+            tls: self.tls.as_ref().map(|tls| tls.metrics()).unwrap_or_default(),
             ..self.metrics
         }
     }
 
     /// At once on a descriptor of the process; one that the ring keeps becomes one for that purpose first.
-    fn shut(&mut self, connection: ConnectionId, operation: Operation) -> io::Result<()> {
+    pub(super) fn shut(&mut self, connection: ConnectionId, operation: Operation) -> io::Result<()> {
         let Some(socket) = self.socket(connection) else { return Ok(()) };
         if self.table.is_direct() {
             let entry = Table::install(socket.descriptor);
@@ -367,9 +403,14 @@ impl Sockets {
     }
 
     /// A new connection, if its peer is still there; it has no address otherwise.
-    fn introduce(&mut self, descriptor: Descriptor, address: Option<SocketAddr>) -> io::Result<Happened<'static>> {
+    fn introduce(
+        &mut self,
+        descriptor: Descriptor,
+        listener: usize,
+        address: Option<SocketAddr>,
+    ) -> io::Result<Happened<'static>> {
         match address {
-            Some(address) => Ok(Happened::Accepted(descriptor, address)),
+            Some(address) => Ok(Happened::Accepted(descriptor, address, self.entrances[listener].1)),
             None => self.refuse(descriptor).map(|()| Happened::Nothing),
         }
     }
@@ -378,14 +419,14 @@ impl Sockets {
     /// way and saves a pass.
     fn identify(&mut self, descriptor: Descriptor, listener: usize) -> io::Result<Happened<'static>> {
         if self.table.is_direct() {
-            let (entry, number) = self.peer_names.ask(descriptor, self.address_bytes[listener]);
+            let (entry, number) = self.peer_names.ask(descriptor, listener, self.entrances[listener].0);
             self.push(&self.table.on(entry).user_data(of_index(Operation::PeerName, number)))?;
             return Ok(Happened::Nothing);
         }
         // SAFETY: accept has just made this descriptor, and nobody closes it before it is refused or opened.
         let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor.0) };
         let address = SockRef::from(&borrowed).peer_addr().ok().and_then(|address| address.as_socket());
-        self.introduce(descriptor, address)
+        self.introduce(descriptor, listener, address)
     }
 
     fn received(&mut self, completion: Completion) -> io::Result<Happened<'_>> {
@@ -400,9 +441,13 @@ impl Sockets {
         if !more {
             socket.flags &= !(ARMED | CANCELLED);
         }
+        let is_secure = socket.is_secure();
         match (usize::try_from(completion.result), completion.buffer()) {
             (Ok(length), Some(buffer)) if length > 0 => {
                 self.arm_receive(connection)?;
+                if is_secure {
+                    return Ok(self.decipher(connection, buffer, length));
+                }
                 Ok(Happened::Received(connection, self.buffers.bytes(buffer, length), buffer))
             }
             (_, buffer) => {
@@ -429,6 +474,9 @@ impl Sockets {
             _ => {
                 if let Some(socket) = self.socket_mut(connection) {
                     socket.flags |= ENDED;
+                    if socket.is_secure() {
+                        self.ended_secure(connection);
+                    }
                 }
                 return Ok(Happened::Ended(connection));
             }
@@ -498,13 +546,14 @@ impl Sockets {
         self.push(&entry.user_data(of_index(Operation::Doorbell, 0)))
     }
 
-    fn push(&mut self, entry: &Entry) -> io::Result<()> {
+    pub(super) fn push(&mut self, entry: &Entry) -> io::Result<()> {
         // SAFETY: entries made in this file point to nothing, or to the boxed timers, which live as long as the ring;
-        // those of `send` are vouched for by its caller.
+        // those of `send` are vouched for by its caller. Those of `secure` point to flights, which neither move nor end
+        // before their completion, and are dropped after the ring.
         unsafe { self.ring.push(entry) }
     }
 
-    fn socket(&self, connection: ConnectionId) -> Option<Socket> {
+    pub(super) fn socket(&self, connection: ConnectionId) -> Option<Socket> {
         let socket = self.sockets.get(connection.slot as usize)?;
         (socket.descriptor != Descriptor::NONE && socket.generation == connection.generation).then_some(*socket)
     }
@@ -512,6 +561,12 @@ impl Sockets {
     fn socket_mut(&mut self, connection: ConnectionId) -> Option<&mut Socket> {
         let socket = self.sockets.get_mut(connection.slot as usize)?;
         (socket.descriptor != Descriptor::NONE && socket.generation == connection.generation).then_some(socket)
+    }
+}
+
+impl Socket {
+    pub(super) const fn is_secure(self) -> bool {
+        self.flags & SECURE != 0
     }
 }
 
@@ -564,5 +619,7 @@ const PAUSED: u8 = 1 << 1;
 const CANCELLED: u8 = 1 << 2;
 /// The peer has ended; another receive would only say so again.
 const ENDED: u8 = 1 << 3;
+/// TLS is spoken on it.
+const SECURE: u8 = 1 << 4;
 /// How long to wait for descriptors or memory: connections end meanwhile, and 20 tries a second cost nothing.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);

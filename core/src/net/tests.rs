@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shard::{ConnectionId, Mode, Time};
+use shard::{ConnectionId, Door, Mode, Time};
 
 use super::operation::{Operation, of_connection};
 use super::{Completion, Descriptor, Doorbell, Happened, Listeners, Sockets};
@@ -54,7 +54,7 @@ impl Rig {
         let doorbell = Arc::new(Doorbell::new().expect("an eventfd"));
         let mut sockets = Sockets::new(&settings, Arc::clone(&doorbell), tick).expect("a ring");
         let mut listeners = Listeners::bind(&[listen], 1, 16).expect("a free port");
-        sockets.listen(listeners.by_shard.remove(0)).expect("a ring");
+        sockets.listen(listeners.by_shard.remove(0), &[Door::Plain]).expect("a ring");
         sockets.enter(false).expect("a ring");
         let address = listeners.addresses[0];
         Self { sockets, address, doorbell, completions: Vec::new(), accepted: VecDeque::new(), now: Time::ZERO }
@@ -77,7 +77,7 @@ impl Rig {
         }
         let (descriptor, address) = self.accepted.pop_front().expect("just seen");
         assert_eq!(address, peer.local_addr().expect("connected"));
-        self.sockets.open(connection, descriptor).expect("a ring");
+        self.sockets.open(connection, descriptor, Door::Plain).expect("a ring");
         peer
     }
 
@@ -96,7 +96,7 @@ impl Rig {
                 Happened::Sent(connection, sent) => seen.push(Seen::Sent(connection, sent)),
                 Happened::Alarm => seen.push(Seen::Alarm),
                 Happened::Nothing | Happened::Tick => {}
-                Happened::Accepted(descriptor, address) => self.accepted.push_back((descriptor, address)),
+                Happened::Accepted(descriptor, address, _) => self.accepted.push_back((descriptor, address)),
             }
         }
         self.sockets.finish_completions().expect("a ring");

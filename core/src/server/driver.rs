@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use shard::{Batch, Door, Event, Shard, ShardId, Time};
+use shard::{Batch, Event, Shard, ShardId, Time};
 
 use super::Application;
 use super::control::Orders;
@@ -148,8 +148,8 @@ impl<H: Application> Driver<H> {
                     self.shard.handle_receive(now, connection, bytes, &mut self.host);
                     self.sockets.recycle(buffer);
                 }
-                Happened::Accepted(descriptor, address) => match self.shard.handle_accept(now, address, Door::Plain) {
-                    Some(connection) => self.sockets.open(connection, descriptor)?,
+                Happened::Accepted(descriptor, address, door) => match self.shard.handle_accept(now, address, door) {
+                    Some(connection) => self.sockets.open(connection, descriptor, door)?,
                     None => self.sockets.refuse(descriptor)?,
                 },
                 Happened::Ended(connection) => self.shard.handle_end(now, connection, &mut self.host),

@@ -7,6 +7,7 @@ use std::io;
 use crate::auth::KeyError;
 use crate::net::ListenError;
 use crate::session::SessionStartError;
+use crate::tls::TlsError;
 
 /// Why a server did not start, or did not end well.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ pub(crate) enum StartError {
     Key(KeyError),
     /// Sessions cannot be set up.
     Sessions(SessionStartError),
+    /// There is nothing to speak TLS with.
+    Tls(TlsError),
     /// An address cannot be listened on.
     Listen(ListenError),
     /// A system call failed that has no story of its own.
@@ -87,7 +90,7 @@ impl StartError {
             Self::Memlock { .. } => 11,
             Self::Descriptors { .. } => 12,
             Self::CpuNotAllowed { .. } | Self::ShardCount { .. } => 13,
-            Self::Key(_) | Self::Sessions(_) => 66,
+            Self::Key(_) | Self::Sessions(_) | Self::Tls(_) => 66,
             Self::RingUnsupported { .. } => 69,
             Self::ShardFailed { .. } => 70,
             Self::System { .. } | Self::Executor { .. } => 71,
@@ -146,6 +149,7 @@ impl fmt::Display for StartError {
             }
             Self::Key(error) => error.fmt(formatter),
             Self::Sessions(error) => error.fmt(formatter),
+            Self::Tls(error) => error.fmt(formatter),
             Self::Listen(error) => error.fmt(formatter),
             Self::System { call, error } => write!(formatter, "{call} failed: {error}"),
             Self::Executor { shard, message } => write!(formatter, "shard {shard} could not start: {message}"),

@@ -3,29 +3,28 @@
 
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, PoolPlacement};
-use shard::{Config, Shard, ShardId, Time};
+use shard::{Config, Door, Shard, ShardId, Time};
 
 use super::control::{Control, Orders};
 use super::driver::{Driver, Pass};
+use super::entrance::Entrance;
 use super::placement::Placement;
 use super::reactor::Reactor;
 use super::{Application, StartError};
 use crate::config::Settings;
 use crate::mesh::{Link, mesh};
-use crate::net::{Doorbell, Listeners, Sockets};
+use crate::net::{Doorbell, Sockets};
+use crate::tls::TlsKeeper;
 
 /// Shards that run.
 #[derive(Debug)]
 pub(crate) struct Executors {
-    /// Where they listen.
-    pub(crate) addresses: Vec<SocketAddr>,
     /// How to tell them something.
     pub(crate) control: Control,
     threads: Vec<ExecutorJoinHandle<Result<(), String>>>,
@@ -39,6 +38,8 @@ struct Seat {
     shards: usize,
     link: Link,
     listeners: Vec<socket2::Socket>,
+    doors: Arc<[Door]>,
+    tls: Option<Arc<TlsKeeper>>,
     orders: Arc<Orders>,
     began: Instant,
     began_accepting: Sender<()>,
@@ -57,6 +58,7 @@ impl Executors {
     pub(crate) fn start<H, F>(
         settings: &Settings,
         placement: &Placement,
+        entrance: Entrance,
         application: F,
         notify: fn(),
     ) -> Result<Self, StartError>
@@ -65,17 +67,16 @@ impl Executors {
         F: Fn(ShardId) -> H + Clone + Send + 'static,
     {
         let shards = placement.cpus.len();
-        let listeners = Listeners::bind(&settings.listen, shards, settings.backlog).map_err(StartError::Listen)?;
         let failed = |error| StartError::System { call: "eventfd", error };
         let doorbells = (0..shards).map(|_| Doorbell::new().map(Arc::new)).collect::<io::Result<Vec<_>>>();
         let doorbells = doorbells.map_err(failed)?;
         let control = Control::new(doorbells.clone());
         let (endings, ended) = channel();
         let (began_accepting, accepting) = channel();
-        let mut executors =
-            Self { addresses: listeners.addresses, control, threads: Vec::with_capacity(shards), endings: ended };
+        let mut executors = Self { control, threads: Vec::with_capacity(shards), endings: ended };
+        let doors: Arc<[Door]> = entrance.doors.into();
         let began = Instant::now();
-        let links = mesh(doorbells, settings.lane_capacity).into_iter().zip(listeners.by_shard);
+        let links = mesh(doorbells, settings.lane_capacity).into_iter().zip(entrance.listeners.by_shard);
         for (index, (link, listeners)) in links.enumerate() {
             let seat = Seat {
                 id: ShardId(u8::try_from(index).expect("128 shards at most")),
@@ -83,6 +84,8 @@ impl Executors {
                 shards,
                 link,
                 listeners,
+                doors: Arc::clone(&doors),
+                tls: entrance.tls.clone(),
                 orders: executors.control.orders(),
                 began,
                 began_accepting: began_accepting.clone(),
@@ -183,6 +186,9 @@ where
     let doorbell = Arc::clone(seat.link.doorbell());
     let mut sockets =
         Sockets::new(&seat.settings.ring, doorbell, seat.settings.tick).map_err(failed("cannot build its ring"))?;
+    if let Some(tls) = &seat.tls {
+        sockets.offer_tls(tls.acceptor());
+    }
     let reactor = Reactor::new().map_err(failed("cannot reach its reactor"))?;
     let config = Config {
         id: seat.id,
@@ -200,7 +206,7 @@ where
         shard.show_members(shows_members);
     }
     shard.open_socket_io(host.socket_io());
-    sockets.listen(seat.listeners).and_then(|()| sockets.enter(false)).map_err(failed("cannot accept"))?;
+    sockets.listen(seat.listeners, &seat.doors).and_then(|()| sockets.enter(false)).map_err(failed("cannot accept"))?;
     let _ = seat.began_accepting.send(());
     // Who waits for all of us learns from the channel's end when one of us is missing.
     drop(seat.began_accepting);

@@ -5,6 +5,7 @@ mod application;
 mod checks;
 mod control;
 mod driver;
+mod entrance;
 mod error;
 mod executor;
 mod memory;

@@ -62,18 +62,13 @@ pub(super) fn line(
         ("pauses", metrics.pauses),
         ("turns_continued", metrics.turns_continued),
         ("sends_short", metrics.sends_short),
-        ("enters", sockets.enters),
-        ("buffers_exhausted", sockets.buffers_exhausted),
-        ("accepts_failed", sockets.accepts_failed),
-        ("submission_overflows", sockets.submission_overflows),
-        ("completion_overflows", sockets.completion_overflows),
         ("batches_sent", mesh.batches_sent),
         ("batches_received", mesh.batches_received),
         ("lanes_full", mesh.lanes_full),
     ];
-    for (name, count) in
-        counters.iter().chain(&session_counters(shard)).chain(application).filter(|(_, count)| *count > 0)
-    {
+    let (sessions, sockets) = (session_counters(shard), socket_counters(sockets));
+    let all = counters.iter().chain(&sessions).chain(&sockets).chain(application);
+    for (name, count) in all.filter(|(_, count)| *count > 0) {
         write!(line, " {name}={count}").expect("writing to a string");
     }
     line
@@ -97,6 +92,21 @@ fn session_counters(shard: &Shard) -> [(&'static str, u64); 15] {
         ("session_records_bad", metrics.session_records_bad),
         ("session_saves", metrics.session_saves),
         ("session_saves_failed", metrics.session_saves_failed),
+    ]
+}
+
+/// What happened at the sockets.
+const fn socket_counters(sockets: SocketMetrics) -> [(&'static str, u64); 9] {
+    [
+        ("enters", sockets.enters),
+        ("buffers_exhausted", sockets.buffers_exhausted),
+        ("accepts_failed", sockets.accepts_failed),
+        ("tls_connections", sockets.tls.connections),
+        ("tls_handshakes", sockets.tls.handshakes),
+        ("tls_failures", sockets.tls.failures),
+        ("tls_truncations", sockets.tls.truncations),
+        ("submission_overflows", sockets.submission_overflows),
+        ("completion_overflows", sockets.completion_overflows),
     ]
 }
 

@@ -2,7 +2,8 @@
 //! after start-up.
 //!
 //! The first TERM or INT stops gracefully: no new connections, everybody gets close code 1001, exit code 0. The second
-//! ends the process at once, with 128 plus its number as a shell would report it. USR1 logs the metrics, HUP does nothing.
+//! ends the process at once, with 128 plus its number as a shell would report it. USR1 logs the metrics, HUP reads
+//! the certificates again.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use shard::{SessionConfig, Sessions, SocketIoConfig, Time};
 
+use super::entrance::Entrance;
 use super::executor::Executors;
 use super::placement::Placement;
 use super::signals::{self, Signal};
@@ -18,6 +20,7 @@ use super::{Application, StartError, checks, memory};
 use crate::app::{App, Common, ShardHost};
 use crate::config::Settings;
 use crate::session::{SessionService, SessionStore};
+use crate::tls::TlsKeeper;
 
 /// Runs a server until a signal stops it.
 pub(crate) fn run<F>(settings: &Settings, store: Option<Arc<dyn SessionStore>>, factory: F) -> Result<(), StartError>
@@ -38,14 +41,18 @@ where
     }
     let sessions = SessionService::start(&settings.sessions, store).map_err(StartError::Sessions)?;
     common.sessions = Some(sessions.clone());
+    let entrance = Entrance::open(settings, placement.cpus.len())?;
+    common.https_port = settings.tls.redirect_port.or_else(|| entrance.https_port());
+    let (addresses, tls) = (entrance.describe(), entrance.tls.clone());
     let application = move |shard| ShardHost::new(factory(), shard, common.clone());
-    let executors = Executors::start(settings, &placement, application, signals::notify_ended)?;
-    announce(settings, &executors, &placement, began.elapsed());
+    let executors = Executors::start(settings, &placement, entrance, application, signals::notify_ended)?;
+    announce(settings, &addresses, tls.is_some(), &placement, began.elapsed());
     loop {
         match signals::wait().map_err(system("sigwait"))? {
             Signal::Stop(_) => break,
             Signal::Report => executors.control.report(),
             Signal::Ended if executors.ended().is_some() => break,
+            Signal::Reload => reload(tls.as_deref()),
             Signal::Ended | Signal::Ignored => {}
         }
     }
@@ -60,9 +67,19 @@ where
     Ok(())
 }
 
-/// Whether the keys of these settings can be had: what `check` can tell without a socket.
+/// Whether the keys and certificates of these settings can be had: what `check` can tell without a socket.
 pub(crate) fn check_keys(settings: &Settings) -> Result<(), StartError> {
-    Common::new(settings).map(drop).map_err(StartError::Key)
+    Common::new(settings).map(drop).map_err(StartError::Key)?;
+    TlsKeeper::open(&settings.tls).map(drop).map_err(StartError::Tls)
+}
+
+/// Takes up new certificates. Whatever is wrong with them, the old ones go on.
+fn reload(tls: Option<&TlsKeeper>) {
+    match tls.map(TlsKeeper::reload) {
+        None => tracing::info!("there is nothing to reload: TLS is not spoken here"),
+        Some(Ok(certificates)) => tracing::info!(certificates, "certificates are read again"),
+        Some(Err(error)) => tracing::error!(%error, "the certificates stay as they are"),
+    }
 }
 
 impl Application for ShardHost {
@@ -100,15 +117,15 @@ impl Application for ShardHost {
 }
 
 /// Says that every shard accepts: for scripts as the first line of the standard output, for people in the log.
-fn announce(settings: &Settings, executors: &Executors, placement: &Placement, took: Duration) {
-    let addresses: Vec<_> = executors.addresses.iter().map(ToString::to_string).collect();
-    let addresses = addresses.join(",");
+fn announce(settings: &Settings, addresses: &str, has_tls: bool, placement: &Placement, took: Duration) {
+    // The kernel's own TLS (the `tls` protocol of tcp_available_ulp) is not used yet; see core/docs/security.md.
+    let tls = if has_tls { " tls=userspace" } else { "" };
     let mut output = std::io::stdout().lock();
     // A closed output is no reason to stop serving.
-    let _ = writeln!(output, "socketshard listening on {addresses} shards={}", placement.cpus.len())
+    let _ = writeln!(output, "socketshard listening on {addresses}{tls} shards={}", placement.cpus.len())
         .and_then(|()| output.flush());
     let (app, placement, took) = (&settings.app_name, placement.describe(), took.as_millis());
-    tracing::info!(app, "listening on {addresses} with {placement} ({took} ms)");
+    tracing::info!(app, "listening on {addresses}{tls} with {placement} ({took} ms)");
 }
 
 /// Stopping may take as long as the peers take: whoever is in a hurry asks twice.

@@ -12,7 +12,9 @@ pub(super) enum Signal {
     Stop(i32),
     /// USR1: log the metrics.
     Report,
-    /// HUP: there is nothing to reload. XFSZ: the write that met the limit has failed.
+    /// HUP: read the certificates again.
+    Reload,
+    /// XFSZ: the write that met the limit has failed.
     Ignored,
     /// A shard has ended.
     Ended,
@@ -36,6 +38,7 @@ pub(super) fn wait() -> io::Result<Signal> {
     match unsafe { libc::sigwait(&raw const set, &raw mut signal) } {
         0 => Ok(match signal {
             libc::SIGTERM | libc::SIGINT => Signal::Stop(signal),
+            libc::SIGHUP => Signal::Reload,
             libc::SIGUSR1 => Signal::Report,
             libc::SIGUSR2 => Signal::Ended,
             _ => Signal::Ignored,

@@ -137,7 +137,7 @@ fn app() -> App {
 fn common() -> Common {
     let key = Key::secret(None, Algorithm::HS256, b"test-auth-key-not-secret");
     let authority = Authority::with(vec![key], &AuthSettings::default()).at(|| 1_795_171_700.0);
-    Common { authority: Arc::new(authority), origins: Arc::new(Origins::default()), sessions: None }
+    Common { authority: Arc::new(authority), origins: Arc::new(Origins::default()), sessions: None, https_port: None }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod session;
 mod set;
 mod stopping;
 mod timeouts;
+mod tls;
 mod users;
 
 pub(crate) use set::Flags;

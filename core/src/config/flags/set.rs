@@ -24,9 +24,11 @@ use super::security::SecurityFlags;
 use super::session::SessionFlags;
 use super::stopping::StopFlags;
 use super::timeouts::TimeoutFlags;
+use super::tls::TlsFlags;
 use super::users::UserFlags;
 use crate::config::{
     ApplicationSettings, AuthSettings, LogSettings, OriginSettings, RingSettings, SessionSettings, Settings,
+    TlsSettings,
 };
 
 /// Every flag of the server, in the order in which `--help` shows the groups.
@@ -34,6 +36,8 @@ use crate::config::{
 pub(crate) struct Flags {
     #[command(flatten)]
     listen: ListenFlags,
+    #[command(flatten)]
+    tls: TlsFlags,
     #[command(flatten)]
     placement: PlacementFlags,
     #[command(flatten)]
@@ -69,8 +73,8 @@ pub(crate) struct Flags {
 pub(crate) enum FlagConflict {
     /// Two flags of the command line that exclude each other.
     Both(&'static str, &'static str),
-    /// A secret on the command line.
-    SecretShown,
+    /// A secret on the command line: its flag, the flag for a file with it, and its variable.
+    SecretShown(&'static str, &'static str, &'static str),
 }
 
 impl Flags {
@@ -78,6 +82,7 @@ impl Flags {
     pub(crate) fn settings(&self, matches: &ArgMatches) -> Result<Settings, FlagConflict> {
         Ok(Settings {
             listen: self.listen(matches)?,
+            tls: self.tls(matches)?,
             shards: self.placement.shards.0,
             cpus: self.placement.cpus.clone().map(|list| list.0),
             pin: !self.placement.no_pin,
@@ -118,7 +123,8 @@ impl Flags {
     }
 
     /// `--listen` stands in the place of `--host` and `--port`, unless those were given nearer: a `--port` on the
-    /// command line is stronger than a `SOCKETSHARD_LISTEN` in the environment.
+    /// command line is stronger than a `SOCKETSHARD_LISTEN` in the environment. Who asks for TLS and for nothing else is
+    /// not given a door without it.
     fn listen(&self, matches: &ArgMatches) -> Result<Vec<SocketAddr>, FlagConflict> {
         let flags = &self.listen;
         let source = |id| matches.value_source(id).unwrap_or(ValueSource::DefaultValue);
@@ -129,6 +135,12 @@ impl Flags {
             }
         }
         let nearest = source("port").max(source("host"));
+        if listen == ValueSource::DefaultValue
+            && nearest == ValueSource::DefaultValue
+            && !self.tls.tls_listen.is_empty()
+        {
+            return Ok(Vec::new());
+        }
         if listen == ValueSource::DefaultValue || listen < nearest {
             return Ok(vec![SocketAddr::new(flags.host, flags.port)]);
         }
@@ -139,7 +151,7 @@ impl Flags {
     fn auth(&self, matches: &ArgMatches) -> Result<AuthSettings, FlagConflict> {
         let flags = &self.security;
         if matches.value_source("auth_key") == Some(ValueSource::CommandLine) {
-            return Err(FlagConflict::SecretShown);
+            return Err(FlagConflict::SecretShown("--auth-key", "--auth-key-file", "SOCKETSHARD_AUTH_KEY"));
         }
         Ok(AuthSettings {
             key: flags.auth_key.clone(),
@@ -147,6 +159,25 @@ impl Flags {
             token_lifetime: flags.token_lifetime,
             token_bytes_max: flags.max_token,
             user_claim: self.users.user_claim.clone(),
+        })
+    }
+
+    fn tls(&self, matches: &ArgMatches) -> Result<TlsSettings, FlagConflict> {
+        let flags = &self.tls;
+        if matches.value_source("tls_key_passphrase") == Some(ValueSource::CommandLine) {
+            let (file, variable) = ("--tls-key-passphrase-file", "SOCKETSHARD_TLS_KEY_PASSPHRASE");
+            return Err(FlagConflict::SecretShown("--tls-key-passphrase", file, variable));
+        }
+        Ok(TlsSettings {
+            listen: flags.tls_listen.clone(),
+            redirect: flags.tls_redirect.clone(),
+            redirect_port: flags.tls_redirect_port,
+            certificates: flags.tls_cert.clone(),
+            keys: flags.tls_key.clone(),
+            key_passphrase: flags.tls_key_passphrase.clone(),
+            key_passphrase_file: flags.tls_key_passphrase_file.clone(),
+            self_signed: flags.tls_self_signed,
+            handshake_bytes_max: flags.max_tls_handshake,
         })
     }
 
@@ -249,9 +280,10 @@ impl fmt::Display for FlagConflict {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Both(one, other) => write!(formatter, "the argument '{one}' cannot be used with '{other}'"),
-            Self::SecretShown => formatter.write_str(
-                "'--auth-key' would show the key to everybody who can list processes: write it to a file for \
-                 --auth-key-file, or set SOCKETSHARD_AUTH_KEY",
+            Self::SecretShown(flag, file, variable) => write!(
+                formatter,
+                "'{flag}' would show the secret to everybody who can list processes: write it to a file for {file}, or \
+                 set {variable}",
             ),
         }
     }

@@ -8,6 +8,7 @@ use super::client::Client;
 use super::host::Echo;
 use crate::config::Settings;
 use crate::server::StartError;
+use crate::server::entrance::Entrance;
 use crate::server::executor::Executors;
 use crate::server::placement::Placement;
 
@@ -21,8 +22,10 @@ fn placement(shards: usize) -> Placement {
 
 #[test]
 fn executors_serve_as_soon_as_they_are_started_and_end_when_told() {
-    let executors = Executors::start(&settings(), &placement(3), |_| Echo, || {}).expect("three shards");
-    let mut clients: Vec<_> = (0..30).map(|_| Client::connect(executors.addresses[0])).collect();
+    let entrance = Entrance::open(&settings(), 3).expect("a free port");
+    let address = entrance.listeners.addresses[0];
+    let executors = Executors::start(&settings(), &placement(3), entrance, |_| Echo, || {}).expect("three shards");
+    let mut clients: Vec<_> = (0..30).map(|_| Client::connect(address)).collect();
     clients.iter_mut().for_each(|client| client.echo(b"hello"));
     assert_eq!(executors.ended(), None);
     executors.control.report();
@@ -37,7 +40,9 @@ fn an_application_that_cannot_start_is_quoted() {
         assert_eq!(shard.0, 0, "there is no such action");
         Echo
     };
-    let error = Executors::start(&settings(), &placement(2), application, || {}).expect_err("shard 1 refuses");
+    let entrance = Entrance::open(&settings(), 2).expect("a free port");
+    let error =
+        Executors::start(&settings(), &placement(2), entrance, application, || {}).expect_err("shard 1 refuses");
     let StartError::Executor { shard: 1, message } = &error else { panic!("{error}") };
     assert!(message.contains("there is no such action"), "{message}");
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use codec::websocket::{Opcode, encode, handshake};
-use shard::{Config, Shard, ShardId, Time};
+use shard::{Config, Door, Shard, ShardId, Time};
 
 use super::host::Echo;
 use crate::config::Settings;
@@ -41,7 +41,7 @@ impl World {
             let mut listeners = Listeners::bind(&[any], 1, 16).expect("a free port");
             addresses.push(listeners.addresses[0]);
             let mut sockets = Sockets::new(&settings.ring, Arc::clone(link.doorbell()), settings.tick).expect("a ring");
-            sockets.listen(listeners.by_shard.remove(0)).expect("a ring");
+            sockets.listen(listeners.by_shard.remove(0), &[Door::Plain]).expect("a ring");
             let id = ShardId(u8::try_from(index).expect("two"));
             let shard = Shard::new(Config { id, shards: 2, limits: settings.limits, seed: 1 }, Time::ZERO);
             Driver::new(sockets, shard, Echo, link, control.orders(), &settings, Instant::now())

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use shard::{Config, Shard, ShardId, Time};
+use shard::{Config, Door, Shard, ShardId, Time};
 use socket2::Socket;
 
 use super::host::Echo;
@@ -45,7 +45,7 @@ impl Running {
             std::thread::spawn(move || {
                 let doorbell = Arc::clone(link.doorbell());
                 let mut sockets = Sockets::new(&settings.ring, doorbell, settings.tick).expect("a ring");
-                sockets.listen(listeners).expect("a ring");
+                sockets.listen(listeners, &[Door::Plain]).expect("a ring");
                 began_accepting.send(()).expect("the test waits");
                 let shard = Shard::new(Config { id, shards, limits: settings.limits, seed: 1 }, Time::ZERO);
                 let mut driver = Driver::new(sockets, shard, Echo, link, orders, &settings, began);
