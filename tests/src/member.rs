@@ -13,6 +13,7 @@ pub struct Member {
     socket: WebSocket,
     calls: u64,
     publications: VecDeque<(String, Value)>,
+    events: VecDeque<(String, Value)>,
 }
 
 impl Member {
@@ -33,7 +34,7 @@ impl Member {
     #[must_use]
     pub fn before_handshake(address: SocketAddr) -> Self {
         let socket = WebSocket::connect(address, PATH);
-        Self { socket, calls: 0, publications: VecDeque::new() }
+        Self::over(socket)
     }
 
     /// Connects with a session's cookie, `name=value`, and shakes hands.
@@ -44,9 +45,13 @@ impl Member {
     pub fn with_cookie(address: SocketAddr, cookie: &str) -> Self {
         let socket = WebSocket::connect_with(address, PATH, &[("Cookie", cookie)]);
         let socket = socket.unwrap_or_else(|error| panic!("a connection with a cookie: {error}"));
-        let mut member = Self { socket, calls: 0, publications: VecDeque::new() };
+        let mut member = Self::over(socket);
         member.call("#handshake", &json!({ "authToken": null })).expect("the handshake is answered");
         member
+    }
+
+    const fn over(socket: WebSocket) -> Self {
+        Self { socket, calls: 0, publications: VecDeque::new(), events: VecDeque::new() }
     }
 
     /// The `Set-Cookie` of its upgrade.
@@ -142,6 +147,22 @@ impl Member {
         }
     }
 
+    /// Waits for the next event of the application: its name and its payload.
+    pub fn event(&mut self) -> (String, Value) {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            let packet = self.packet();
+            self.keep(&packet);
+        }
+    }
+
+    /// The events that came while something else was waited for.
+    pub fn kept_events(&mut self) -> Vec<(String, Value)> {
+        self.events.drain(..).collect()
+    }
+
     /// A publication that came while something else was waited for.
     pub fn kept_publication(&mut self) -> Option<(String, Value)> {
         self.publications.pop_front()
@@ -200,6 +221,8 @@ impl Member {
         if packet["event"] == json!("#publish") {
             let channel = packet["data"]["channel"].as_str().expect("a publication names its channel").to_owned();
             self.publications.push_back((channel, packet["data"]["data"].clone()));
+        } else if let Some(event) = packet["event"].as_str().filter(|event| !event.starts_with('#')) {
+            self.events.push_back((event.to_owned(), packet["data"].clone()));
         }
     }
 }

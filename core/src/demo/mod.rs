@@ -2,6 +2,8 @@
 //! can do, a raw echo, and a page on which browser tabs chat. It uses the public API and nothing else, so that it is an
 //! example of one; it keeps nothing and trusts nobody.
 
+mod people;
+
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 use crate::time::sleep;
-use crate::{Acknowledged, App, Args, Auth, Error, Login, Page, Peer, RawArgs, Result, Session, spawn};
+use crate::{Acknowledged, App, Args, Auth, Error, Login, Page, Peer, RawArgs, Result, Session, UserId, spawn};
 
 /// The demo application.
 pub(crate) fn app() -> App {
     let html = Page::new("text/html; charset=utf-8", include_str!("page.html"));
-    App::new()
+    people::add(App::new())
         .action("app.square", square)
         .action("app.echo", echo)
         .action("app.drop", drop_caller)
@@ -28,9 +30,9 @@ pub(crate) fn app() -> App {
         .action("app.logout", |peer: Peer| peer.remove_auth_token())
         .action("app.who", |user: Option<Auth<User>>| user.map(|Auth(user)| user.user_id))
         .authentication("guest", guest)
-        .action("members.greeting", |Auth(user): Auth<User>| format!("hello, {}", user.user_id))
+        .action("members.greeting", |UserId(user): UserId| format!("hello, {user}"))
         .require_login("members.*")
-        .on_subscribe("members.*", |_: Auth<User>| {})
+        .on_subscribe("members.*", |_: UserId| {})
         .websocket("/echo", |socket, message| socket.send(message))
         .engine_io("/engine.io/", |socket, message| socket.send(message))
         .namespace("/chat")

@@ -1,0 +1,131 @@
+//! Who is online, who is in a room, and events to people, as any caller may ask for them here. A real application decides
+//! who may say what to whom; this one has nothing to protect.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{App, Args, Channels, Publish, Result, Session, UserId, UserPage, Users};
+
+/// Adds the actions.
+pub(super) fn add(app: App) -> App {
+    app.action("users.online", online)
+        .action("users.is_online", is_online)
+        .action("users.me", |user: Option<UserId>| user)
+        .action("users.leave", leave)
+        .action("publish.user", publish_user)
+        .action("publish.session", publish_session)
+        .action("publish.channel", publish_channel)
+        .action("publish.broadcast", broadcast)
+        .presence("room.*")
+        .action("room.members", members)
+        .action("session.login", login)
+        .action("session.logout", logout)
+        .action("session.subscribe", subscribe)
+        .action("session.unsubscribe", unsubscribe)
+        .action("session.channels", |session: Session| session.channel().list())
+}
+
+/// Where a page of users begins, and how long it is.
+#[derive(Deserialize)]
+struct Page {
+    after: Option<String>,
+    count: Option<usize>,
+}
+
+/// How many users are online, and some of them.
+#[derive(Serialize)]
+struct Online {
+    count: u64,
+    #[serde(flatten)]
+    page: UserPage,
+}
+
+async fn online(users: Users, Args(page): Args<Option<Page>>) -> Result<Online> {
+    let (after, count) = page.map_or((None, None), |page| (page.after, page.count));
+    let page = users.page(after.as_deref(), count.unwrap_or(100)).await?;
+    Ok(Online { count: users.online(), page })
+}
+
+async fn is_online(users: Users, Args(user): Args<String>) -> Result<bool> {
+    users.is_online(&user).await
+}
+
+/// Closes all connections of the caller's user.
+async fn leave(users: Users, UserId(user): UserId) -> Result {
+    users.disconnect(&user, LEAVE_CODE, "asked for by users.leave")
+}
+
+/// One name or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Names {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Names {
+    fn list(self) -> Vec<String> {
+        match self {
+            Self::One(name) => vec![name],
+            Self::Several(names) => names,
+        }
+    }
+}
+
+/// An event, and whom it is for.
+#[derive(Deserialize)]
+struct Event {
+    to: Option<Names>,
+    event: String,
+    #[serde(default)]
+    data: Value,
+}
+
+impl Event {
+    fn take_names(&mut self) -> Vec<String> {
+        self.to.take().map(Names::list).unwrap_or_default()
+    }
+}
+
+async fn publish_user(publish: Publish, Args(mut event): Args<Event>) -> Result {
+    publish.user(event.take_names(), &event.event, event.data)
+}
+
+/// To the caller's own session.
+async fn publish_session(publish: Publish, session: Session, Args(event): Args<Event>) -> Result {
+    publish.session(session.id(), &event.event, event.data)
+}
+
+async fn publish_channel(publish: Publish, Args(mut event): Args<Event>) -> Result {
+    publish.channel(event.take_names(), &event.event, event.data)
+}
+
+async fn broadcast(publish: Publish, Args(event): Args<Event>) -> Result {
+    publish.broadcast(&event.event, event.data)
+}
+
+/// Who is in a room.
+async fn members(channels: Channels, Args(channel): Args<String>) -> Result<UserPage> {
+    channels.members(&channel, None, 100).await
+}
+
+/// Makes the caller's session that user's; answers the ticket for its new cookie.
+async fn login(session: Session, Args(user): Args<String>) -> Result<String> {
+    session.set_user_id(&user).await
+}
+
+async fn logout(session: Session) -> Result<String> {
+    session.logout().await
+}
+
+/// Subscribes all tabs of the caller's browser.
+async fn subscribe(session: Session, Args(channels): Args<Names>) -> Result {
+    session.channel().subscribe(channels.list()).await
+}
+
+async fn unsubscribe(session: Session, Args(channels): Args<Names>) -> Result {
+    session.channel().unsubscribe(channels.list())
+}
+
+/// Above 4500, after which clients do not come back by themselves.
+const LEAVE_CODE: u16 = 4500;
