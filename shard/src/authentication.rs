@@ -393,7 +393,7 @@ fn expired() -> Refusal {
     let mut error = Vec::new();
     WireError::Custom { name: "AuthTokenExpiredError", message: "jwt expired" }.write(&mut error);
     let error = String::from_utf8(error).expect("error objects are text").into();
-    Refusal { error, code: 4008 }
+    Refusal { error, code: 4008, status: 403 }
 }
 
 /// What became of a token.

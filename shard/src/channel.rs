@@ -8,6 +8,7 @@ use foldhash::fast::FixedState;
 use slab::Slab;
 
 use crate::ShardSet;
+use crate::filter::Filter;
 use crate::form::Form;
 use crate::interest::Interest;
 
@@ -66,6 +67,8 @@ pub(crate) struct Channel {
     /// Where it is shown who is in it: users with connections among the subscribers, and how many each.
     #[allow(clippy::box_collection, reason = "a million channels without: a pointer each, not four words")]
     pub(crate) members: Option<Box<HashMap<u32, u32, FixedState>>>,
+    /// The application is asked about every delivery.
+    pub(crate) is_filtered: bool,
 }
 
 impl Channel {
@@ -80,12 +83,23 @@ pub(crate) struct Channels {
     names: HashMap<Rc<str>, u32, FixedState>,
     /// Channels with at least one local subscriber.
     subscribed: usize,
+    filter: Option<Filter>,
 }
 
 impl Channels {
     /// The seed keys the hash, so that no client can choose names that collide.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { slots: Slab::new(), names: HashMap::with_hasher(FixedState::with_seed(seed)), subscribed: 0 }
+        Self {
+            slots: Slab::new(),
+            names: HashMap::with_hasher(FixedState::with_seed(seed)),
+            subscribed: 0,
+            filter: None,
+        }
+    }
+
+    /// Tells which channels that come from now on are filtered.
+    pub(crate) fn set_filter(&mut self, filter: Filter) {
+        self.filter = Some(filter);
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<u32> {
@@ -96,6 +110,7 @@ impl Channels {
         if let Some(slot) = self.find(name) {
             return slot;
         }
+        let is_filtered = self.filter.as_ref().is_some_and(|filter| (filter.0)(name));
         let name: Rc<str> = name.into();
         let channel = Channel {
             name: name.clone(),
@@ -103,6 +118,7 @@ impl Channels {
             wanted_by: ShardSet::EMPTY,
             interest: Interest::default(),
             members: None,
+            is_filtered,
         };
         let slot = u32::try_from(self.slots.insert(channel)).expect("channels are bounded far below 2^32");
         self.names.insert(name, slot);

@@ -26,6 +26,7 @@ impl Shard {
             Command::Verdict { ticket, verdict } => self.decided(now, ticket, verdict, host),
             Command::Publish { channel, data } => {
                 self.publish(&channel, data.as_deref().map(RawJson::from_validated));
+                self.deliver_filtered(now, host);
             }
             Command::Emit { connection, event, data } => {
                 let data = data.as_deref().map(RawJson::from_validated);
@@ -92,6 +93,7 @@ impl Shard {
             Work::Handshake { objection } => {
                 self.finish_handshake(now, id, call, objection.map(|objection| *objection), verdict, host);
             }
+            Work::Greeting => self.finish_greeting(now, id, verdict, host),
             Work::Authenticate { identity, is_handshake } => {
                 if !self.finish_authenticate(now, id, call, (identity, is_handshake), verdict, host) {
                     return; // It waits for the next hook.
@@ -107,7 +109,8 @@ impl Shard {
             Work::Read => self.close(now, id, &Disconnect::new(1013, "the session cannot be read"), host),
             Work::Subscribe { channel } => self.finish_subscribe(id, &channel, call, verdict),
             Work::Publish { channel, data } => {
-                self.finish_publish(id, &channel, data.as_deref().map(RawJson::from_validated), call, verdict);
+                let data = data.as_deref().map(RawJson::from_validated);
+                self.finish_publish(now, id, &channel, data, call, verdict, host);
             }
         }
         self.resume_after_hook(id);

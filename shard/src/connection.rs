@@ -106,6 +106,8 @@ pub(crate) struct Connection {
     pub(crate) pauses: u8,
     /// Bits of [`ending`].
     pub(crate) endings: u8,
+    /// The application has seen its request for a WebSocket and has nothing against it.
+    pub(crate) is_greeted: bool,
     /// The application let it in: it is owed one disconnect.
     pub(crate) admitted: bool,
     pub(crate) heartbeat: Heartbeat,
@@ -160,6 +162,7 @@ impl Connection {
             door,
             pauses: 0,
             endings: 0,
+            is_greeted: false,
             admitted: false,
             heartbeat: Heartbeat::Probing(Dialect::V2),
             is_urgent: false,

@@ -104,7 +104,7 @@ impl Shard {
             let mut error = Vec::new();
             WireError::Custom { name: "TimeoutError", message: "The server's hook timed out" }.write(&mut error);
             let error: Box<str> = String::from_utf8(error).expect("error objects are text").into();
-            return self.conclude(now, pending, Err(Refusal { error, code: 4008 }), host);
+            return self.conclude(now, pending, Err(Refusal { error, code: 4008, status: 503 }), host);
         };
         if let Some(call) = &pending.call {
             let call = CallId::new(RawJson::from_validated(call));

@@ -106,6 +106,8 @@ pub struct Refusal {
     pub error: Box<str>,
     /// For a refused connect: the close code. 4008 by default; 4500 and above tell clients not to come back.
     pub code: u16,
+    /// For what is refused before it is a WebSocket: the HTTP status. 403 by default.
+    pub status: u16,
 }
 
 /// A hook's answer.
@@ -403,6 +405,12 @@ pub trait Host {
         true
     }
 
+    /// A client asks for a WebSocket, before anything is known of it but its request. Pending: the request is shown
+    /// again, and not asked about, when the verdict is there.
+    fn handshake(&mut self, _ticket: Ticket, _peer: Peer, _head: &Head<'_>) -> Verdict {
+        Verdict::Allow
+    }
+
     /// Judges a token. At once: it waits for nothing, and costs the CPU some microseconds for a secret, a tenth of a
     /// millisecond or two for a public key.
     ///
@@ -460,6 +468,12 @@ pub trait Host {
 
     /// A client wants to publish.
     fn publish(&mut self, ticket: Ticket, caller: Caller<'_>, channel: &str, data: Option<RawJson<'_>>) -> Verdict;
+
+    /// May this subscriber have this publication? Asked of the channels of [`Shard::filter_deliveries`](crate::Shard),
+    /// before each copy.
+    fn deliver(&mut self, _subscriber: Caller<'_>, _channel: &str, _data: Option<RawJson<'_>>) -> bool {
+        true
+    }
 
     /// A message on a raw route.
     fn message(&mut self, peer: Peer, route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>);

@@ -32,6 +32,7 @@ mod connection;
 mod connections;
 mod engineio;
 mod envelope;
+mod filter;
 mod form;
 mod heartbeat;
 mod host;

@@ -43,6 +43,8 @@ pub struct Metrics {
     pub tokens_expired: u64,
     /// Upgrades refused because of the page they came from.
     pub origins_refused: u64,
+    /// Upgrades refused by the application.
+    pub upgrades_refused: u64,
     /// Publications accepted from clients and from the application.
     pub publications: u64,
     /// Publications that came over the mesh.
@@ -51,6 +53,8 @@ pub struct Metrics {
     pub deliveries: u64,
     /// Copies not queued because of a slow consumer.
     pub deliveries_dropped: u64,
+    /// Copies not queued because the application does not want their subscriber to have them.
+    pub deliveries_blocked: u64,
     /// Connections ended as slow consumers.
     pub slow_consumers: u64,
     /// Subscriptions refused by a limit.

@@ -2,7 +2,7 @@
 
 use codec::engineio::Version;
 use codec::http::request::Head;
-use codec::message::RawJson;
+use codec::http::response;
 use codec::socketcluster::Dialect;
 use codec::websocket::handshake::{self, Accept};
 
@@ -12,7 +12,7 @@ use crate::pending::{Pending, Upgrade, Work};
 use crate::requests::Next;
 use crate::session::{Attached, Waiting};
 use crate::shard::Shard;
-use crate::{ConnectionId, Host, Refusal, Route, Time, Verdict};
+use crate::{ConnectionId, Disconnect, Host, Refusal, Route, Time, Verdict};
 
 impl Shard {
     /// Judges a request that asks for a WebSocket.
@@ -29,6 +29,9 @@ impl Shard {
             self.metrics.origins_refused += 1;
             self.refuse_request(now, id, 403, &[], "pages of this origin may not connect here", host);
             return Next::Nothing;
+        }
+        if let Some(next) = self.ask_to_upgrade(now, id, head, host) {
+            return next;
         }
         match host.route(head.path) {
             None => {
@@ -58,6 +61,61 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// The handshake hook's turn. `None`: it has nothing against the upgrade.
+    fn ask_to_upgrade<H: Host>(&mut self, now: Time, id: ConnectionId, head: &Head<'_>, host: &mut H) -> Option<Next> {
+        let ticket = self.pending.ticket();
+        let connection = self.connections.live(id).filter(|connection| !connection.is_greeted)?;
+        match host.handshake(ticket, connection.peer(id.slot), head) {
+            Verdict::Allow => {
+                self.drain_commands(now, host);
+                let is_open = self.connections.live(id).is_some_and(|connection| connection.state == State::Request);
+                if is_open { None } else { Some(Next::Nothing) }
+            }
+            Verdict::Refuse(refusal) => {
+                self.drain_commands(now, host);
+                self.refuse_upgrade(now, id, &refusal, host);
+                Some(Next::Nothing)
+            }
+            Verdict::Pending => {
+                // Before the commands: the verdict may be among them already.
+                self.await_verdict(now, ticket, id, None, Work::Greeting);
+                self.drain_commands(now, host);
+                Some(Next::Again)
+            }
+        }
+    }
+
+    /// The handshake hook has decided. What was held begins with the request.
+    pub(crate) fn finish_greeting<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        verdict: Result<(), Refusal>,
+        host: &mut H,
+    ) {
+        match verdict {
+            Ok(()) => {
+                if let Some(connection) = self.connections.live(id) {
+                    connection.is_greeted = true;
+                }
+            }
+            Err(refusal) => self.refuse_upgrade(now, id, &refusal, host),
+        }
+    }
+
+    /// A hook does not want a WebSocket here.
+    fn refuse_upgrade<H: Host>(&mut self, now: Time, id: ConnectionId, refusal: &Refusal, host: &mut H) {
+        let Some(connection) = self.connections.live(id) else { return };
+        if connection.state != State::Request {
+            return;
+        }
+        self.metrics.upgrades_refused += 1;
+        let headers = [("Content-Type", "application/json")];
+        let error = refusal.error.as_bytes();
+        self.write(id, |out| response::write(out, refusal.status, &headers, error, false));
+        self.close(now, id, &Disconnect::new(1008, "refused"), host);
     }
 
     /// The connection has its session: on with what it wants to speak.
@@ -153,8 +211,7 @@ impl Shard {
             return;
         }
         if let Err(refusal) = verdict {
-            let headers = [("Content-Type", "application/json")];
-            return self.refuse_request(now, id, 403, &headers, RawJson::from_validated(&refusal.error).as_str(), host);
+            return self.refuse_upgrade(now, id, &refusal, host);
         }
         connection.state = State::Open;
         connection.protocol = Protocol::Raw(upgrade.route);

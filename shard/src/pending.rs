@@ -30,6 +30,8 @@ pub(crate) enum Work {
     Handshake {
         objection: Option<Box<Objection>>,
     },
+    /// Look at a request for a WebSocket again.
+    Greeting,
     /// Take a connection for whom its token names.
     Authenticate {
         identity: Box<Identity>,

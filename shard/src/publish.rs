@@ -36,17 +36,20 @@ impl Shard {
             }
         };
         self.drain_commands(now, host);
-        self.finish_publish(id, channel, data, call, verdict);
+        self.finish_publish(now, id, channel, data, call, verdict, host);
     }
 
     /// The publish hook has decided. The publisher's own delivery goes out before its acknowledgement.
-    pub(crate) fn finish_publish(
+    #[allow(clippy::too_many_arguments, reason = "a publication and where it came from")]
+    pub(crate) fn finish_publish<H: Host>(
         &mut self,
+        now: Time,
         id: ConnectionId,
         channel: &str,
         data: Option<RawJson<'_>>,
         call: Option<CallId<'_>>,
         verdict: Result<(), Refusal>,
+        host: &mut H,
     ) {
         if self.connections.live(id).is_none_or(|connection| connection.state != State::Open) {
             return;
@@ -54,6 +57,7 @@ impl Shard {
         match verdict {
             Ok(()) => {
                 self.publish(channel, data);
+                self.deliver_filtered(now, host);
                 if let Some(call) = call {
                     self.answer(id, call, Ok(None));
                 }
@@ -74,7 +78,16 @@ impl Shard {
         for peer in wanted_by.iter() {
             self.send_to_peer(peer, Envelope::Publication { channel, data: data.map(RawJson::as_str) });
         }
-        self.fan_out(slot, channel, data);
+        self.deliver(slot, channel, data);
+    }
+
+    /// A publication has come to a channel.
+    fn deliver(&mut self, slot: u32, channel: &str, data: Option<RawJson<'_>>) {
+        if self.channels.channel(slot).is_filtered {
+            self.filtered.push(channel, data);
+        } else {
+            self.fan_out(slot, channel, data);
+        }
     }
 
     /// Queues an envelope for a peer; from the high-water mark on, whoever causes more is not read.
@@ -95,7 +108,7 @@ impl Shard {
                     self.metrics.publications_from_peers += 1;
                     let Some(slot) = self.channels.find(channel) else { continue };
                     if self.channels.channel(slot).interest.hears(from) {
-                        self.fan_out(slot, channel, data.map(RawJson::from_validated));
+                        self.deliver(slot, channel, data.map(RawJson::from_validated));
                     }
                 }
                 Envelope::Interest { channel, generation, wanted } => {

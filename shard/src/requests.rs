@@ -27,6 +27,8 @@ pub(crate) enum Next {
     Frames,
     /// Not wanted, or not yet.
     Nothing,
+    /// Together with the request, what is to be looked at once more.
+    Again,
 }
 
 /// A request whose body is not whole yet.
@@ -76,8 +78,12 @@ impl Shard {
                     let rest = &bytes[at + length..];
                     match read_body(&head, upgrades, &bytes[at..at + length], rest, &self.limits) {
                         Ok(BodyRead::Whole(body, used)) => {
+                            let next = self.answer_request(now, id, &head, &body, host);
+                            if matches!(next, Next::Again) {
+                                return self.hold_request(id, &bytes[at..]);
+                            }
                             at += length + used;
-                            self.answer_request(now, id, &head, &body, host)
+                            next
                         }
                         Ok(BodyRead::Arriving(arriving)) => {
                             let wants_word = rest.is_empty() && head.expects_continue() == Ok(true);
@@ -95,7 +101,7 @@ impl Shard {
             }
             match next {
                 Next::Request => {}
-                Next::Nothing => return,
+                Next::Nothing | Next::Again => return,
                 Next::Frames => return self.process_frames(now, id, &mut bytes[at..], host),
             }
         }
@@ -113,6 +119,15 @@ impl Shard {
             connection.held_mut().bytes.extend_from_slice(rest);
         }
         false
+    }
+
+    /// A whole request that will be looked at again, and what follows it.
+    fn hold_request(&mut self, id: ConnectionId, bytes: &[u8]) {
+        if let Some(connection) = self.connections.live(id)
+            && connection.state != State::Closing
+        {
+            connection.held_mut().bytes.extend_from_slice(bytes);
+        }
     }
 
     /// From its first byte on a head has the handshake's time, however slowly it drips.

@@ -9,6 +9,7 @@ use codec::socketcluster;
 use crate::channel::Channels;
 use crate::connection::{Connection, State, ending, pause};
 use crate::connections::Connections;
+use crate::filter::Filtered;
 use crate::form::Written;
 use crate::heartbeat::{Timing, stamp};
 use crate::lane::Lane;
@@ -71,6 +72,7 @@ pub struct Shard {
     /// The message at hand has put more on a lane that is too full.
     pub(crate) has_overflowed: bool,
     pub(crate) pending: PendingCalls,
+    pub(crate) filtered: Filtered,
     pub(crate) meters: Option<Box<Meters>>,
     pub(crate) seats: Option<Box<Seats>>,
     pub(crate) sessions: Sessions,
@@ -128,6 +130,7 @@ impl Shard {
             is_congested: false,
             has_overflowed: false,
             pending: PendingCalls::new(config.seed),
+            filtered: Filtered::default(),
             meters: Meters::new(&limits.rates),
             seats: Seats::new(limits.seats),
             sessions: Sessions::new(limits.sessions, config.shards, false, config.seed),
@@ -273,6 +276,7 @@ impl Shard {
 
     /// The end of a turn's input: resumes what was held back, ends what is to end.
     pub fn settle<H: Host>(&mut self, now: Time, host: &mut H) {
+        self.deliver_filtered(now, host);
         self.finish_sessions(now, host);
         self.finish_seats(now, host);
         self.drain_some(now, host);
@@ -335,6 +339,7 @@ impl Shard {
         let draining = self.drain_cursor.is_some_and(|cursor| cursor < self.due.len());
         draining
             || !self.turn.waiting.is_empty()
+            || !self.filtered.is_empty()
             || self.can_decongest()
             || !(self.resumable.is_empty() && self.lingering.is_empty() && self.slow_consumers.is_empty())
     }

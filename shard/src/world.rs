@@ -41,12 +41,15 @@ struct Ear {
     is_over: bool,
 }
 
-/// The application: every action answers `true`, raw routes echo, `good` is a good token.
+/// The application: every action answers `true`, raw routes echo, `good` is a good token, and
+/// of filtered channels subscribers get the numbers up to their slot.
 #[derive(Default)]
 pub(crate) struct Stub {
     pub(crate) commands: VecDeque<Command>,
     /// Actions and events, as they were told.
     pub(crate) told: Vec<String>,
+    /// Publishes every number above zero that it is asked about again, less one.
+    pub(crate) echoes: bool,
 }
 
 impl World {
@@ -289,6 +292,17 @@ impl Host for Stub {
     fn publish(&mut self, _: Ticket, _: Caller<'_>, channel: &str, _: Option<RawJson<'_>>) -> Verdict {
         self.told.push(format!("publish {channel}"));
         Verdict::Allow
+    }
+
+    fn deliver(&mut self, subscriber: Caller<'_>, channel: &str, data: Option<RawJson<'_>>) -> bool {
+        self.told.push(format!("deliver {channel}"));
+        let number: u32 = data.and_then(|data| data.as_str().parse().ok()).expect("a number");
+        if self.echoes && number > 0 && !self.commands.iter().any(|command| matches!(command, Command::Publish { .. }))
+        {
+            let data = Some((number - 1).to_string().into());
+            self.commands.push_back(Command::Publish { channel: channel.into(), data });
+        }
+        number <= subscriber.peer.connection.slot
     }
 
     fn message(&mut self, _peer: Peer, _route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {

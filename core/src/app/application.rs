@@ -55,11 +55,14 @@ pub struct App {
     /// Which actions are for those who are logged in.
     guards: Vec<Pattern>,
     modules: Modules,
+    pub(super) handshake: Hooks,
     pub(super) authenticate: Hooks,
     pub(super) connect: Hooks,
     pub(super) disconnect: Hooks,
+    pub(super) invoke: Hooks,
     pub(super) subscribe: Hooks,
     pub(super) publish: Hooks,
+    pub(super) publish_out: Hooks,
     pub(super) start: Hooks,
     pub(super) server_start: Hooks,
     pub(super) online: Hooks,
@@ -137,6 +140,55 @@ impl App {
         self
     }
 
+    /// Asks this hook about every request for a WebSocket, before anything else is done about it; it extracts the
+    /// [`Request`](super::Request), and as [`Peer`](super::Peer) where it comes from. There is no session yet and no token.
+    /// An error refuses the request with its [`status`](super::Error::status), 403 where it has none, and the error object
+    /// as the body.
+    ///
+    /// ```
+    /// use socketshard::prelude::*;
+    ///
+    /// fn only_our_proxy(request: Request) -> Result {
+    ///     match request.header("x-proxy-key") {
+    ///         Some("sesame") => Ok(()),
+    ///         _ => Err(Error::unauthorized().status(401)),
+    ///     }
+    /// }
+    /// # App::new().on_handshake(only_our_proxy);
+    /// ```
+    pub fn on_handshake<Marker: 'static, H>(mut self, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        self.handshake.push(Pattern::all(), Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
+        self
+    }
+
+    /// Asks this hook before actions that match are run: one by its name, `admin.*` for all that begin so, `*` for all. It
+    /// extracts what an action does, and the name that was called as [`ActionName`](super::ActionName). All hooks that match must
+    /// allow; an error is the call's answer. Actions that nobody has added, and those kept for members that a stranger
+    /// calls, are refused before.
+    ///
+    /// ```
+    /// use socketshard::prelude::*;
+    ///
+    /// async fn audit(ActionName(name): ActionName, peer: Peer) {
+    ///     println!("{} calls {name}", peer.address());
+    /// }
+    /// # App::new().on_invoke("admin.*", audit);
+    /// ```
+    ///
+    /// # Panics
+    /// When the pattern cannot be meant.
+    pub fn on_invoke<Marker: 'static, H>(mut self, pattern: &str, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        let pattern = Pattern::parse(pattern).unwrap_or_else(|reason| panic!("action pattern {pattern:?}: {reason}"));
+        self.invoke.push(pattern, Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
+        self
+    }
+
     /// Asks this hook about every good token that a client presents, in its handshake or later; it extracts the claims
     /// as [`Auth`](super::Auth). An error is the client's `authError`: the connection opens or stays open, and nobody is
     /// logged in on it.
@@ -191,6 +243,42 @@ impl App {
     {
         let pattern = parse_pattern(pattern);
         self.publish.push(pattern, Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
+        self
+    }
+
+    /// Asks this hook for each subscriber of the channels that match whether it may have this publication, whoever has
+    /// published it; an error keeps it from this subscriber, who is told nothing. It extracts the subscriber as
+    /// [`Peer`](super::Peer), [`Auth`](super::Auth) or [`Session`](super::Session), and the publication as
+    /// [`Args`](super::Args).
+    ///
+    /// It cannot wait: a hook that is not ready at once refuses. It runs for every copy, so keep it short, and keep it to
+    /// the channels that need it; others cost nothing.
+    ///
+    /// ```
+    /// use socketshard::prelude::*;
+    ///
+    /// # #[derive(serde::Deserialize)]
+    /// # struct User { user_id: String }
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Line { from: String }
+    /// /// Nobody hears their own words.
+    /// fn not_to_oneself(auth: Option<Auth<User>>, Args(line): Args<Line>) -> Result {
+    ///     match auth {
+    ///         Some(Auth(user)) if user.user_id == line.from => Err(Error::unauthorized()),
+    ///         _ => Ok(()),
+    ///     }
+    /// }
+    /// # App::new().on_publish_out("chat.*", not_to_oneself);
+    /// ```
+    ///
+    /// # Panics
+    /// When the pattern cannot be meant.
+    pub fn on_publish_out<Marker: 'static, H>(mut self, pattern: &str, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        let pattern = parse_pattern(pattern);
+        self.publish_out.push(pattern, Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
         self
     }
 
@@ -361,11 +449,14 @@ impl App {
             entry.action.check(&site(Occasion::Action)).map_err(|reason| format!("action {action:?} {reason}"))?;
         }
         let hooks = [
+            (Occasion::Handshake, &self.handshake),
+            (Occasion::Invoke, &self.invoke),
             (Occasion::Authenticate, &self.authenticate),
             (Occasion::Connect, &self.connect),
             (Occasion::Disconnect, &self.disconnect),
             (Occasion::Subscribe, &self.subscribe),
             (Occasion::Publish, &self.publish),
+            (Occasion::PublishOut, &self.publish_out),
             (Occasion::Start, &self.start),
             (Occasion::Start, &self.server_start),
             (Occasion::Online, &self.online),
@@ -405,13 +496,13 @@ impl App {
 
 /// An action, and who may call it.
 pub(super) struct Entry {
-    pub(super) action: Box<dyn Action>,
+    pub(super) action: Rc<dyn Action>,
     pub(super) requires_login: bool,
 }
 
 impl Entry {
     fn new(action: Box<dyn Action>) -> Self {
-        Self { action, requires_login: false }
+        Self { action: action.into(), requires_login: false }
     }
 }
 

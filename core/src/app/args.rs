@@ -22,7 +22,7 @@ impl<T: DeserializeOwned> FromCall for Args<T> {
     }
 
     fn check(site: &Site<'_>) -> std::result::Result<(), String> {
-        site.expect("Args", &[Occasion::Action, Occasion::Subscribe, Occasion::Publish])
+        site.expect("Args", &WITH_DATA)
     }
 }
 
@@ -69,9 +69,13 @@ impl FromCall for RawArgs {
     }
 
     fn check(site: &Site<'_>) -> std::result::Result<(), String> {
-        site.expect("RawArgs", &[Occasion::Action, Occasion::Subscribe, Occasion::Publish])
+        site.expect("RawArgs", &WITH_DATA)
     }
 }
+
+/// Where a client says something.
+const WITH_DATA: [Occasion; 5] =
+    [Occasion::Invoke, Occasion::Action, Occasion::Subscribe, Occasion::Publish, Occasion::PublishOut];
 
 /// The buffer goes back to the thread's pool, so that a call that passes its argument through allocates nothing.
 impl Drop for RawArgs {

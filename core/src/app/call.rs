@@ -8,11 +8,16 @@ use shard::Disconnect;
 
 use super::error::Result;
 use super::local::Local;
+use super::request::Request;
 use super::state::{State, States};
 
 /// What the application is called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occasion {
+    /// A client asks for a WebSocket.
+    Handshake,
+    /// A client calls an action, which is about to run.
+    Invoke,
     /// A client calls an action.
     Action,
     /// A client has presented a good token.
@@ -25,6 +30,8 @@ pub enum Occasion {
     Subscribe,
     /// A client wants to publish.
     Publish,
+    /// A subscriber is about to be sent a publication.
+    PublishOut,
     /// The shard starts.
     Start,
     /// A user has come online.
@@ -54,13 +61,23 @@ pub struct Call<'a> {
     pub(crate) subject: &'a str,
     pub(crate) data: Option<RawJson<'a>>,
     pub(crate) disconnect: Option<&'a Disconnect>,
+    pub(crate) request: Option<&'a Request>,
 }
 
 impl<'a> Call<'a> {
     /// A call that nobody makes.
     pub(crate) const fn start(local: &'a Rc<Local>) -> Self {
-        let occasion = Occasion::Start;
-        Self { local, occasion, peer: None, claims: None, user: None, subject: "", data: None, disconnect: None }
+        Self {
+            local,
+            occasion: Occasion::Start,
+            peer: None,
+            claims: None,
+            user: None,
+            subject: "",
+            data: None,
+            disconnect: None,
+            request: None,
+        }
     }
 
     /// What the call is for.

@@ -108,7 +108,7 @@ impl FromCall for Channels {
     }
 }
 
-/// Extracts the name of the channel that a client wants to subscribe or publish to.
+/// Extracts the name of the channel that a client wants to subscribe or publish to, or is about to hear.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel(pub String);
 
@@ -118,6 +118,6 @@ impl FromCall for Channel {
     }
 
     fn check(site: &Site<'_>) -> std::result::Result<(), String> {
-        site.expect("Channel", &[Occasion::Subscribe, Occasion::Publish])
+        site.expect("Channel", &[Occasion::Subscribe, Occasion::Publish, Occasion::PublishOut])
     }
 }

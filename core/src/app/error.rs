@@ -18,6 +18,7 @@ pub struct Error {
     name: Cow<'static, str>,
     message: Cow<'static, str>,
     close_code: Option<u16>,
+    status: Option<u16>,
     /// Boxed: most errors have none, and an error travels by value through every `?`.
     extra: Option<Box<Map<String, Value>>>,
 }
@@ -29,7 +30,7 @@ impl Error {
     /// An error by the name that programs tell it by and the message that people read.
     #[must_use]
     pub fn new(name: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { name: name.into(), message: message.into(), close_code: None, extra: None }
+        Self { name: name.into(), message: message.into(), close_code: None, status: None, extra: None }
     }
 
     /// The argument has not the shape that the action takes.
@@ -100,6 +101,18 @@ impl Error {
         self
     }
 
+    /// With which HTTP status a WebSocket is refused, by the hook for handshakes or for raw connections: 403 where nothing
+    /// is said.
+    ///
+    /// # Panics
+    /// When it is none of an error: 400 to 599 are.
+    #[must_use]
+    pub fn status(mut self, status: u16) -> Self {
+        assert!((400..600).contains(&status), "{status} is no HTTP status of an error");
+        self.status = Some(status);
+        self
+    }
+
     /// By what programs tell it.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -142,7 +155,8 @@ impl Error {
         let mut json = Vec::new();
         self.write(&mut json);
         let error = String::from_utf8(json).expect("names, messages and JSON are UTF-8").into_boxed_str();
-        Refusal { error, code: self.close_code.unwrap_or(REFUSED_CODE) }
+        let (code, status) = (self.close_code.unwrap_or(REFUSED_CODE), self.status.unwrap_or(FORBIDDEN));
+        Refusal { error, code, status }
     }
 }
 
@@ -156,6 +170,9 @@ impl std::error::Error for Error {}
 
 /// "Server rejected handshake", the reference servers' default.
 const REFUSED_CODE: u16 = 4008;
+
+/// RFC 9110 section 15.5.4.
+const FORBIDDEN: u16 = 403;
 
 #[cfg(test)]
 mod tests {

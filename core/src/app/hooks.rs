@@ -12,6 +12,7 @@ use super::error::{Error, Result};
 use super::fence::fence;
 use super::handler::Step;
 use super::local::{Counters, Local};
+use super::request::Request;
 use super::tasks::{LocalFuture, Work, hook_panicked};
 
 /// The hooks of one occasion, in the order they were registered.
@@ -34,6 +35,25 @@ impl Hooks {
     /// Whether any is there.
     pub(crate) const fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// For whom they are.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        self.list.iter().map(|(pattern, _)| pattern)
+    }
+
+    /// Whether all that match allow. They cannot wait here: one that would refuses.
+    pub(crate) fn allow(&self, call: &Call<'_>) -> bool {
+        self.list.iter().filter(|(pattern, _)| pattern.matches(call.subject)).all(|(_, hook)| {
+            match fenced(call, || hook.call(call)) {
+                Some(Step::Done(verdict)) => verdict.is_ok(),
+                Some(Step::Later(_)) => {
+                    tracing::error!(hook = name(call.occasion), "this hook cannot wait: it counts as a refusal");
+                    false
+                }
+                None => false,
+            }
+        })
     }
 
     /// Asks all that match: the verdict at once, or work that will have it.
@@ -85,12 +105,15 @@ pub(crate) fn fenced<F>(call: &Call<'_>, hook: impl FnOnce() -> Step<Result, F>)
 /// What a hook is called in the log.
 pub(crate) const fn name(occasion: Occasion) -> &'static str {
     match occasion {
+        Occasion::Handshake => "on_handshake",
+        Occasion::Invoke => "on_invoke",
         Occasion::Action => "action",
         Occasion::Authenticate => "on_authenticate",
         Occasion::Connect => "on_connect",
         Occasion::Disconnect => "on_disconnect",
         Occasion::Subscribe => "on_subscribe",
         Occasion::Publish => "on_publish",
+        Occasion::PublishOut => "on_publish_out",
         Occasion::Start => "on_start",
         Occasion::Online => "on_online",
         Occasion::Offline => "on_offline",
@@ -145,8 +168,8 @@ impl Pattern {
     }
 }
 
-/// A call that outlives its bytes, for the hooks behind a pending one.
-struct OwnedCall {
+/// A call that outlives its bytes, for the hooks and the action behind a pending hook.
+pub(crate) struct OwnedCall {
     local: Rc<Local>,
     occasion: Occasion,
     peer: Option<shard::Peer>,
@@ -155,10 +178,11 @@ struct OwnedCall {
     subject: Box<str>,
     data: Option<Box<str>>,
     disconnect: Option<Disconnect>,
+    request: Option<Request>,
 }
 
 impl OwnedCall {
-    fn new(call: &Call<'_>) -> Self {
+    pub(crate) fn new(call: &Call<'_>) -> Self {
         Self {
             local: Rc::clone(call.local()),
             occasion: call.occasion,
@@ -168,10 +192,11 @@ impl OwnedCall {
             subject: call.subject.into(),
             data: call.data().map(Into::into),
             disconnect: call.disconnect.cloned(),
+            request: call.request.cloned(),
         }
     }
 
-    fn borrow(&self) -> Call<'_> {
+    pub(crate) fn borrow(&self) -> Call<'_> {
         Call {
             local: &self.local,
             occasion: self.occasion,
@@ -181,6 +206,7 @@ impl OwnedCall {
             subject: &self.subject,
             data: self.data.as_deref().map(RawJson::from_validated),
             disconnect: self.disconnect.as_ref(),
+            request: self.request.as_ref(),
         }
     }
 }

@@ -14,16 +14,17 @@ use shard::{
     TokenError, Verdict, Verified, WriteError, WriteToken, Written,
 };
 
-use super::application::App;
+use super::application::{App, Entry};
 use super::call::{Call, Occasion};
 use super::common::Common;
 use super::error::{Error, Result};
 use super::fence::{self, fence};
 use super::handler::Step;
-use super::hooks::{Hooks, fenced, name, verdict};
+use super::hooks::{Hooks, OwnedCall, fenced, name, verdict};
 use super::local::{Counters, Local};
 use super::page::plain;
 use super::redirect;
+use super::request::Request as UpgradeRequest;
 use super::tasks::{LocalFuture, Tasks, Work, action_panicked};
 
 /// One shard's application and its pending work.
@@ -87,7 +88,13 @@ impl ShardHost {
     /// Which channels show who is in them; none when no channel does.
     pub(crate) fn presence(&self) -> Option<impl Fn(&str) -> bool + use<>> {
         let patterns = self.app.presence.clone();
-        (!patterns.is_empty()).then(|| move |channel: &str| patterns.iter().any(|pattern| pattern.matches(channel)))
+        (!patterns.is_empty()).then_some(move |channel: &str| patterns.iter().any(|pattern| pattern.matches(channel)))
+    }
+
+    /// Which channels' deliveries have to be asked about; none when no channel's.
+    pub(crate) fn delivery_filter(&self) -> Option<impl Fn(&str) -> bool + use<>> {
+        let patterns: Vec<_> = self.app.publish_out.patterns().cloned().collect();
+        (!patterns.is_empty()).then_some(move |channel: &str| patterns.iter().any(|pattern| pattern.matches(channel)))
     }
 
     /// Whether an action, a hook or spawned work is pending.
@@ -199,6 +206,36 @@ impl ShardHost {
         }
     }
 
+    /// Asks the hooks before an action. `None`: they allow it. `Some(None)`: the reply is their refusal; else it will be
+    /// theirs or the action's.
+    fn ask_to_invoke(&self, call: &Call<'_>, entry: &Entry, reply: &mut Reply) -> Option<Option<LocalFuture<Reply>>> {
+        // No ticket: it is the call's work that waits, not the connection.
+        match self.app.invoke.ask(Ticket(0), &Call { occasion: Occasion::Invoke, ..*call }) {
+            Ok(None) => None,
+            Ok(Some(Work::Hook { verdict, .. })) => {
+                let (action, call) = (Rc::clone(&entry.action), OwnedCall::new(call));
+                Some(Some(Box::pin(async move {
+                    let mut reply = Reply::default();
+                    match verdict.await {
+                        Err(error) => reply.write_error(|out| error.write(out)),
+                        Ok(()) => {
+                            let answer = action.call(&call.borrow(), &mut reply);
+                            if let Some(answer) = answer {
+                                return answer.await;
+                            }
+                        }
+                    }
+                    reply
+                })))
+            }
+            Ok(Some(_)) => unreachable!("hooks that wait are the work of a hook"),
+            Err(error) => {
+                reply.write_error(|out| error.write(out));
+                Some(None)
+            }
+        }
+    }
+
     /// Makes a task of what is pending.
     fn adopt(&mut self, outcome: Result<Option<Work>>) -> Verdict {
         match outcome {
@@ -292,6 +329,17 @@ impl Host for ShardHost {
         self.local.common.origins.admit(peer.door == Door::Tls, head)
     }
 
+    fn handshake(&mut self, ticket: Ticket, peer: Peer, head: &Head<'_>) -> Verdict {
+        if self.app.handshake.is_empty() {
+            return Verdict::Allow;
+        }
+        let _entered = self.local.enter();
+        let request = UpgradeRequest::new(head);
+        let call = Call { request: Some(&request), ..self.call(Occasion::Handshake, Some(peer), head.path, None) };
+        let outcome = self.app.handshake.ask(ticket, &call);
+        self.adopt(outcome)
+    }
+
     fn verify(&mut self, token: &str) -> std::result::Result<Verified, TokenError> {
         self.local.common.authority.verify(token)
     }
@@ -336,10 +384,13 @@ impl Host for ShardHost {
         }
         let _entered = self.local.enter();
         let call = self.call_by(Occasion::Action, invocation.caller, name, invocation.data);
-        let pending = fence(|| entry.action.call(&call, reply)).unwrap_or_else(|panic| {
-            Counters::count(&self.local.counters.panics);
-            action_panicked(name, &panic, reply);
-            None
+        let asked = if self.app.invoke.is_empty() { None } else { self.ask_to_invoke(&call, entry, reply) };
+        let pending = asked.unwrap_or_else(|| {
+            fence(|| entry.action.call(&call, reply)).unwrap_or_else(|panic| {
+                Counters::count(&self.local.counters.panics);
+                action_panicked(name, &panic, reply);
+                None
+            })
         });
         let Some(answer) = pending else { return Invoked::Ready };
         let work = Work::Call { ticket: invocation.ticket, action: Rc::clone(name), answer };
@@ -368,6 +419,11 @@ impl Host for ShardHost {
         let _entered = self.local.enter();
         let outcome = self.app.publish.ask(ticket, &self.call_by(Occasion::Publish, caller, channel, data));
         self.adopt(outcome)
+    }
+
+    fn deliver(&mut self, subscriber: Caller<'_>, channel: &str, data: Option<RawJson<'_>>) -> bool {
+        let _entered = self.local.enter();
+        self.app.publish_out.allow(&self.call_by(Occasion::PublishOut, subscriber, channel, data))
     }
 
     fn message(&mut self, peer: Peer, route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {

@@ -2,6 +2,7 @@
 //! clock they sleep by. Below that, how one shard runs an application: in place where it can, as tasks where it must,
 //! each call behind a fence. Nothing in here knows sockets, glommio or another shard.
 
+mod action_name;
 mod application;
 mod args;
 mod bell;
@@ -29,6 +30,7 @@ mod raw;
 mod recipients;
 mod redirect;
 mod reply;
+mod request;
 mod session;
 mod spawn;
 mod state;
@@ -39,6 +41,7 @@ mod timer;
 mod users;
 mod waits;
 
+pub use action_name::ActionName;
 pub use application::App;
 pub use args::{Args, RawArgs};
 pub use call::{Call, FromCall, Occasion, Site};
@@ -59,6 +62,7 @@ pub use publish::Publish;
 pub use raw::{Message, RawSender, RawSocket};
 pub use recipients::Recipients;
 pub use reply::{Answer, IntoReply, IntoVerdict};
+pub use request::Request;
 pub use session::{Acknowledged, Session, SessionWrite};
 pub use spawn::{Spawner, spawn};
 pub use state::State;

@@ -213,8 +213,15 @@ impl FromCall for Session {
     }
 
     fn check(site: &Site<'_>) -> std::result::Result<(), String> {
-        let occasions =
-            [Occasion::Action, Occasion::Connect, Occasion::Disconnect, Occasion::Subscribe, Occasion::Publish];
+        let occasions = [
+            Occasion::Invoke,
+            Occasion::Action,
+            Occasion::Connect,
+            Occasion::Disconnect,
+            Occasion::Subscribe,
+            Occasion::Publish,
+            Occasion::PublishOut,
+        ];
         site.expect("Session", &occasions)
     }
 }

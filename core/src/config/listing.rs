@@ -40,15 +40,6 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         log,
     } = settings;
     let RingSettings { entries, receive_buffers, receive_buffer_bytes, direct_descriptors } = ring;
-    let ApplicationSettings {
-        commands_max,
-        command_bytes_max,
-        tasks_max,
-        timers_max,
-        recipients_max,
-        ack_shape,
-        has_channel_events,
-    } = application;
     let LogSettings { level, format, lines_per_second_max } = log;
     let OriginSettings { allowed, required } = origins;
     let addresses = if listen.is_empty() { "none".to_owned() } else { list(listen) };
@@ -64,11 +55,10 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     tls_rows(tls, &mut rows);
     limit_rows(limits, &mut rows);
     engine_rows(&limits.engine, &mut rows);
-    rate_rows(&limits.rates, &mut rows);
-    let own = |value: &Option<usize>, format: fn(u64) -> String| {
-        value.map_or_else(|| AS_APPLICATION.to_owned(), |value| format(value as u64))
-    };
+    people_rows(&limits.people, &mut rows);
+    share_rows(&limits.seats, &limits.rates, &mut rows);
     session_rows(sessions, &limits.sessions, &mut rows);
+    application_rows(application, &mut rows);
     rows.extend([
         ("lane-capacity", lane_capacity.to_string()),
         ("auth-key-file", keys(auth)),
@@ -77,13 +67,6 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("user-claim", auth.user_claim.clone()),
         ("allow-origin", if allowed.is_empty() { "the server's own".to_owned() } else { list(allowed) }),
         ("require-origin", required.to_string()),
-        ("max-tasks", own(tasks_max, count::format)),
-        ("max-timers", own(timers_max, count::format)),
-        ("max-commands", own(commands_max, count::format)),
-        ("max-recipients", own(recipients_max, count::format)),
-        ("max-command-bytes", own(command_bytes_max, size::format)),
-        ("ack-shape", ack_shape.map_or(AS_APPLICATION, shape_name).to_owned()),
-        ("channel-events", has_channel_events.map_or(AS_APPLICATION, |on| if on { "on" } else { "off" }).to_owned()),
         ("ring-entries", entries.to_string()),
         ("receive-buffers", receive_buffers.to_string()),
         ("receive-buffer-bytes", size::format(u64::from(*receive_buffer_bytes))),
@@ -95,6 +78,30 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("app-name", app_name.clone()),
     ]);
     rows
+}
+
+fn application_rows(settings: &ApplicationSettings, rows: &mut Vec<(&'static str, String)>) {
+    let ApplicationSettings {
+        commands_max,
+        command_bytes_max,
+        tasks_max,
+        timers_max,
+        recipients_max,
+        ack_shape,
+        has_channel_events,
+    } = settings;
+    let own = |value: &Option<usize>, format: fn(u64) -> String| {
+        value.map_or_else(|| AS_APPLICATION.to_owned(), |value| format(value as u64))
+    };
+    rows.extend([
+        ("max-tasks", own(tasks_max, count::format)),
+        ("max-timers", own(timers_max, count::format)),
+        ("max-commands", own(commands_max, count::format)),
+        ("max-recipients", own(recipients_max, count::format)),
+        ("max-command-bytes", own(command_bytes_max, size::format)),
+        ("ack-shape", ack_shape.map_or(AS_APPLICATION, shape_name).to_owned()),
+        ("channel-events", has_channel_events.map_or(AS_APPLICATION, |on| if on { "on" } else { "off" }).to_owned()),
+    ]);
 }
 
 const AS_APPLICATION: &str = "as the application has it";
@@ -192,18 +199,16 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         lane_high_water_mark,
         sends_per_pass,
         drain_connections_per_turn,
-        seats: SeatLimits { per_address, per_session },
-        rates: _,    // in `rate_rows`
+        seats: _,    // in `share_rows`
+        rates: _,    // in `share_rows`
         engine: _,   // in `engine_rows`
         sessions: _, // in `session_rows`
-        people: PeopleLimits { is_online_known, heartbeat, silence, page_max },
+        people: _,   // in `people_rows`
     } = limits;
     let count = |value: &usize| count::format(*value as u64);
     let size = |value: &usize| size::format(*value as u64);
     rows.extend([
         ("max-connections", count(connections_max)),
-        ("max-connections-per-address", count::format(u64::from(*per_address))),
-        ("max-connections-per-session", count::format(u64::from(*per_session))),
         ("max-message", size(message_bytes_max)),
         ("max-fragments", count::format(u64::from(*fragments_max))),
         ("max-head", size(head_bytes_max)),
@@ -230,10 +235,6 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         ("outbox-bytes-max", size(outbox_bytes_max)),
         ("lane-high-water-mark", size(lane_high_water_mark)),
         ("drain-batch", count(drain_connections_per_turn)),
-        ("no-users-online", (!is_online_known).to_string()),
-        ("user-heartbeat", duration::format(*heartbeat)),
-        ("user-silence", duration::format(*silence)),
-        ("max-user-page", count(page_max)),
     ]);
 }
 
@@ -247,9 +248,22 @@ fn engine_rows(limits: &EngineLimits, rows: &mut Vec<(&'static str, String)>) {
     ]);
 }
 
-fn rate_rows(limits: &RateLimits, rows: &mut Vec<(&'static str, String)>) {
-    let RateLimits { requests_per_second, ban, calls, publications, subscriptions } = limits;
+fn people_rows(limits: &PeopleLimits, rows: &mut Vec<(&'static str, String)>) {
+    let PeopleLimits { is_online_known, heartbeat, silence, page_max } = limits;
     rows.extend([
+        ("no-users-online", (!is_online_known).to_string()),
+        ("user-heartbeat", duration::format(*heartbeat)),
+        ("user-silence", duration::format(*silence)),
+        ("max-user-page", count::format(*page_max as u64)),
+    ]);
+}
+
+fn share_rows(seats: &SeatLimits, rates: &RateLimits, rows: &mut Vec<(&'static str, String)>) {
+    let SeatLimits { per_address, per_session } = seats;
+    let RateLimits { requests_per_second, ban, calls, publications, subscriptions } = rates;
+    rows.extend([
+        ("max-connections-per-address", count::format(u64::from(*per_address))),
+        ("max-connections-per-session", count::format(u64::from(*per_session))),
         ("client-rate", count::format(u64::from(*requests_per_second))),
         ("client-ban", ban.map_or_else(|| "until it leaves".to_owned(), duration::format)),
     ]);

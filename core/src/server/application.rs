@@ -5,6 +5,9 @@ use std::time::Instant;
 
 use shard::{Host, SessionConfig, Sessions, SocketIoConfig, Time};
 
+/// Tells channels that are to be treated apart from others.
+pub(crate) type ChannelTest = Box<dyn Fn(&str) -> bool>;
+
 /// An application on one shard, as the loop sees it.
 pub(crate) trait Application: Host {
     /// Runs every woken task. `waker` rings this shard's doorbell, from any thread.
@@ -27,7 +30,12 @@ pub(crate) trait Application: Host {
     fn open_sessions(&mut self, _sessions: Sessions, _shards: usize) {}
 
     /// Which channels show who is in them; none when no channel does.
-    fn presence(&self) -> Option<Box<dyn Fn(&str) -> bool>> {
+    fn presence(&self) -> Option<ChannelTest> {
+        None
+    }
+
+    /// Which channels' deliveries the application has to be asked about; none when no channel's.
+    fn delivery_filter(&self) -> Option<ChannelTest> {
         None
     }
 

@@ -206,6 +206,9 @@ where
         shard.show_members(shows_members);
     }
     shard.open_socket_io(host.socket_io());
+    if let Some(filter) = host.delivery_filter() {
+        shard.filter_deliveries(filter);
+    }
     sockets.listen(seat.listeners, &seat.doors).and_then(|()| sockets.enter(false)).map_err(failed("cannot accept"))?;
     let _ = seat.began_accepting.send(());
     // Who waits for all of us learns from the channel's end when one of us is missing.

@@ -19,7 +19,7 @@ mod spin;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use application::Application;
+pub(crate) use application::{Application, ChannelTest};
 pub(crate) use checks::ring as probe_ring;
 pub(crate) use error::StartError;
 pub(crate) use placement::Placement;

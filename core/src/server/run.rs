@@ -16,7 +16,7 @@ use super::entrance::Entrance;
 use super::executor::Executors;
 use super::placement::Placement;
 use super::signals::{self, Signal};
-use super::{Application, StartError, checks, memory};
+use super::{Application, ChannelTest, StartError, checks, memory};
 use crate::app::{App, Common, ShardHost};
 use crate::config::Settings;
 use crate::session::{SessionService, SessionStore};
@@ -95,12 +95,16 @@ impl Application for ShardHost {
         Self::session_config(self, began)
     }
 
-    fn presence(&self) -> Option<Box<dyn Fn(&str) -> bool>> {
+    fn presence(&self) -> Option<ChannelTest> {
         Self::presence(self).map(|shows| Box::new(shows) as Box<_>)
     }
 
     fn socket_io(&self) -> SocketIoConfig {
         Self::socket_io(self)
+    }
+
+    fn delivery_filter(&self) -> Option<ChannelTest> {
+        Self::delivery_filter(self).map(|filter| Box::new(filter) as Box<_>)
     }
 
     fn open_sessions(&mut self, sessions: Sessions, shards: usize) {

@@ -192,7 +192,7 @@ impl Application {
         if self.is_calm || !self.plan.has_moody_hooks {
             return Verdict::Allow;
         }
-        let refusal = Refusal { error: "{\"name\":\"MoodError\",\"message\":\"no\"}".into(), code: 4_123 };
+        let refusal = Refusal { error: "{\"name\":\"MoodError\",\"message\":\"no\"}".into(), code: 4_123, status: 403 };
         match self.random.u8(..24) {
             0 => Verdict::Refuse(refusal),
             1..5 => {

@@ -13,7 +13,7 @@ use crate::time::sleep;
 type Seen = Rc<RefCell<Vec<String>>>;
 
 fn refusal(error: &str, code: u16) -> Verdict {
-    Verdict::Refuse(Refusal { error: error.into(), code })
+    Verdict::Refuse(Refusal { error: error.into(), code, status: 403 })
 }
 
 #[test]

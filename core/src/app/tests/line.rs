@@ -28,19 +28,25 @@ impl Line {
     }
 
     pub(super) fn open_with(app: App, path: &str, common: Common) -> Self {
+        let mut line = Self::accepted(app, common);
+        let answer = line.exchange(request(path, &[]));
+        let length = handshake::check_response(&answer, KEY).expect("it is let in").expect("the whole head");
+        assert_eq!(length, answer.len());
+        line
+    }
+
+    /// A connection that has said nothing yet.
+    pub(super) fn accepted(app: App, common: Common) -> Self {
         let config = Config { id: ShardId(0), shards: 1, limits: Limits::default(), seed: 1 };
         let now = Time::from_micros(1_000_000);
         let mut shard = Shard::new(config, now);
         let host = ShardHost::new(app, ShardId(0), common);
+        if let Some(filter) = host.delivery_filter() {
+            shard.filter_deliveries(filter);
+        }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 4_000));
         let connection = shard.handle_accept(now, address, Door::Plain).expect("there is room");
-        let mut line = Self { shard, host, connection, now };
-        let mut request = Vec::new();
-        handshake::write_request(&mut request, "a", path, KEY, &[]);
-        let answer = line.exchange(request);
-        let length = handshake::check_response(&answer, KEY).expect("it is let in").expect("the whole head");
-        assert_eq!(length, answer.len());
-        line
+        Self { shard, host, connection, now }
     }
 
     /// A SocketCluster client after its handshake.
@@ -56,7 +62,7 @@ impl Line {
     }
 
     /// Gives the shard bytes and makes a pass; what it sends.
-    fn exchange(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
+    pub(super) fn exchange(&mut self, mut bytes: Vec<u8>) -> Vec<u8> {
         self.shard.begin_turn(self.now);
         self.shard.handle_receive(self.now, self.connection, &mut bytes, &mut self.host);
         self.finish()
@@ -93,6 +99,13 @@ impl Line {
     pub(super) fn say(&mut self, text: &str) -> Vec<String> {
         self.send(Opcode::Text, text.as_bytes())
     }
+}
+
+/// A request for a WebSocket.
+pub(super) fn request(path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut request = Vec::new();
+    handshake::write_request(&mut request, "a", path, KEY, headers);
+    request
 }
 
 /// What a client sees.

@@ -5,6 +5,7 @@
 mod actions;
 mod allocations;
 mod auth;
+mod gates;
 mod hooks;
 mod line;
 mod log;
