@@ -9,13 +9,16 @@ use socketshard_codec::http::{self, HeaderStorage};
 use socketshard_codec::message::{CallId, RawJson};
 use socketshard_codec::socketcluster::errors::WireError;
 use socketshard_codec::socketcluster::{Decoder, Limits, client, encode};
-use socketshard_codec::websocket::{self, Opcode};
+use socketshard_codec::websocket::deflate::Deflater;
+use socketshard_codec::websocket::inflate::Inflater;
+use socketshard_codec::websocket::{self, Opcode, encode as frames};
 
 struct Counting;
 
 thread_local! {
     /// Per thread, so that the test harness's own threads do not count.
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
 // SAFETY: every call goes to the system's allocator unchanged; counting touches only a thread-local cell that needs no
@@ -23,6 +26,7 @@ thread_local! {
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        BYTES.with(|count| count.set(count.get() + layout.size()));
         // SAFETY: the caller keeps `alloc`'s contract.
         unsafe { System.alloc(layout) }
     }
@@ -180,4 +184,46 @@ fn handshake_allocates_nothing_but_the_text_of_its_proof() {
     });
     // tungstenite's `derive_accept_key` returns a string.
     assert_eq!(count, 1);
+}
+
+/// Bytes allocated meanwhile.
+fn bytes<T>(run: impl FnOnce() -> T) -> (usize, T) {
+    let before = BYTES.with(Cell::get);
+    let made = run();
+    (BYTES.with(Cell::get) - before, made)
+}
+
+/// What README and protocol.md say of the memory of a context.
+#[test]
+fn compressors_take_as_much_memory_as_is_said() {
+    for (window_bits, kib) in [(9, 246), (15, 372)] {
+        let (bytes, _deflater) = bytes(|| Deflater::new(1, window_bits));
+        assert_eq!(bytes.div_ceil(1024), kib, "a compressor of {window_bits} bits");
+    }
+    let mut inflater = Inflater::new(true);
+    let mut out = Vec::with_capacity(64);
+    let (bytes, ()) = bytes(|| inflater.inflate(&[0], 10, &mut out).expect("an empty message"));
+    assert_eq!(bytes.div_ceil(1024), 47, "a decompressor");
+}
+
+#[test]
+fn compressing_and_inflating_allocate_nothing() {
+    let text = "a message like many others, ".repeat(100);
+    let mut plain = Vec::new();
+    frames::frame(&mut plain, Opcode::Text, text.as_bytes());
+    let (mut deflater, mut out, mut scratch) = (Deflater::new(1, 15), Vec::new(), Vec::new());
+    for takes_over in [false, true] {
+        let count = allocations(|| {
+            out.clear();
+            out.extend_from_slice(&plain);
+            assert_eq!(deflater.deflate_frames(&mut out, 0, 100, takes_over, &mut scratch).frames, 1);
+        });
+        assert_eq!(count, 0, "compressing");
+    }
+    let mut payload = Vec::new();
+    Deflater::new(1, 15).deflate(text.as_bytes(), &mut payload);
+    let (mut inflater, mut inflated) = (Inflater::new(false), Vec::new());
+    let count = allocations(|| inflater.inflate(&payload, 1 << 20, &mut inflated).expect("our own"));
+    assert_eq!(count, 0, "inflating");
+    assert_eq!(inflated, text.as_bytes());
 }

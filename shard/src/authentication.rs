@@ -354,13 +354,17 @@ impl Shard {
         let protocol = connection.protocol;
         self.identify(id, Some(Identity::new(now, verified)));
         if protocol == Protocol::SocketCluster {
-            return self.say(id, 60 + token.len(), |out| socketcluster::set_auth_token(out, token, None));
+            return self.spare_secret(|shard| {
+                shard.say(id, 60 + token.len(), |out| socketcluster::set_auth_token(out, token, None));
+            });
         }
         let mut data = b"{\"token\":".to_vec();
         codec::json::write_string(&mut data, token);
         data.push(b'}');
         let data = String::from_utf8(data).expect("a JSON string is text");
-        self.socketio_emit(id, "#setAuthToken", Some(RawJson::from_validated(&data)));
+        self.spare_secret(|shard| {
+            shard.socketio_emit(id, "#setAuthToken", Some(RawJson::from_validated(&data)));
+        });
     }
 
     /// The application takes a connection's token away.

@@ -17,13 +17,13 @@ use crate::interest::Interest;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subscriber {
     pub(crate) slot: u32,
-    /// The index in the lower 24 bits, the form above.
+    /// The index in the lower 22 bits, the form above.
     place: u32,
 }
 
 impl Subscriber {
     pub(crate) fn new(slot: u32, index: usize, form: Form) -> Self {
-        let mut new = Self { slot, place: u32::from(form.byte()) << INDEX_BITS };
+        let mut new = Self { slot, place: u32::from(form.bits()) << INDEX_BITS };
         new.set_index(index);
         new
     }
@@ -35,18 +35,18 @@ impl Subscriber {
 
     pub(crate) fn set_index(&mut self, index: usize) {
         let index = u32::try_from(index).ok().filter(|index| *index <= INDEX_MASK);
-        self.place = self.place & !INDEX_MASK | index.expect("a connection's subscriptions are bounded far below 2^24");
+        self.place = self.place & !INDEX_MASK | index.expect("a connection's subscriptions are bounded far below 2^22");
     }
 
     /// How it is told of publications.
     #[inline]
     pub(crate) const fn form(self) -> Form {
-        Form::from_byte((self.place >> INDEX_BITS) as u8)
+        Form::from_bits((self.place >> INDEX_BITS) as u16)
     }
 }
 
-/// Bits of an index: sixteen times as many subscriptions as the largest limit allows.
-const INDEX_BITS: u32 = 24;
+/// Bits of an index: four times as many subscriptions as the largest limit allows.
+const INDEX_BITS: u32 = 22;
 const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 
 /// One entry of a connection's list: the channel's slot, and where the channel mentions the connection.

@@ -106,6 +106,9 @@ impl Shard {
                 outbox.discard_queue();
             }
             connection.chain = Chain::EMPTY;
+            if let Some(compression) = &mut connection.compression {
+                compression.begin_anew();
+            }
             self.metrics.slow_consumers += 1;
             self.close(now, id, &Disconnect::new(1013, "slow consumer"), host);
         }
@@ -132,6 +135,7 @@ impl Shard {
         let user = self.users.get(user).map(|user| Rc::clone(&user.name));
         self.unsubscribe_all(id);
         self.leave_user(id.slot, is_admitted);
+        self.end_compression(id);
         self.detach_session(id);
         if has_calls {
             for ticket in self.pending.of(id) {

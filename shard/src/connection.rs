@@ -8,6 +8,7 @@ use codec::websocket::{Decoder, Role};
 
 use crate::authentication::Identity;
 use crate::channel::Subscription;
+use crate::compression::Compression;
 use crate::engineio::Engine;
 use crate::form::Form;
 use crate::host::Framing;
@@ -72,6 +73,8 @@ pub(crate) mod ending {
     pub(crate) const BROKEN: u8 = 16;
     /// The peer's close frame was answered: it sends no more, and reads what we have sent.
     pub(crate) const CLOSES_EXCHANGED: u8 = 32;
+    /// No end, but asked for in the same breath as `BROKEN`: it has a `compression`, which what is queued has to pass.
+    pub(crate) const COMPRESSES: u8 = 64;
 }
 
 /// Which ping the client answers.
@@ -129,6 +132,8 @@ pub(crate) struct Connection {
     pub(crate) engine: Option<Box<Engine>>,
     /// Who it has shown to be.
     pub(crate) identity: Option<Box<Identity>>,
+    /// What compresses its messages, if that was agreed on.
+    pub(crate) compression: Option<Box<Compression>>,
     pub(crate) address: SocketAddr,
     /// Its session's slot in the table; [`NO_SLOT`] for none.
     pub(crate) session: u32,
@@ -176,6 +181,7 @@ impl Connection {
             held: None,
             engine: None,
             identity: None,
+            compression: None,
             address,
             session: NO_SLOT,
             user: NO_USER,
@@ -197,10 +203,11 @@ impl Connection {
 
     /// How it is told of publications from its next subscription on.
     pub(crate) fn form(&self) -> Form {
-        match &self.engine {
+        let form = match &self.engine {
             Some(engine) => Form::socketio(engine.version, engine.current),
             None => Form::SOCKETCLUSTER,
-        }
+        };
+        self.compression.as_ref().map_or(form, |compression| form.compressed(compression.window_bits()))
     }
 
     pub(crate) const fn is_ending(&self, bit: u8) -> bool {

@@ -5,20 +5,22 @@
 use codec::engineio::Version;
 use codec::message::RawJson;
 use codec::socketcluster::encode as socketcluster;
+use codec::websocket::extension::WINDOW_BITS_MIN;
 use codec::websocket::{Opcode, encode};
 
 use crate::shard::Shard;
 use crate::turn::Arena;
 
-/// How a subscription's publications are written; one byte of its entry in the channel.
+/// How a subscription's publications are written; ten bits of its entry in the channel.
 ///
 /// ```text
 /// 0          SocketCluster
 /// 32 .. 63   Socket.IO on Engine.IO 4, and the namespace's number
 /// 64 .. 95   Socket.IO on Engine.IO 3, and the namespace's number
+/// + 128 × n  the same, compressed for the n-th window
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Form(u8);
+pub(crate) struct Form(u16);
 
 impl Form {
     /// SocketCluster's `#publish`, in a text frame.
@@ -30,21 +32,38 @@ impl Form {
     /// Socket.IO's event, named as the channel is; what is binary in it in frames of their own.
     pub(crate) const fn socketio(version: Version, namespace: u8) -> Self {
         debug_assert!((namespace as usize) < Self::NAMESPACES_MAX, "namespaces are counted when they are told");
-        Self(namespace | if matches!(version, Version::V4) { SOCKETIO_4 } else { SOCKETIO_3 })
+        Self(namespace as u16 | if matches!(version, Version::V4) { SOCKETIO_4 } else { SOCKETIO_3 })
     }
 
-    pub(crate) const fn from_byte(byte: u8) -> Self {
-        Self(byte)
+    /// The same, compressed for a window of that size.
+    pub(crate) const fn compressed(self, window_bits: u8) -> Self {
+        Self(self.0 | ((window_bits - WINDOW_BITS_MIN + 1) as u16) << WINDOW_SHIFT)
     }
 
-    pub(crate) const fn byte(self) -> u8 {
+    /// The form before compression, and the window that it is compressed for.
+    const fn parts(self) -> (Self, Option<u8>) {
+        let plain = Self(self.0 & ((1 << WINDOW_SHIFT) - 1));
+        match (self.0 >> WINDOW_SHIFT) as u8 {
+            0 => (plain, None),
+            group => (plain, Some(group - 1 + WINDOW_BITS_MIN)),
+        }
+    }
+
+    pub(crate) const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
+    pub(crate) const fn bits(self) -> u16 {
         self.0
     }
 }
 
-const SOCKETIO_4: u8 = 32;
-const SOCKETIO_3: u8 = 64;
-const NAMESPACE_MASK: u8 = 31;
+const SOCKETIO_4: u16 = 32;
+const SOCKETIO_3: u16 = 64;
+const NAMESPACE_MASK: u16 = 31;
+
+/// Above the seven bits of what is spoken: none, or one of seven windows.
+const WINDOW_SHIFT: u16 = 7;
 
 /// What is sent to many, in whatever form.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +89,11 @@ impl Shard {
             return *written;
         }
         let start = self.turn.end(Arena::Shared);
-        self.write_form(form, push);
+        let (plain, window_bits) = form.parts();
+        self.write_form(plain, push);
+        if let Some(window_bits) = window_bits {
+            self.compress_push(window_bits, start);
+        }
         let written = Written { form, start, end: self.turn.end(Arena::Shared) };
         self.written.push(written);
         written
@@ -79,8 +102,8 @@ impl Shard {
     /// Appends whole frames to the shared arena.
     fn write_form(&mut self, form: Form, push: Push<'_>) {
         match form.0 & !NAMESPACE_MASK {
-            SOCKETIO_4 => self.write_socketio(Version::V4, form.0 & NAMESPACE_MASK, push),
-            SOCKETIO_3 => self.write_socketio(Version::V3, form.0 & NAMESPACE_MASK, push),
+            SOCKETIO_4 => self.write_socketio(Version::V4, (form.0 & NAMESPACE_MASK) as u8, push),
+            SOCKETIO_3 => self.write_socketio(Version::V3, (form.0 & NAMESPACE_MASK) as u8, push),
             _ => write_socketcluster(&mut self.turn.shared, push),
         }
     }

@@ -28,6 +28,7 @@ mod channel;
 mod check;
 mod closing;
 mod command;
+mod compression;
 mod connection;
 mod connections;
 mod engineio;
@@ -63,6 +64,7 @@ mod turn;
 #[cfg(test)]
 mod world;
 
+pub use compression::CompressionLimits;
 pub use engineio::EngineLimits;
 pub use envelope::{Batch, Envelope};
 pub use host::{

@@ -45,6 +45,14 @@ pub struct Metrics {
     pub origins_refused: u64,
     /// Upgrades refused by the application.
     pub upgrades_refused: u64,
+    /// Connections that have agreed to compression.
+    pub compressions: u64,
+    /// Connections that would have kept a context if fewer others had.
+    pub contexts_refused: u64,
+    /// Messages sent compressed; publications count once for each window that they are compressed for.
+    pub messages_compressed: u64,
+    /// Bytes by which those are shorter.
+    pub compression_bytes_saved: u64,
     /// Publications accepted from clients and from the application.
     pub publications: u64,
     /// Publications that came over the mesh.

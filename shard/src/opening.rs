@@ -4,6 +4,7 @@ use codec::engineio::Version;
 use codec::http::request::Head;
 use codec::http::response;
 use codec::socketcluster::Dialect;
+use codec::websocket::extension::Agreement;
 use codec::websocket::handshake::{self, Accept};
 
 use crate::connection::{Heartbeat, Protocol, State};
@@ -46,7 +47,9 @@ impl Shard {
                         return Next::Nothing;
                     }
                 };
-                let waiting = Waiting { accept, route, dialect: head.query.and_then(dialect_of), engine };
+                let agreement = self.agree_compression(head);
+                let dialect = head.query.and_then(dialect_of);
+                let waiting = Waiting { accept, route, dialect, engine, agreement };
                 let ticket = self.pending.ticket();
                 match self.attach_session(id, ticket, head, host) {
                     Attached::Ready(cookie) => self.seat_session(now, id, waiting, cookie, host),
@@ -127,7 +130,7 @@ impl Shard {
         cookie: Option<Box<str>>,
         host: &mut H,
     ) -> Next {
-        let &Waiting { accept, route, dialect, ref engine } = waiting;
+        let &Waiting { accept, route, dialect, agreement, ref engine } = waiting;
         let Some(connection) = self.connections.live(id) else { return Next::Nothing };
         if connection.state != State::Request {
             return Next::Nothing;
@@ -139,7 +142,7 @@ impl Shard {
                 if let Some(dialect) = dialect {
                     connection.heartbeat = Heartbeat::Locked(dialect);
                 }
-                self.accept_upgrade(id, &accept, cookie.as_deref());
+                self.accept_upgrade(id, &accept, agreement, cookie.as_deref());
                 Next::Frames
             }
             Route::SocketIo => {
@@ -147,7 +150,7 @@ impl Shard {
                 connection.state = State::Handshake;
                 connection.protocol = Protocol::SocketIo;
                 connection.engine = Some(Engine::new(*version));
-                self.accept_upgrade(id, &accept, cookie.as_deref());
+                self.accept_upgrade(id, &accept, agreement, cookie.as_deref());
                 self.say_open(id);
                 if *version == Version::V3 {
                     self.connect_main(now, id, token.as_deref(), host);
@@ -156,14 +159,31 @@ impl Shard {
             }
             Route::EngineIo(route) | Route::Raw(route) => {
                 let engine = engine.as_ref().map(|engine| engine.version);
-                self.upgrade_raw(now, id, Upgrade { accept, route, engine, cookie }, host)
+                self.upgrade_raw(now, id, Upgrade { accept, route, engine, cookie, agreement }, host)
             }
         }
     }
 
-    fn accept_upgrade(&mut self, id: ConnectionId, accept: &Accept, cookie: Option<&str>) {
+    fn accept_upgrade(
+        &mut self,
+        id: ConnectionId,
+        accept: &Accept,
+        agreement: Option<Agreement>,
+        cookie: Option<&str>,
+    ) {
+        let agreement = agreement.map(|agreement| self.settle_compression(agreement));
+        let extension = agreement.map(|agreement| agreement.to_string());
+        let extension = extension.as_deref().map(|extension| ("Sec-WebSocket-Extensions", extension));
         let cookie = cookie.map(|cookie| ("Set-Cookie", cookie));
-        self.write(id, |out| handshake::write_response_with(out, accept, None, cookie.as_slice()));
+        let headers = match (extension, cookie) {
+            (Some(extension), Some(cookie)) => &[extension, cookie][..],
+            (Some(header), None) | (None, Some(header)) => &[header],
+            (None, None) => &[],
+        };
+        self.write(id, |out| handshake::write_response_with(out, accept, None, headers));
+        if let Some(agreement) = agreement {
+            self.begin_compression(id, agreement);
+        }
     }
 
     /// There is no session for it.
@@ -215,7 +235,7 @@ impl Shard {
         }
         connection.state = State::Open;
         connection.protocol = Protocol::Raw(upgrade.route);
-        self.accept_upgrade(id, &upgrade.accept, upgrade.cookie.as_deref());
+        self.accept_upgrade(id, &upgrade.accept, upgrade.agreement, upgrade.cookie.as_deref());
         if let Some(version) = upgrade.engine {
             self.open_engine(id, version, upgrade.route);
         }

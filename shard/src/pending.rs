@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use codec::engineio::Version;
+use codec::websocket::extension::Agreement;
 use codec::websocket::handshake::Accept;
 use foldhash::fast::FixedState;
 
@@ -60,7 +61,7 @@ pub(crate) enum Work {
     },
 }
 
-/// A raw connection that wants in, and the cookie that it is to be given.
+/// A raw connection that wants in, the cookie that it is to be given, and what can be agreed on with it.
 #[derive(Debug)]
 pub(crate) struct Upgrade {
     pub(crate) accept: Accept,
@@ -68,6 +69,7 @@ pub(crate) struct Upgrade {
     /// Engine.IO stands between.
     pub(crate) engine: Option<Version>,
     pub(crate) cookie: Option<Box<str>>,
+    pub(crate) agreement: Option<Agreement>,
 }
 
 #[derive(Debug)]

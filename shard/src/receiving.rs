@@ -30,8 +30,13 @@ impl Shard {
         let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::new(Role::Server));
         // What is spoken is settled before the first frame.
         let spoken = connection.protocol;
+        let compresses = connection.compression.is_some();
+        let mut lent = if compresses { self.lend_inflater(id) } else { None };
         let mut protocol = self.protocol.take().expect("frames are not processed while frames are processed");
-        let mut messages = decoder.decode(bytes, &websocket_limits);
+        let mut messages = match &mut lent {
+            None => decoder.decode(bytes, &websocket_limits),
+            Some(lent) => decoder.decode_compressed(bytes, &websocket_limits, lent.inflation()),
+        };
         let mut violation = None;
         while let Some(message) = messages.next() {
             match message {
@@ -50,6 +55,9 @@ impl Shard {
                 connection.held_mut().bytes.extend_from_slice(messages.rest());
             }
             connection.decoder = decoder;
+        }
+        if let Some(lent) = lent {
+            self.return_inflater(id, lent);
         }
         if let Some(violation) = violation {
             self.metrics.protocol_errors += 1;

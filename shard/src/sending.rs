@@ -47,6 +47,7 @@ impl Shard {
             self.close_chain(slot);
         }
         self.metrics.turns_continued += u64::from(!self.turn.waiting.is_empty());
+        self.count_compression();
         self.next_send = Some(0);
     }
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use codec::socketcluster;
 
 use crate::channel::Channels;
+use crate::compression::Compressors;
 use crate::connection::{Connection, State, ending, pause};
 use crate::connections::Connections;
 use crate::filter::Filtered;
@@ -77,6 +78,7 @@ pub struct Shard {
     pub(crate) seats: Option<Box<Seats>>,
     pub(crate) sessions: Sessions,
     pub(crate) session_work: SessionWork,
+    pub(crate) compressors: Compressors,
     /// The push at hand, in the forms that it was written in so far.
     pub(crate) written: Vec<Written>,
     pub(crate) users: Users,
@@ -135,6 +137,7 @@ impl Shard {
             seats: Seats::new(limits.seats),
             sessions: Sessions::new(limits.sessions, config.shards, false, config.seed),
             session_work: SessionWork::default(),
+            compressors: Compressors::new(limits.compression),
             written: Vec::new(),
             users: Users::new(config.seed),
             people: People::new(config.shards),
@@ -364,7 +367,7 @@ impl Shard {
 
     pub(crate) fn queue_direct(&mut self, id: ConnectionId, start: u32) {
         if let Some(connection) = self.connections.live(id) {
-            self.turn.append_direct(connection, id.slot, start);
+            self.turn.append_direct(connection, id.slot, start, &mut self.compressors);
         }
     }
 
@@ -372,8 +375,11 @@ impl Shard {
     #[inline]
     pub(crate) fn queue_shared(&mut self, slot: u32, start: u32, end: u32) {
         let connection = &mut self.connections[slot];
-        if connection.is_ending(ending::BROKEN) {
-            return;
+        if connection.is_ending(ending::BROKEN | ending::COMPRESSES) {
+            if connection.is_ending(ending::BROKEN) {
+                return;
+            }
+            connection.passes(self.turn.bytes_of((Arena::Shared, start, end)));
         }
         if connection.chain.is_empty() {
             self.turn.waiting.push_back(slot);

@@ -281,7 +281,7 @@ impl Shard {
         if is_spoken {
             let start = self.turn.end(Arena::Direct);
             encode::frame_with(&mut self.turn.direct, Opcode::Text, length_hint, write);
-            self.turn.append_direct(connection, id.slot, start);
+            self.turn.append_direct(connection, id.slot, start, &mut self.compressors);
         }
         is_spoken
     }

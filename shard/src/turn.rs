@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 
 use crate::ConnectionId;
+use crate::compression::Compressors;
 use crate::connection::{Connection, ending};
 
 /// No chunk.
@@ -144,10 +145,23 @@ impl Turn {
 
     /// Queues what was written to `direct` from `start` on, if anything, for the connection in this slot.
     #[inline]
-    pub(crate) fn append_direct(&mut self, connection: &mut Connection, slot: u32, start: u32) {
-        let end = self.end(Arena::Direct);
-        if start == end || connection.is_ending(ending::BROKEN) {
+    pub(crate) fn append_direct(
+        &mut self,
+        connection: &mut Connection,
+        slot: u32,
+        start: u32,
+        compressors: &mut Compressors,
+    ) {
+        let mut end = self.end(Arena::Direct);
+        if start == end {
             return;
+        }
+        if connection.is_ending(ending::BROKEN | ending::COMPRESSES) {
+            if connection.is_ending(ending::BROKEN) {
+                return;
+            }
+            compressors.compress(connection, &mut self.direct, start);
+            end = self.end(Arena::Direct);
         }
         if !connection.is_urgent {
             connection.is_urgent = true;

@@ -162,6 +162,11 @@ impl World {
         heard
     }
 
+    /// The same as it came over the wire.
+    pub(crate) fn heard_bytes(&mut self, client: Client) -> Vec<u8> {
+        std::mem::take(&mut self.clients.get_mut(&client).expect("a client of this world").bytes)
+    }
+
     /// Whether the server has closed a client's socket.
     pub(crate) fn is_over(&self, client: Client) -> bool {
         self.clients[&client].is_over

@@ -4,6 +4,7 @@
 use harness::server::Server;
 
 use crate::client::{Client, Received};
+use crate::deflate::Offer;
 use crate::frame;
 
 /// What happens next.
@@ -28,6 +29,7 @@ enum Ending {
 /// A case of the suite.
 pub(crate) struct Case {
     number: String,
+    offer: Option<Offer>,
     steps: Vec<Step>,
     ending: Ending,
 }
@@ -35,7 +37,13 @@ pub(crate) struct Case {
 impl Case {
     /// A case in which nothing happens yet.
     pub(crate) fn new(number: impl Into<String>) -> Self {
-        Self { number: number.into(), steps: Vec::new(), ending: Ending::Healthy }
+        Self { number: number.into(), offer: None, steps: Vec::new(), ending: Ending::Healthy }
+    }
+
+    /// Offers compression, which the server must agree to.
+    pub(crate) fn offering(mut self, offer: Offer) -> Self {
+        self.offer = Some(offer);
+        self
     }
 
     /// Sends bytes in one write.
@@ -88,7 +96,10 @@ impl Case {
     }
 
     fn run(&self, server: &Server) -> Result<(), String> {
-        let mut client = Client::connect(server.address(), "/echo")?;
+        let mut client = Client::connect_offering(server.address(), "/echo", self.offer.as_slice())?;
+        if self.offer.is_some() && client.deflate().is_none() {
+            return Err("compression is declined".to_owned());
+        }
         for step in &self.steps {
             match step {
                 Step::Send(bytes, piece_bytes) => {

@@ -7,6 +7,9 @@ use std::time::Instant;
 
 use harness::wait::{self, PATIENCE};
 
+use crate::deflate::{Deflate, Offer};
+use crate::frame::{self, FIN};
+
 /// What the server has said.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Received {
@@ -44,6 +47,7 @@ impl std::fmt::Debug for Received {
 struct Frame {
     is_final: bool,
     opcode: u8,
+    is_compressed: bool,
     payload: Vec<u8>,
 }
 
@@ -53,27 +57,62 @@ pub(crate) struct Client {
     unread: Vec<u8>,
     /// Where in `unread` the next frame begins.
     at: usize,
+    /// What was agreed on.
+    deflate: Option<Deflate>,
+    /// Whether the message received last was compressed.
+    was_compressed: bool,
 }
 
 impl Client {
-    /// Connects to a path and upgrades.
-    pub(crate) fn connect(address: SocketAddr, path: &str) -> Result<Self, String> {
+    /// Connects to a path and upgrades with these offers of compression.
+    pub(crate) fn connect_offering(address: SocketAddr, path: &str, offers: &[Offer]) -> Result<Self, String> {
+        let texts = offers.iter().map(|offer| offer.text()).collect::<Vec<_>>().join(", ");
+        let (mut client, answer) = Self::connect_with(address, path, &texts)?;
+        client.deflate = answer.map(|answer| Deflate::agreed(offers, &answer)).transpose()?;
+        Ok(client)
+    }
+
+    /// Connects and upgrades with that header of extensions; also the server's.
+    pub(crate) fn connect_with(address: SocketAddr, path: &str, offer: &str) -> Result<(Self, Option<String>), String> {
         let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| format!("connect: {error}"))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         stream.set_write_timeout(Some(PATIENCE)).map_err(|error| error.to_string())?;
-        let mut client = Self { stream, unread: Vec::new(), at: 0 };
+        let mut client = Self { stream, unread: Vec::new(), at: 0, deflate: None, was_compressed: false };
+        let offer = if offer.is_empty() { String::new() } else { format!("Sec-WebSocket-Extensions: {offer}\r\n") };
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{offer}\r\n"
         );
         client.send(request.as_bytes())?;
         let head = client.head()?;
         // RFC 6455 section 1.3 has this pair as its example.
         let proof = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
-        if !head.starts_with("HTTP/1.1 101 ") || !head.contains(proof) || head.contains("Sec-WebSocket-Extensions") {
+        let mut answers = head.lines().filter_map(|line| line.strip_prefix("Sec-WebSocket-Extensions: "));
+        let (answer, second) = (answers.next(), answers.next());
+        let is_asked = answer.is_none() || !offer.is_empty();
+        if !head.starts_with("HTTP/1.1 101 ") || !head.contains(proof) || !is_asked || second.is_some() {
             return Err(format!("not the answer to this upgrade: {head}"));
         }
-        Ok(client)
+        Ok((client, answer.map(str::to_owned)))
+    }
+
+    /// What was agreed on.
+    pub(crate) const fn deflate(&self) -> Option<&Deflate> {
+        self.deflate.as_ref()
+    }
+
+    /// Whether the message received last was compressed.
+    pub(crate) const fn was_compressed(&self) -> bool {
+        self.was_compressed
+    }
+
+    /// Sends a message, compressed, in frames of so many bytes.
+    pub(crate) fn send_compressed(&mut self, opcode: u8, payload: &[u8], frame_bytes: usize) -> Result<(), String> {
+        let deflate = self.deflate.as_mut().ok_or("nothing was agreed on")?;
+        let payload = deflate.deflate(payload);
+        let mut frames = frame::fragments(opcode, payload.chunks(frame_bytes.max(1)));
+        frames[0][0] |= frame::COMPRESSED;
+        self.send(&frames.concat())
     }
 
     fn head(&mut self) -> Result<String, String> {
@@ -98,6 +137,7 @@ impl Client {
     /// first.
     pub(crate) fn receive(&mut self) -> Result<Received, String> {
         let mut message: Option<(u8, Vec<u8>)> = None;
+        let mut is_compressed = false;
         loop {
             let frame = match self.frame()? {
                 Ok(frame) => frame,
@@ -108,12 +148,19 @@ impl Client {
                 (0x8..=0xa, None) => return control(&frame),
                 (0x8..=0xa, Some(_)) => return Err("a control frame inside a message of an echo".to_owned()),
                 (0x0, Some((_, payload))) => payload.extend_from_slice(&frame.payload),
-                (0x1 | 0x2, None) => message = Some((frame.opcode, frame.payload)),
+                (0x1 | 0x2, None) => {
+                    is_compressed = frame.is_compressed;
+                    message = Some((frame.opcode, frame.payload));
+                }
                 (opcode, _) => return Err(format!("opcode {opcode} where it must not stand")),
             }
             if frame.is_final
-                && let Some((opcode, payload)) = message.take()
+                && let Some((opcode, mut payload)) = message.take()
             {
+                if let (true, Some(deflate)) = (is_compressed, &mut self.deflate) {
+                    payload = deflate.inflate(&payload)?;
+                }
+                self.was_compressed = is_compressed;
                 return data(opcode, payload);
             }
         }
@@ -138,13 +185,14 @@ impl Client {
     fn parse(&mut self) -> Result<Option<Frame>, String> {
         let bytes = &self.unread[self.at..];
         let &[first, second, ref rest @ ..] = bytes else { return Ok(None) };
-        if first & 0x70 != 0 {
+        let is_compressed = self.deflate.is_some() && first & 0x70 == frame::COMPRESSED && matches!(first & 0xf, 1 | 2);
+        if first & 0x70 != 0 && !is_compressed {
             return Err(format!("reserved bits in {first:#04x}"));
         }
         if second & 0x80 != 0 {
             return Err("a masked frame of the server".to_owned());
         }
-        let (is_final, opcode) = (first & 0x80 != 0, first & 0x0f);
+        let (is_final, opcode) = (first & FIN != 0, first & 0x0f);
         let (length, taken) = match second {
             126 => match rest.first_chunk() {
                 Some(length) => (u64::from(u16::from_be_bytes(*length)), 4),
@@ -164,7 +212,7 @@ impl Client {
         }
         let length = usize::try_from(length).map_err(|_| "a frame beyond memory".to_owned())?;
         let Some(payload) = bytes[taken..].get(..length) else { return Ok(None) };
-        let frame = Frame { is_final, opcode, payload: payload.to_vec() };
+        let frame = Frame { is_final, opcode, is_compressed, payload: payload.to_vec() };
         self.at += taken + length;
         Ok(Some(frame))
     }

@@ -3,6 +3,8 @@
 use harness::websocket::MASK;
 
 pub(crate) const FIN: u8 = 0x80;
+/// The first reserved bit, where compression was agreed on.
+pub(crate) const COMPRESSED: u8 = 0x40;
 pub(crate) const CONTINUATION: u8 = 0x0;
 pub(crate) const TEXT: u8 = 0x1;
 pub(crate) const BINARY: u8 = 0x2;

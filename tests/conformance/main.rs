@@ -5,8 +5,11 @@
 mod case;
 mod client;
 mod closing;
+mod compression;
+mod deflate;
 mod fragments;
 mod frame;
 mod frames;
 mod large;
 mod utf8;
+mod window;

@@ -5,8 +5,9 @@
 use super::close;
 use super::error::WebSocketError;
 use super::header::{Header, Opcode, Role};
+use super::inflate::Inflation;
 use super::mask::{unmask, unmask_ascii};
-use super::partial::Partial;
+use super::partial::{Partial, Unfinished};
 use std::ops::Range;
 
 /// Bounds on what a peer may make a decoder hold.
@@ -86,7 +87,17 @@ impl Decoder {
     /// Decodes what was received. The messages lie in `input`, which is overwritten.
     #[inline]
     pub fn decode<'a>(&'a mut self, input: &'a mut [u8], limits: &Limits) -> Messages<'a> {
-        Messages { decoder: self, input, at: 0, limits: *limits, finished: Vec::new() }
+        Messages { decoder: self, input, at: 0, limits: *limits, finished: Vec::new(), inflation: None }
+    }
+
+    /// As `decode`, on a connection where permessage-deflate was agreed: compressed messages are lent as what they were.
+    pub fn decode_compressed<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+        limits: &Limits,
+        inflation: Inflation<'a>,
+    ) -> Messages<'a> {
+        Messages { inflation: Some(inflation), ..self.decode(input, limits) }
     }
 }
 
@@ -99,6 +110,8 @@ pub struct Messages<'a> {
     limits: Limits,
     /// The payload of the message lent last, if it came in several pieces.
     finished: Vec<u8>,
+    /// What inflates compressed messages, where there may be any.
+    inflation: Option<Inflation<'a>>,
 }
 
 /// Where the next message was found.
@@ -137,7 +150,7 @@ impl Messages<'_> {
                 return Some(Err(error));
             }
         };
-        let message = read(opcode, payload);
+        let message = read(opcode, payload, &mut self.inflation, &self.limits);
         if matches!(message, Err(_) | Ok(Message::Close(_))) {
             self.decoder.end();
         }
@@ -176,7 +189,7 @@ impl Messages<'_> {
             return self.step_held();
         }
         let rest = &mut self.input[self.at..];
-        let Some(header) = Header::parse(rest, self.decoder.role)? else {
+        let Some(header) = Header::parse(rest, self.decoder.role, self.inflation.is_some())? else {
             return if rest.is_empty() { Ok(Step::Nothing) } else { self.step_held() };
         };
         check(&header, None, &self.limits)?;
@@ -193,7 +206,7 @@ impl Messages<'_> {
             let partial = self.decoder.partial.get_or_insert_default();
             if !partial.is_in_frame() {
                 let rest = &mut self.input[self.at..];
-                let (header, taken) = partial.take_header(rest, self.decoder.role)?;
+                let (header, taken) = partial.take_header(rest, self.decoder.role, self.inflation.is_some())?;
                 let Some(header) = header else {
                     self.at += taken;
                     return Ok(Step::Nothing);
@@ -230,24 +243,32 @@ impl Messages<'_> {
 
 /// Judges a header by what came before it: the length and the number of frames of an unfinished message.
 #[inline]
-fn check(header: &Header, unfinished: Option<(usize, u32)>, limits: &Limits) -> Result<(), WebSocketError> {
+fn check(header: &Header, unfinished: Option<Unfinished>, limits: &Limits) -> Result<(), WebSocketError> {
     if header.opcode.is_control() {
         return Ok(());
     }
-    let (bytes, fragments) = match (header.opcode, unfinished) {
+    let (opcode, bytes, fragments) = match (header.opcode, unfinished) {
         (Opcode::Continuation, None) => return Err(WebSocketError::UnexpectedContinuation),
-        (Opcode::Continuation, Some(unfinished)) => unfinished,
+        (Opcode::Continuation, Some(unfinished)) => (unfinished.opcode, unfinished.bytes, unfinished.fragments),
         (_, Some(_)) => return Err(WebSocketError::UnfinishedMessage),
-        (_, None) => (0, 0),
+        (opcode, None) => (opcode, 0, 0),
     };
     // The header's length is below 2^63 and a message's in memory too: their sum cannot overflow.
-    if bytes as u64 + header.payload_bytes > limits.message_bytes_max as u64 {
+    let bytes = bytes as u64 + header.payload_bytes;
+    if bytes > limits.message_bytes_max as u64 && !(opcode.is_compressed() && bytes <= compressed_bytes_max(limits)) {
         return Err(WebSocketError::MessageTooLarge);
     }
     if fragments > 0 && fragments >= limits.fragments_max {
         return Err(WebSocketError::TooManyFragments);
     }
     Ok(())
+}
+
+/// What a compressed message may be long: what does not shrink grows, by a bit for each byte and some bytes for each block
+/// at worst. What it inflates to is bounded by itself.
+const fn compressed_bytes_max(limits: &Limits) -> u64 {
+    let bytes = limits.message_bytes_max as u64;
+    bytes + bytes / 8 + 64
 }
 
 /// Unmasks a frame that is a whole message and lies whole at the beginning of `rest`, and returns its length.
@@ -277,14 +298,33 @@ fn read_text(payload: &[u8], is_ascii: bool) -> Result<Message<'_>, WebSocketErr
 const SHORT_BYTES: usize = 256;
 
 /// Reads a whole message's payload.
-fn read(opcode: Opcode, payload: &[u8]) -> Result<Message<'_>, WebSocketError> {
+fn read<'a>(
+    opcode: Opcode,
+    payload: &'a [u8],
+    inflation: &'a mut Option<Inflation<'_>>,
+    limits: &Limits,
+) -> Result<Message<'a>, WebSocketError> {
     match opcode {
         Opcode::Text => read_text(payload, false),
         Opcode::Binary | Opcode::Continuation => Ok(Message::Binary(payload)),
         Opcode::Ping => Ok(Message::Ping(payload)),
         Opcode::Pong => Ok(Message::Pong(payload)),
         Opcode::Close => close::parse(payload).map(Message::Close),
+        Opcode::CompressedText | Opcode::CompressedBinary => inflated(opcode, payload, inflation, limits),
     }
+}
+
+/// Reads a whole compressed message's payload.
+#[cold]
+fn inflated<'a>(
+    opcode: Opcode,
+    payload: &[u8],
+    inflation: &'a mut Option<Inflation<'_>>,
+    limits: &Limits,
+) -> Result<Message<'a>, WebSocketError> {
+    let inflation = inflation.as_mut().expect("the header was refused otherwise");
+    inflation.inflater.inflate(payload, limits.message_bytes_max, inflation.out)?;
+    if opcode == Opcode::CompressedText { read_text(inflation.out, false) } else { Ok(Message::Binary(inflation.out)) }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt;
 /// A violation by the peer: the connection is closed with `close_code`, and nothing after it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WebSocketError {
-    /// A reserved bit is set, though no extension was negotiated.
+    /// A reserved bit is set that no extension has a use for there.
     ReservedBits,
     /// A reserved opcode (3 to 7, 11 to 15).
     UnknownOpcode,
@@ -31,6 +31,8 @@ pub enum WebSocketError {
     CloseCode,
     /// Text, or a close reason, that is not UTF-8.
     InvalidUtf8,
+    /// A compressed message that is no DEFLATE.
+    Compression,
     /// A message over `message_bytes_max`.
     MessageTooLarge,
     /// A message of more than `fragments_max` frames.
@@ -42,7 +44,7 @@ impl WebSocketError {
     #[must_use]
     pub const fn close_code(self) -> u16 {
         match self {
-            Self::InvalidUtf8 => 1007,
+            Self::InvalidUtf8 | Self::Compression => 1007,
             Self::TooManyFragments => 1008,
             Self::MessageTooLarge => 1009,
             _ => 1002,
@@ -66,6 +68,7 @@ impl fmt::Display for WebSocketError {
             Self::CloseLength => "close payload of one byte",
             Self::CloseCode => "close code not allowed",
             Self::InvalidUtf8 => "invalid utf-8",
+            Self::Compression => "malformed compressed message",
             Self::MessageTooLarge => "message too large",
             Self::TooManyFragments => "too many fragments",
         })

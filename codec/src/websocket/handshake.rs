@@ -1,5 +1,5 @@
-//! The upgrade from HTTP (RFC 6455 section 4), both sides. Offered extensions and subprotocols are never accepted
-//! unless the caller names a subprotocol.
+//! The upgrade from HTTP (RFC 6455 section 4), both sides. Extensions and subprotocols are not looked at: the caller names
+//! what it has chosen of them (`extension` chooses).
 
 use crate::http::headers::{HeaderStorage, Value};
 use crate::http::{HEAD_BYTES_MAX, HttpError, request, response};

@@ -28,9 +28,18 @@ pub enum Opcode {
     Ping = 0x9,
     /// The answer to it.
     Pong = 0xa,
+    /// UTF-8 text, compressed: with the first reserved bit (RFC 7692 section 6).
+    CompressedText = 0x41,
+    /// Bytes, compressed.
+    CompressedBinary = 0x42,
 }
 
 impl Opcode {
+    /// Whether the payload is compressed.
+    pub(super) const fn is_compressed(self) -> bool {
+        matches!(self, Self::CompressedText | Self::CompressedBinary)
+    }
+
     /// Whether frames of this kind may stand between the fragments of a message.
     #[must_use]
     pub const fn is_control(self) -> bool {
@@ -82,12 +91,12 @@ impl Header {
 
     /// Parses the header that begins `bytes`; none while it is incomplete and nothing in it is wrong yet.
     #[inline]
-    pub(super) fn parse(bytes: &[u8], role: Role) -> Result<Option<Self>, WebSocketError> {
+    pub(super) fn parse(bytes: &[u8], role: Role, may_compress: bool) -> Result<Option<Self>, WebSocketError> {
         let [first, after @ ..] = bytes else {
             return Ok(None);
         };
         let is_final = first & 0x80 != 0;
-        let opcode = opcode(*first)?;
+        let opcode = opcode(*first, may_compress)?;
         if opcode.is_control() && !is_final {
             return Err(WebSocketError::FragmentedControl);
         }
@@ -121,9 +130,9 @@ impl Header {
 
 /// The kind of frame that the first byte says.
 #[inline]
-fn opcode(first: u8) -> Result<Opcode, WebSocketError> {
+fn opcode(first: u8, may_compress: bool) -> Result<Opcode, WebSocketError> {
     if first & 0x70 != 0 {
-        return Err(WebSocketError::ReservedBits);
+        return compressed(first, may_compress);
     }
     match first & 0x0f {
         0x0 => Ok(Opcode::Continuation),
@@ -133,6 +142,17 @@ fn opcode(first: u8) -> Result<Opcode, WebSocketError> {
         0x9 => Ok(Opcode::Ping),
         0xa => Ok(Opcode::Pong),
         _ => Err(WebSocketError::UnknownOpcode),
+    }
+}
+
+/// The kind of frame with reserved bits. The first of them is permessage-deflate's, on the first frame of a message only
+/// (RFC 7692 section 6.1): neither on its continuations nor on control frames.
+#[cold]
+fn compressed(first: u8, may_compress: bool) -> Result<Opcode, WebSocketError> {
+    match first & 0x7f {
+        0x41 if may_compress => Ok(Opcode::CompressedText),
+        0x42 if may_compress => Ok(Opcode::CompressedBinary),
+        _ => Err(WebSocketError::ReservedBits),
     }
 }
 
@@ -165,7 +185,7 @@ mod tests {
     use WebSocketError as E;
 
     fn client_frame(bytes: &[u8]) -> Result<Option<Header>, WebSocketError> {
-        Header::parse(bytes, Role::Server)
+        Header::parse(bytes, Role::Server, false)
     }
 
     #[test]
@@ -173,7 +193,7 @@ mod tests {
         let header = client_frame(b"\x02\xfe\x01\x00abcdrest").expect("good").expect("whole");
         assert_eq!((header.is_final, header.opcode, header.payload_bytes), (false, Opcode::Binary, 256));
         assert_eq!((header.key, header.bytes), (*b"abcd", 8));
-        let header = Header::parse(b"\x81\x7f\0\0\0\0\0\x01\0\0", Role::Client).expect("good").expect("whole");
+        let header = Header::parse(b"\x81\x7f\0\0\0\0\0\x01\0\0", Role::Client, false).expect("good").expect("whole");
         assert_eq!((header.is_final, header.opcode, header.payload_bytes), (true, Opcode::Text, 65536));
         assert_eq!((header.key, header.bytes), ([0; 4], 10));
     }
@@ -220,6 +240,17 @@ mod tests {
     }
 
     #[test]
+    fn first_reserved_bit_stands_on_the_first_frame_of_a_message_where_it_was_agreed() {
+        let parse = |first| Header::parse(&[first, 0x80, 1, 2, 3, 4], Role::Server, true);
+        for (first, opcode) in [(0xc1, Opcode::CompressedText), (0x42, Opcode::CompressedBinary)] {
+            assert_eq!(parse(first).expect("agreed").expect("whole").opcode, opcode);
+        }
+        for first in [0xc0, 0xc8, 0xc9, 0xca, 0xc3, 0xa1, 0x91, 0xe1, 0xf2] {
+            assert_eq!(parse(first).err(), Some(E::ReservedBits), "{first:#x}");
+        }
+    }
+
+    #[test]
     fn control_frames_are_short_and_whole() {
         for opcode in [8, 9, 0xa] {
             assert_eq!(client_frame(&[opcode]).err(), Some(E::FragmentedControl));
@@ -231,8 +262,8 @@ mod tests {
 
     #[test]
     fn mask_is_demanded_of_clients_and_forbidden_to_servers() {
-        assert_eq!(Header::parse(b"\x81\x00", Role::Server).err(), Some(E::Unmasked));
-        assert_eq!(Header::parse(b"\x81\x80", Role::Client).err(), Some(E::Masked));
+        assert_eq!(Header::parse(b"\x81\x00", Role::Server, false).err(), Some(E::Unmasked));
+        assert_eq!(Header::parse(b"\x81\x80", Role::Client, false).err(), Some(E::Masked));
     }
 
     #[test]

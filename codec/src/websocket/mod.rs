@@ -1,12 +1,15 @@
-//! WebSocket (RFC 6455), server and client direction: the handshake, frames to messages and back. No extension is ever
-//! negotiated; no connection holds memory here unless a message is incomplete.
+//! WebSocket (RFC 6455), server and client direction: the handshake, frames to messages and back, and permessage-deflate
+//! (RFC 7692) for who asks for it. No connection holds memory here unless a message is incomplete or a context is kept.
 
 pub mod close;
 pub mod decode;
+pub mod deflate;
 pub mod encode;
 pub mod error;
+pub mod extension;
 pub mod handshake;
 mod header;
+pub mod inflate;
 mod mask;
 mod partial;
 

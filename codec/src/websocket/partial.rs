@@ -15,7 +15,7 @@ pub(super) struct Partial {
     header: [u8; HEADER_BYTES_MAX],
     header_bytes: usize,
     frame: Option<Frame>,
-    /// Text or binary, while a message is unfinished.
+    /// Text or binary, compressed or not, while a message is unfinished.
     message: Option<Opcode>,
     payload: Vec<u8>,
     /// How much of a text message is known to be UTF-8.
@@ -33,16 +33,32 @@ struct Frame {
     remaining: usize,
 }
 
+/// What has come of a message.
+#[derive(Clone, Copy)]
+pub(super) struct Unfinished {
+    /// Its kind.
+    pub(super) opcode: Opcode,
+    /// Its length so far.
+    pub(super) bytes: usize,
+    /// Its frames so far.
+    pub(super) fragments: u32,
+}
+
 /// The kind and the payload of a message or control frame that is whole.
 pub(super) type Finished = (Opcode, Vec<u8>);
 
 impl Partial {
     /// Adds input to the incomplete header. Returns the header once it is whole, and how much input it took.
-    pub(super) fn take_header(&mut self, input: &[u8], role: Role) -> Result<(Option<Header>, usize), WebSocketError> {
+    pub(super) fn take_header(
+        &mut self,
+        input: &[u8],
+        role: Role,
+        may_compress: bool,
+    ) -> Result<(Option<Header>, usize), WebSocketError> {
         let held = self.header_bytes;
         let taken = input.len().min(HEADER_BYTES_MAX - held);
         self.header[held..held + taken].copy_from_slice(&input[..taken]);
-        let header = Header::parse(&self.header[..held + taken], role)?;
+        let header = Header::parse(&self.header[..held + taken], role, may_compress)?;
         match header {
             Some(header) => {
                 self.header_bytes = 0;
@@ -100,9 +116,9 @@ impl Partial {
         self.frame.is_some()
     }
 
-    /// The length so far and the number of frames of the message that is unfinished.
-    pub(super) fn unfinished(&self) -> Option<(usize, u32)> {
-        self.message.map(|_| (self.payload.len(), self.fragments))
+    /// The message that is unfinished.
+    pub(super) fn unfinished(&self) -> Option<Unfinished> {
+        self.message.map(|opcode| Unfinished { opcode, bytes: self.payload.len(), fragments: self.fragments })
     }
 
     /// Whether nothing is incomplete any more.

@@ -93,8 +93,15 @@ fn changed(line: &str) -> Vec<(&'static str, String)> {
 }
 
 /// Flags without a value.
-const SWITCHES: &[&str] =
-    &["no-pin", "require-origin", "session-cookie-secure", "no-session-cache", "no-users-online", "tls-self-signed"];
+const SWITCHES: &[&str] = &[
+    "compress",
+    "no-pin",
+    "require-origin",
+    "session-cookie-secure",
+    "no-session-cache",
+    "no-users-online",
+    "tls-self-signed",
+];
 
 fn argument(flag: &str, value: &str) -> String {
     match value {
@@ -146,6 +153,11 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("publish-burst", "24"),
     ("subscribe-rate", "25"),
     ("subscribe-burst", "26"),
+    ("compress", "true"),
+    ("compress-threshold", "2KiB"),
+    ("compress-level", "5"),
+    ("compress-window", "12"),
+    ("compress-contexts", "27"),
     ("ping-interval", "9s"),
     ("ping-timeout", "21s"),
     ("handshake-timeout", "3s"),

@@ -253,6 +253,7 @@ mod tests {
             "Time-outs:",
             "Socket.IO:",
             "Slow consumers:",
+            "Compression:",
             "Between shards:",
             "Application:",
             "Socket ring:",

@@ -44,6 +44,8 @@ pub(crate) enum Violation {
     KeyNameTwice(String),
     /// More keys than a token is tried with.
     KeysTooMany(usize),
+    /// A number that the flag would not let through but a program can set.
+    Range { flag: &'static str, value: u8, least: u8, most: u8 },
     /// A limit of zero, which no flag lets through but a program can set.
     Zero(&'static str),
 }
@@ -108,6 +110,14 @@ fn limits(settings: &Settings, found: &mut Vec<Violation>) {
     if limits.outbox_bytes_max < limits.websocket.message_bytes_max.saturating_mul(2) {
         let message = limits.websocket.message_bytes_max;
         found.push(Violation::OutboxMessage { message, most: limits.outbox_bytes_max });
+    }
+    let compression = &limits.compression;
+    for (flag, value, least, most) in
+        [("--compress-level", compression.level, 1, 9), ("--compress-window", compression.window_bits_max, 9, 15)]
+    {
+        if !(least..=most).contains(&value) {
+            found.push(Violation::Range { flag, value, least, most });
+        }
     }
     for (flag, value) in [
         ("--backlog", settings.backlog as usize),
@@ -274,6 +284,9 @@ impl fmt::Display for Violation {
             ),
             Self::KeyNameTwice(name) => write!(formatter, "--auth-key-file names two keys {name}"),
             Self::KeysTooMany(count) => write!(formatter, "--auth-key-file is given {count} times: at most {KEYS_MAX}"),
+            Self::Range { flag, value, least, most } => {
+                write!(formatter, "{flag} ({value}) must be between {least} and {most}")
+            }
             Self::Zero(flag) => write!(formatter, "{flag} must not be zero"),
         }
     }
@@ -348,6 +361,9 @@ mod tests {
         assert_eq!(broken(|settings| settings.shards = Some(0)), [Violation::Shards(0)]);
         assert_eq!(broken(|settings| settings.cpus = Some(Vec::new())), [Violation::CpusEmpty]);
         assert_eq!(broken(|settings| settings.app_name = "a\nb".to_owned()), [Violation::AppName]);
+        let found = broken(|settings| settings.limits.compression.window_bits_max = 8);
+        assert_eq!(found, [Violation::Range { flag: "--compress-window", value: 8, least: 9, most: 15 }]);
+        assert_eq!(broken(|settings| settings.limits.compression.level = 0).len(), 1);
         let long = Duration::from_micros(1001);
         assert_eq!(broken(|settings| settings.spin = long), [Violation::Spin(long)]);
         assert_eq!(broken(|settings| settings.tick = Duration::ZERO), [Violation::Zero("--tick")]);

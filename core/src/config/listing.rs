@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::{EngineLimits, Limits, PeopleLimits, Rate, RateLimits, SeatLimits, SlowConsumer};
+use shard::{CompressionLimits, EngineLimits, Limits, PeopleLimits, Rate, RateLimits, SeatLimits, SlowConsumer};
 
 use crate::app::AckShape;
 
@@ -55,6 +55,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     tls_rows(tls, &mut rows);
     limit_rows(limits, &mut rows);
     engine_rows(&limits.engine, &mut rows);
+    compression_rows(&limits.compression, &mut rows);
     people_rows(&limits.people, &mut rows);
     share_rows(&limits.seats, &limits.rates, &mut rows);
     session_rows(sessions, &limits.sessions, &mut rows);
@@ -199,11 +200,12 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         lane_high_water_mark,
         sends_per_pass,
         drain_connections_per_turn,
-        seats: _,    // in `share_rows`
-        rates: _,    // in `share_rows`
-        engine: _,   // in `engine_rows`
-        sessions: _, // in `session_rows`
-        people: _,   // in `people_rows`
+        seats: _,       // in `share_rows`
+        rates: _,       // in `share_rows`
+        compression: _, // in `compression_rows`
+        engine: _,      // in `engine_rows`
+        sessions: _,    // in `session_rows`
+        people: _,      // in `people_rows`
     } = limits;
     let count = |value: &usize| count::format(*value as u64);
     let size = |value: &usize| size::format(*value as u64);
@@ -275,6 +277,17 @@ fn share_rows(seats: &SeatLimits, rates: &RateLimits, rows: &mut Vec<(&'static s
         rows.push((rate_flag, count::format(u64::from(*per_second))));
         rows.push((burst_flag, count::format(u64::from(*burst))));
     }
+}
+
+fn compression_rows(limits: &CompressionLimits, rows: &mut Vec<(&'static str, String)>) {
+    let CompressionLimits { is_on, contexts_max, message_bytes_min, level, window_bits_max } = limits;
+    rows.extend([
+        ("compress", is_on.to_string()),
+        ("compress-threshold", size::format(*message_bytes_min as u64)),
+        ("compress-level", level.to_string()),
+        ("compress-window", window_bits_max.to_string()),
+        ("compress-contexts", count::format(*contexts_max as u64)),
+    ]);
 }
 
 fn session_rows(settings: &SessionSettings, limits: &SessionLimits, rows: &mut Vec<(&'static str, String)>) {

@@ -30,5 +30,5 @@ pub use session::SessionSettings;
 pub use settings::{
     ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, Settings,
 };
-pub use shard::{Limits, Rate, RateLimits, SeatLimits, SessionLimits, SlowConsumer};
+pub use shard::{CompressionLimits, Limits, Rate, RateLimits, SeatLimits, SessionLimits, SlowConsumer};
 pub use tls::TlsSettings;

@@ -3,6 +3,7 @@
 
 use codec::http::request::Head;
 use codec::socketcluster::Dialect;
+use codec::websocket::extension::Agreement;
 use codec::websocket::handshake::Accept;
 
 use super::copy::{Opener, Session};
@@ -21,6 +22,7 @@ pub(crate) struct Waiting {
     pub(crate) route: Route,
     pub(crate) dialect: Option<Dialect>,
     pub(crate) engine: Option<EngineOpening>,
+    pub(crate) agreement: Option<Agreement>,
 }
 
 /// Whether a connection has its session.

@@ -140,6 +140,7 @@ fn limits(random: &mut Rng) -> Limits {
         seats: shard::SeatLimits::default(),
         rates: shard::RateLimits::default(),
         engine: shard::EngineLimits::default(),
+        compression: shard::CompressionLimits::default(),
         sessions: shard::SessionLimits::default(),
         people: PeopleLimits {
             is_online_known: true,

@@ -3,6 +3,7 @@
 
 mod application;
 mod backpressure;
+mod compression;
 mod engine;
 mod limits;
 mod listen;

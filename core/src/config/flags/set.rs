@@ -9,10 +9,11 @@ use clap::{ArgMatches, Args};
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::{EngineLimits, Limits, PeopleLimits, Rate, RateLimits, SeatLimits, SessionLimits};
+use shard::{CompressionLimits, EngineLimits, Limits, PeopleLimits, Rate, RateLimits, SeatLimits, SessionLimits};
 
 use super::application::ApplicationFlags;
 use super::backpressure::{ConsumerFlags, LaneFlags};
+use super::compression::CompressionFlags;
 use super::engine::EngineFlags;
 use super::limits::LimitFlags;
 use super::listen::ListenFlags;
@@ -50,6 +51,8 @@ pub(crate) struct Flags {
     engine: EngineFlags,
     #[command(flatten)]
     consumers: ConsumerFlags,
+    #[command(flatten)]
+    compression: CompressionFlags,
     #[command(flatten)]
     lanes: LaneFlags,
     #[command(flatten)]
@@ -228,6 +231,7 @@ impl Flags {
                 payload_bytes_max: self.engine.max_payload,
                 attachments_max: self.engine.max_attachments,
             },
+            compression: self.compression_limits(),
             sessions: self.session_limits(),
             people: PeopleLimits {
                 is_online_known: !self.users.no_users_online,
@@ -246,6 +250,17 @@ impl Flags {
             calls: Rate { per_second: flags.call_rate, burst: flags.call_burst },
             publications: Rate { per_second: flags.publish_rate, burst: flags.publish_burst },
             subscriptions: Rate { per_second: flags.subscribe_rate, burst: flags.subscribe_burst },
+        }
+    }
+
+    const fn compression_limits(&self) -> CompressionLimits {
+        let flags = &self.compression;
+        CompressionLimits {
+            is_on: flags.compress,
+            contexts_max: flags.compress_contexts,
+            message_bytes_min: flags.compress_threshold,
+            level: flags.compress_level,
+            window_bits_max: flags.compress_window,
         }
     }
 
