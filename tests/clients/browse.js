@@ -5,47 +5,28 @@
 'use strict';
 
 const path = require('node:path');
-const { chromium } = require('playwright-core');
 const { assert } = require('./check');
+const { SHARD_ATTEMPTS_MAX, Visit, play } = require('./visit');
 
-const WAIT_MS_MAX = 20_000;
-// Two shards take a tab with equal chance: 64 misses in a row are a bug, not bad luck.
-const SHARD_ATTEMPTS_MAX = 64;
-// Nothing of the browser's own may reach for the network, and a container has no sandbox to offer.
-const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--no-proxy-server',
-];
+const STEPS = ['open', 'chat', 'markupStaysText', 'comesBack', 'square', 'narrow', 'screenshots', 'noComplaints'];
 
-class Visit {
+class Chat extends Visit {
   constructor(browser, port, directory) {
-    this.browser = browser;
-    this.origin = `http://127.0.0.1:${port}`;
+    super(browser, port);
     this.directory = directory;
-    this.complaints = [];
   }
 
-  // A tab with a profile of its own, as a second person would have.
-  async tab() {
-    const context = await this.browser.newContext({ viewport: { width: 900, height: 700 } });
-    const page = await context.newPage();
-    page.setDefaultTimeout(WAIT_MS_MAX);
-    page.on('pageerror', (error) => this.complaints.push(`error: ${error.message}`));
-    page.on('console', (line) => { if (line.type() === 'error') this.complaints.push(`console: ${line.text()}`); });
-    page.on('dialog', (dialog) => { this.complaints.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
-    page.on('request', (request) => {
-      const url = request.url();
-      if (!url.startsWith(this.origin) && !url.startsWith('data:')) this.complaints.push(`foreign request: ${url}`);
-    });
-    await page.goto(this.origin);
+  // A tab with a profile of its own.
+  async someone() {
+    const page = await this.tab(await this.person());
     await page.waitForFunction(() => /\d/.test(document.querySelector('#shard').textContent));
     return { page, shard: (await page.textContent('#shard')).match(/\d+/)[0] };
   }
 
   async open() {
-    this.ann = await this.tab();
+    this.ann = await this.someone();
     for (let attempt = 0; attempt < SHARD_ATTEMPTS_MAX; attempt += 1) {
-      this.bob = await this.tab();
+      this.bob = await this.someone();
       if (this.bob.shard !== this.ann.shard) return;
       await this.bob.page.context().close();
     }
@@ -125,23 +106,7 @@ class Visit {
 
 async function main([executablePath, port, directory]) {
   if (!directory) throw new Error('usage: node browse.js CHROMIUM PORT SCREENSHOT_DIRECTORY');
-  const browser = await chromium.launch({ executablePath, args: FLAGS, headless: true, timeout: 60_000 });
-  const visit = new Visit(browser, port, directory);
-  let code = 0;
-  for (const step of ['open', 'chat', 'markupStaysText', 'comesBack', 'square', 'narrow', 'screenshots', 'noComplaints']) {
-    const start = Date.now();
-    try {
-      await visit[step]();
-      console.log(JSON.stringify({ step, ok: true, ms: Date.now() - start }));
-    } catch (error) {
-      const seen = visit.complaints.join('\n');
-      console.log(JSON.stringify({ step, ok: false, error: `${error.stack}\n${seen}` }));
-      code = 1;
-      break;
-    }
-  }
-  await browser.close();
-  process.exit(code);
+  await play(executablePath, STEPS, (browser) => new Chat(browser, port, directory));
 }
 
 main(process.argv.slice(2)).catch((error) => {
