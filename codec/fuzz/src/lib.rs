@@ -2,6 +2,7 @@
 //! directions of WebSocket. Never draws randomness: the same input does the same.
 
 pub mod chop;
+pub mod inflate;
 pub mod json;
 pub mod socketcluster;
 pub mod websocket;
