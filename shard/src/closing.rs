@@ -7,7 +7,7 @@ use codec::http::response;
 use codec::socketcluster::encode as socketcluster;
 use codec::websocket::{Opcode, encode};
 
-use crate::connection::{Protocol, State, ending};
+use crate::connection::{Protocol, State, ending, pause};
 use crate::heartbeat::stamp;
 use crate::shard::{Event, Shard};
 use crate::turn::Chain;
@@ -119,6 +119,7 @@ impl Shard {
     pub(crate) fn leave<H: Host>(&mut self, now: Time, id: ConnectionId, disconnect: &Disconnect, host: &mut H) {
         let deadline = stamp(now) + self.timing.close;
         let Some(connection) = self.connections.live(id) else { return };
+        let is_polling = connection.pauses & pause::POLL != 0;
         let is_paused = std::mem::take(&mut connection.pauses) != 0;
         let is_admitted = std::mem::take(&mut connection.admitted);
         let has_calls = std::mem::take(&mut connection.calls) != 0;
@@ -133,6 +134,9 @@ impl Shard {
             self.events.push_back(Event::ResumeReceive(id));
         }
         let user = self.users.get(user).map(|user| Rc::clone(&user.name));
+        if is_polling {
+            self.poller_gone(id);
+        }
         self.unsubscribe_all(id);
         self.leave_user(id.slot, is_admitted);
         self.end_compression(id);
@@ -179,6 +183,9 @@ impl Shard {
             }
             return; // `handle_sent` brings it back.
         }
+        if connection.is_polled() {
+            return self.watch_polled(id);
+        }
         if connection.in_flight() {
             return; // As above.
         }
@@ -214,7 +221,23 @@ impl Shard {
         if let Some(meters) = &mut self.meters {
             meters.forget(id.slot);
         }
-        self.events.push_back(Event::Close(id));
+        if connection.is_polled() {
+            self.polled_released(connection.engine);
+        } else {
+            self.events.push_back(Event::Close(id));
+        }
+    }
+
+    /// A connection without a socket waits until its last words are fetched, or its time is up.
+    fn watch_polled(&mut self, id: ConnectionId) {
+        let is_stopping = self.is_stopping;
+        let Some(connection) = self.connections.live(id) else { return };
+        if !connection.chain.is_empty() {
+            return self.linger(id);
+        }
+        if is_stopping || connection.outbox.as_ref().is_none_or(|outbox| outbox.is_empty()) {
+            self.release(id);
+        }
     }
 
     /// At shutdown: tells the next batch of connections to leave.

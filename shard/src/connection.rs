@@ -57,6 +57,8 @@ pub(crate) mod pause {
     pub(crate) const MESH: u8 = 2;
     /// The application has not decided yet.
     pub(crate) const HOOK: u8 = 4;
+    /// Its request of long-polling is not answered yet. The socket is read, so that its end is seen.
+    pub(crate) const POLL: u8 = 8;
 }
 
 /// How the end goes, as bits.

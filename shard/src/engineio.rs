@@ -8,7 +8,8 @@ use codec::engineio::{Open, Packet, Refusal, Version, write_binary, write_text};
 use codec::http::request::Head;
 use codec::websocket::{Limits as FrameLimits, Opcode, encode};
 
-use crate::connection::Protocol;
+use crate::connection::{Connection, Protocol};
+use crate::polling::{Polling, SessionKey};
 use crate::shard::Shard;
 use crate::{ConnectionId, Disconnect, Host, RawMessage, Route, Time};
 
@@ -22,6 +23,8 @@ pub struct EngineLimits {
     /// Bytes of one message, or of one payload of long-polling. 2 MiB: the reference's 1,000,000 and room for what
     /// stands around a document of so many.
     pub payload_bytes_max: usize,
+    /// Packets of one payload of long-polling. 16: what the engine that stock Python clients are built on takes.
+    pub payload_packets_max: usize,
     /// Attachments of one Socket.IO packet. 10: the reference's parser.
     pub attachments_max: usize,
 }
@@ -32,6 +35,7 @@ impl Default for EngineLimits {
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             payload_bytes_max: 2 << 20,
+            payload_packets_max: 16,
             attachments_max: 10,
         }
     }
@@ -47,6 +51,8 @@ pub(crate) struct Engine {
     pub(crate) current: u8,
     /// A packet whose attachments are still to come.
     pub(crate) incomplete: Option<Incomplete>,
+    /// It has no socket of its own.
+    pub(crate) polling: Option<Box<Polling>>,
 }
 
 /// A packet that is not whole.
@@ -59,7 +65,7 @@ pub(crate) struct Incomplete {
 
 impl Engine {
     pub(crate) fn new(version: Version) -> Box<Self> {
-        Box::new(Self { version, namespaces: 0, current: 0, incomplete: None })
+        Box::new(Self { version, namespaces: 0, current: 0, incomplete: None, polling: None })
     }
 }
 
@@ -124,8 +130,12 @@ impl Shard {
     pub(crate) fn say_open(&mut self, id: ConnectionId) {
         let engine = self.limits.engine;
         let public_id = self.public_id(id);
+        let shard = self.id;
+        let polling = self.connections.live(id).and_then(Connection::polling_mut);
+        let key = polling.map(|polling| SessionKey { shard, connection: id, secret: polling.secret }.text());
+        let public_id = std::str::from_utf8(&public_id).expect("public ids are ASCII");
         let open = Open {
-            id: std::str::from_utf8(&public_id).expect("public ids are ASCII"),
+            id: key.as_deref().unwrap_or(public_id),
             may_upgrade: false,
             ping_interval_ms: milliseconds(engine.ping_interval),
             ping_timeout_ms: milliseconds(engine.ping_timeout),
@@ -243,7 +253,7 @@ impl Shard {
     pub(crate) fn open_engine(&mut self, id: ConnectionId, version: Version, route: u16) {
         let Some(connection) = self.connections.live(id) else { return };
         connection.protocol = Protocol::EngineIo(route);
-        connection.engine = Some(Engine::new(version));
+        connection.engine.get_or_insert_with(|| Engine::new(version));
         self.say_open(id);
     }
 }

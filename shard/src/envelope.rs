@@ -2,6 +2,7 @@
 //! and the receiving shard copies out of it once, into its own arena. No reference count is shared between CPUs.
 
 use crate::people::{Act, Audience, PeopleMessage};
+use crate::polling::PollMessage;
 use crate::session::SessionMessage;
 use crate::{SeatMessage, Ticket};
 
@@ -42,6 +43,8 @@ pub enum Envelope<'a> {
     Session(&'a SessionMessage),
     /// Something about people.
     People(&'a PeopleMessage),
+    /// Something about long-polling.
+    Poll(&'a PollMessage),
     /// Something to be done to the peer's connections of an audience.
     Addressed {
         /// Whose connections.
@@ -62,9 +65,14 @@ pub struct Batch {
     sessions: Vec<SessionMessage>,
     /// Likewise what is about people.
     people: Vec<PeopleMessage>,
+    /// And about polling; boxed, because a batch is moved as it is.
+    polls: Option<Box<Polls>>,
     /// Memory of both.
     boxed_bytes: usize,
 }
+
+#[derive(Debug, Default)]
+struct Polls(Vec<PollMessage>);
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -87,6 +95,7 @@ enum Kind {
     SeatLeft,
     Session,
     People,
+    Poll,
     Addressed(Audience, Verb),
 }
 
@@ -125,6 +134,11 @@ impl Batch {
                 self.sessions.push(message.clone());
                 (Kind::Session, "", "", 0)
             }
+            Envelope::Poll(message) => {
+                self.boxed_bytes += message.bytes();
+                self.polls.get_or_insert_default().0.push(message.clone());
+                (Kind::Poll, "", "", 0)
+            }
             Envelope::People(message) => {
                 self.boxed_bytes += message.bytes();
                 self.people.push(message.clone());
@@ -152,7 +166,8 @@ impl Batch {
     /// The envelopes, in order.
     pub fn iter(&self) -> impl Iterator<Item = Envelope<'_>> {
         let mut rest = self.text.as_str();
-        let (mut sessions, mut people) = (self.sessions.iter(), self.people.iter());
+        let (mut sessions, mut people, mut polls) =
+            (self.sessions.iter(), self.people.iter(), self.polls.iter().flat_map(|polls| &polls.0));
         self.entries.iter().map(move |entry| {
             let (channel, after) = rest.split_at(entry.channel_bytes as usize);
             let (data, after) = after.split_at(entry.data_bytes as usize);
@@ -169,6 +184,7 @@ impl Batch {
                 Kind::SeatDenied => seat(channel, SeatMessage::Denied(Ticket(generation))),
                 Kind::SeatLeft => seat(channel, SeatMessage::Left),
                 Kind::Session => Envelope::Session(sessions.next().expect("one for each entry of its kind")),
+                Kind::Poll => Envelope::Poll(polls.next().expect("one for each entry of its kind")),
                 Kind::People => Envelope::People(people.next().expect("one for each entry of its kind")),
                 Kind::Addressed(audience, verb) => {
                     let (second, after) = rest.split_at((generation & u64::from(u32::MAX)) as usize);

@@ -430,6 +430,9 @@ pub trait Host {
         None
     }
 
+    /// Random bytes, by which the client of a connection without a socket is known.
+    fn secret(&mut self) -> [u8; 16];
+
     /// Makes an id for a new session, whose home is this shard, and the value of the `Set-Cookie` that gives it to the
     /// client. `None`: there are no sessions here.
     fn new_session(&mut self, _peer: Peer) -> Option<(SessionId, Box<str>)> {

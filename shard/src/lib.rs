@@ -48,6 +48,7 @@ mod outbox;
 mod pausing;
 mod pending;
 mod people;
+mod polling;
 mod publish;
 mod rate;
 mod receiving;
@@ -76,6 +77,7 @@ pub use limits::{Limits, SlowConsumer};
 pub use meters::RateLimits;
 pub use metrics::Metrics;
 pub use people::{Act, Answer, Audience, PeopleLimits, PeopleMessage, Question};
+pub use polling::PollMessage;
 pub use rate::Rate;
 pub use seats::{SeatLimits, SeatMessage};
 pub use session::{

@@ -23,6 +23,12 @@ pub struct Metrics {
     pub bodies_refused: u64,
     /// Requests that were not answered within `call_timeout`.
     pub requests_timed_out: u64,
+    /// Connections opened by long-polling.
+    pub polled_opened: u64,
+    /// Requests of long-polling.
+    pub polls: u64,
+    /// Those of them that were carried to another shard.
+    pub polls_carried: u64,
     /// Action calls.
     pub calls: u64,
     /// Calls refused because the connection had `calls_per_connection_max` pending.

@@ -7,7 +7,7 @@ use codec::socketcluster::Dialect;
 use codec::websocket::extension::Agreement;
 use codec::websocket::handshake::{self, Accept};
 
-use crate::connection::{Heartbeat, Protocol, State};
+use crate::connection::{Connection, Heartbeat, Protocol, State};
 use crate::engineio::{Engine, EngineOpening};
 use crate::pending::{Pending, Upgrade, Work};
 use crate::requests::Next;
@@ -49,7 +49,7 @@ impl Shard {
                 };
                 let agreement = self.agree_compression(head);
                 let dialect = head.query.and_then(dialect_of);
-                let waiting = Waiting { accept, route, dialect, engine, agreement };
+                let waiting = Waiting { accept: Some(accept), route, dialect, engine, agreement };
                 let ticket = self.pending.ticket();
                 match self.attach_session(id, ticket, head, host) {
                     Attached::Ready(cookie) => self.seat_session(now, id, waiting, cookie, host),
@@ -142,15 +142,15 @@ impl Shard {
                 if let Some(dialect) = dialect {
                     connection.heartbeat = Heartbeat::Locked(dialect);
                 }
-                self.accept_upgrade(id, &accept, agreement, cookie.as_deref());
+                self.accept_upgrade(id, accept.as_ref(), agreement, cookie.as_deref());
                 Next::Frames
             }
             Route::SocketIo => {
                 let Some(EngineOpening { version, token }) = engine else { return Next::Nothing };
                 connection.state = State::Handshake;
                 connection.protocol = Protocol::SocketIo;
-                connection.engine = Some(Engine::new(*version));
-                self.accept_upgrade(id, &accept, agreement, cookie.as_deref());
+                connection.engine.get_or_insert_with(|| Engine::new(*version));
+                self.accept_upgrade(id, accept.as_ref(), agreement, cookie.as_deref());
                 self.say_open(id);
                 if *version == Version::V3 {
                     self.connect_main(now, id, token.as_deref(), host);
@@ -167,10 +167,16 @@ impl Shard {
     fn accept_upgrade(
         &mut self,
         id: ConnectionId,
-        accept: &Accept,
+        accept: Option<&Accept>,
         agreement: Option<Agreement>,
         cookie: Option<&str>,
     ) {
+        let Some(accept) = accept else {
+            if let Some(polling) = self.connections.live(id).and_then(Connection::polling_mut) {
+                polling.cookie = cookie.map(Into::into);
+            }
+            return;
+        };
         let agreement = agreement.map(|agreement| self.settle_compression(agreement));
         let extension = agreement.map(|agreement| agreement.to_string());
         let extension = extension.as_deref().map(|extension| ("Sec-WebSocket-Extensions", extension));
@@ -235,7 +241,7 @@ impl Shard {
         }
         connection.state = State::Open;
         connection.protocol = Protocol::Raw(upgrade.route);
-        self.accept_upgrade(id, &upgrade.accept, upgrade.agreement, upgrade.cookie.as_deref());
+        self.accept_upgrade(id, upgrade.accept.as_ref(), upgrade.agreement, upgrade.cookie.as_deref());
         if let Some(version) = upgrade.engine {
             self.open_engine(id, version, upgrade.route);
         }

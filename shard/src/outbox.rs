@@ -15,12 +15,42 @@ pub(crate) struct Outbox {
     queue: Vec<u8>,
     /// Start of what is still queued in `queue`.
     taken: usize,
+    /// Nothing ever flies: it is fetched.
+    is_mailbox: bool,
 }
 
 impl Outbox {
     /// An outbox that begins with the rest of a send that went short.
     pub(crate) fn with_rest(rest: &[u8]) -> Self {
         Self { flying: rest.to_vec(), ..Self::default() }
+    }
+
+    /// An outbox without a socket.
+    pub(crate) fn mailbox() -> Self {
+        Self { is_mailbox: true, ..Self::default() }
+    }
+
+    pub(crate) const fn is_mailbox(&self) -> bool {
+        self.is_mailbox
+    }
+
+    /// Takes so many frames out of a mailbox: their opcodes and payloads.
+    pub(crate) fn take_mail(&mut self, frames_max: usize) -> Vec<(u8, Vec<u8>)> {
+        let mut mail = Vec::new();
+        while mail.len() < frames_max
+            && let Some(length) = frame_bytes(&self.queue[self.taken..])
+        {
+            let frame = &self.queue[self.taken..self.taken + length];
+            let header = match frame[1] & 0x7f {
+                126 => 4,
+                127 => 10,
+                _ => 2,
+            };
+            mail.push((frame[0] & 0x0f, frame[header..].to_vec()));
+            self.taken += length;
+        }
+        self.compact();
+        mail
     }
 
     pub(crate) fn bytes(&self) -> usize {

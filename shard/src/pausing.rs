@@ -85,7 +85,7 @@ impl Shard {
             }
         }
         let mesh = if is_congested { connection.pauses & pause::MESH } else { 0 };
-        connection.pauses = connection.pauses & pause::HOOK | mesh;
+        connection.pauses = connection.pauses & (pause::HOOK | pause::POLL) | mesh;
         if connection.pauses != 0 {
             return; // `update_congestion` or the hook's verdict brings it back.
         }

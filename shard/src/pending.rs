@@ -64,7 +64,8 @@ pub(crate) enum Work {
 /// A raw connection that wants in, the cookie that it is to be given, and what can be agreed on with it.
 #[derive(Debug)]
 pub(crate) struct Upgrade {
-    pub(crate) accept: Accept,
+    /// None where there is no WebSocket.
+    pub(crate) accept: Option<Accept>,
     pub(crate) route: u16,
     /// Engine.IO stands between.
     pub(crate) engine: Option<Version>,

@@ -122,6 +122,7 @@ impl Shard {
                     self.handle_session(from, message);
                     self.settle_sessions();
                 }
+                Envelope::Poll(message) => self.poll_work.push_back((from, message.clone())),
                 Envelope::People(message) => self.handle_people(from, message),
                 Envelope::Addressed { audience, names, act } => self.handle_addressed(from, audience, names, act),
             }

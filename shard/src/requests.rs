@@ -13,11 +13,12 @@ use codec::http::{HeaderStorage, HttpError, response};
 use codec::socketcluster::errors::WireError;
 
 use crate::connection::State;
+use crate::engineio::parameter;
 use crate::heartbeat::stamp;
 use crate::pending::{Pending, Work};
 use crate::shard::Shard;
 use crate::turn::Arena;
-use crate::{ConnectionId, Disconnect, Door, Host, Limits, Request, Responded, Ticket, Time};
+use crate::{ConnectionId, Disconnect, Door, Host, Limits, Request, Responded, Route, Ticket, Time};
 
 /// What the bytes after a request are.
 pub(crate) enum Next {
@@ -193,9 +194,14 @@ impl Shard {
         if head.wants_upgrade() && connection.door != Door::Redirect {
             return self.upgrade(now, id, head, host);
         }
-        let peer = connection.peer(id.slot);
+        let (peer, door) = (connection.peer(id.slot), connection.door);
         let keep_alive = head.keep_alive();
         let request = Request { head, body, keep_alive };
+        if door != Door::Redirect
+            && let Some(route @ (Route::SocketIo | Route::EngineIo(_))) = host.route(head.path)
+        {
+            return self.poll(now, id, route, request, host);
+        }
         let ticket = self.pending.ticket();
         let start = self.turn.end(Arena::Direct);
         match host.request(ticket, peer, request, &mut self.turn.direct) {
@@ -265,7 +271,13 @@ impl Shard {
     }
 
     /// A request has its answer: the next one, or the end.
-    fn request_answered<H: Host>(&mut self, now: Time, id: ConnectionId, keep_alive: bool, host: &mut H) -> Next {
+    pub(crate) fn request_answered<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        keep_alive: bool,
+        host: &mut H,
+    ) -> Next {
         if !keep_alive {
             self.close(now, id, &Disconnect::new(1000, ""), host);
             return Next::Nothing;
@@ -296,6 +308,10 @@ impl Shard {
         host: &mut H,
     ) {
         self.metrics.protocol_errors += 1;
+        // Where there is no socket, it is the request that is refused.
+        let is_polled = self.connections.live(id).is_some_and(|connection| connection.is_polled());
+        let id = if is_polled { self.refuse_polled(now, id, host) } else { Some(id) };
+        let Some(id) = id else { return };
         self.write(id, |out| response::write(out, status, headers, why.as_bytes(), false));
         self.close(now, id, &Disconnect::new(1002, "bad request"), host);
     }
@@ -314,7 +330,9 @@ fn read_body<'a>(
         return Ok(BodyRead::Whole(Cow::Borrowed(&[]), 0));
     }
     head.expects_continue()?;
-    let mut decoder = Decoder::new(head.body(), limits.body_bytes_max)?;
+    let is_payload = parameter(head, "transport") == Some("polling");
+    let payload_bytes_max = if is_payload { limits.engine.payload_bytes_max } else { 0 };
+    let mut decoder = Decoder::new(head.body(), limits.body_bytes_max.max(payload_bytes_max))?;
     let length = usize::try_from(head.content_length()).map_err(|_| HttpError::BodyTooLong)?;
     if !head.is_chunked() && rest.len() >= length {
         return Ok(BodyRead::Whole(Cow::Borrowed(&rest[..length]), length));

@@ -71,7 +71,9 @@ impl Shard {
         if is_bounded && outbox.bytes() > self.limits.outbox_bytes_max.max(2 * engine) {
             self.slow_consumers.push(id);
         }
-        if outbox.take_off(self.now) {
+        if outbox.is_mailbox() {
+            self.mail.push(id);
+        } else if outbox.take_off(self.now) {
             self.sends.push(Send { connection: id, turn: self.turn.number, span: None });
         } else if outbox.is_empty() {
             connection.outbox = None;

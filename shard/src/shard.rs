@@ -1,10 +1,11 @@
 //! The shard: its parts, how it is made, and where the world's events enter. Control flow only; what an event means is
 //! in the file of its noun.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use codec::socketcluster;
+use foldhash::fast::FixedState;
 
 use crate::channel::Channels;
 use crate::compression::Compressors;
@@ -18,6 +19,7 @@ use crate::meters::Meters;
 use crate::outbox::Outbox;
 use crate::pending::PendingCalls;
 use crate::people::{People, Users};
+use crate::polling::{PollContext, PollMessage};
 use crate::seats::Seats;
 use crate::session::{SessionWork, Sessions};
 use crate::turn::{Arena, Send, Turn};
@@ -54,6 +56,18 @@ pub enum Event {
     Close(ConnectionId),
 }
 
+impl Event {
+    const fn connection(self) -> ConnectionId {
+        match self {
+            Self::PauseReceive(id)
+            | Self::ResumeReceive(id)
+            | Self::Shutdown(id)
+            | Self::Abort(id)
+            | Self::Close(id) => id,
+        }
+    }
+}
+
 /// One CPU's share of the server; see the crate's documentation for how to drive it.
 pub struct Shard {
     pub(crate) id: ShardId,
@@ -83,6 +97,12 @@ pub struct Shard {
     pub(crate) written: Vec<Written>,
     pub(crate) users: Users,
     pub(crate) people: People,
+    /// Requests of long-polling that wait for their answers here, by the connections that they came on.
+    pub(crate) polls: HashMap<ConnectionId, PollContext, FixedState>,
+    /// What other shards say about polling, until the turn settles.
+    pub(crate) poll_work: VecDeque<(ShardId, PollMessage)>,
+    /// Connections without sockets that were told something.
+    pub(crate) mail: Vec<ConnectionId>,
     /// What the application says about Socket.IO.
     pub(crate) socketio: SocketIoConfig,
     pub(crate) turn: Turn,
@@ -141,6 +161,9 @@ impl Shard {
             written: Vec::new(),
             users: Users::new(config.seed),
             people: People::new(config.shards),
+            polls: HashMap::with_hasher(FixedState::with_seed(config.seed)),
+            poll_work: VecDeque::new(),
+            mail: Vec::new(),
             socketio: SocketIoConfig { namespaces: vec!["/".into()], ..SocketIoConfig::default() },
             turn: Turn::default(),
             last_turn: Turn::odd(),
@@ -189,8 +212,7 @@ impl Shard {
             self.metrics.connections_refused += 1;
             return None;
         }
-        self.next_generation = (self.next_generation + 1) & ConnectionId::GENERATION_MASK;
-        let (time, now, generation) = (now, stamp(now), self.next_generation);
+        let (time, now, generation) = (now, stamp(now), self.next_generation());
         let deadline = now + self.timing.handshake;
         let slot = self.connections.insert(Connection::new(generation, address, door, now, deadline));
         if self.due.len() <= slot as usize {
@@ -203,14 +225,24 @@ impl Shard {
         Some(id)
     }
 
+    pub(crate) const fn next_generation(&mut self) -> u32 {
+        self.next_generation = (self.next_generation + 1) & ConnectionId::GENERATION_MASK;
+        self.next_generation
+    }
+
     /// Bytes were received. They are decoded where they lie, and overwritten.
     pub fn handle_receive<H: Host>(&mut self, now: Time, connection: ConnectionId, bytes: &mut [u8], host: &mut H) {
         let Some(known) = self.connection_mut(connection) else { return };
         known.last_seen = stamp(now);
         if known.pauses != 0 && known.state != State::Closing {
+            let is_polling = known.pauses == pause::POLL;
             let held = known.held_mut();
             held.bytes.extend_from_slice(bytes);
             held.is_late = true;
+            if is_polling {
+                // Whoever asks on before the answer has come is heard after it.
+                self.events.push_back(Event::PauseReceive(connection));
+            }
         } else if self.reads_home(now, connection) {
             let Some(known) = self.connection_mut(connection) else { return };
             known.held_mut().bytes.extend_from_slice(bytes);
@@ -282,6 +314,7 @@ impl Shard {
         self.deliver_filtered(now, host);
         self.finish_sessions(now, host);
         self.finish_seats(now, host);
+        self.serve_polls(now, host);
         self.drain_some(now, host);
         self.resume(now, host);
         self.end_slow_consumers(now, host);
@@ -303,7 +336,15 @@ impl Shard {
 
     /// What the driver must do next to a socket.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        loop {
+            let event = self.events.pop_front()?;
+            let id = event.connection();
+            // Of connections without sockets there is nothing to do.
+            let is_polled = |known: &Connection| known.generation == id.generation && known.is_polled();
+            if !self.connections.get(id.slot).is_some_and(is_polled) {
+                return Some(event);
+            }
+        }
     }
 
     /// Which shard this is.
@@ -344,6 +385,7 @@ impl Shard {
             || !self.turn.waiting.is_empty()
             || !self.filtered.is_empty()
             || self.can_decongest()
+            || !(self.mail.is_empty() && self.poll_work.is_empty())
             || !(self.resumable.is_empty() && self.lingering.is_empty() && self.slow_consumers.is_empty())
     }
 

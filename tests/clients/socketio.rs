@@ -43,6 +43,28 @@ fn socketio_client_2_is_served_by_websocket() {
 }
 
 #[test]
+fn socketio_client_4_is_served_by_polling() {
+    run("socketio.js", 4, "polling", &STEPS);
+}
+
+#[test]
+fn socketio_client_3_is_served_by_polling() {
+    run("socketio.js", 3, "polling", &STEPS);
+}
+
+#[test]
+fn socketio_client_2_is_served_by_polling() {
+    run("socketio.js", 2, "polling", &STEPS);
+}
+
+#[test]
+fn engineio_clients_are_served_by_polling() {
+    for version in [6, 3] {
+        run("engineio.js", version, "polling", &["echo", "idle", "unknownVersion"]);
+    }
+}
+
+#[test]
 fn engineio_clients_are_served_by_websocket() {
     for version in [6, 3] {
         run("engineio.js", version, "websocket", &["echo", "idle"]);

@@ -270,6 +270,12 @@ fn discard(work: Work) {
 }
 
 impl Host for ShardHost {
+    fn secret(&mut self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).expect("a system that has made keys has randomness");
+        bytes
+    }
+
     fn route(&mut self, path: &str) -> Option<Route> {
         if matches!(path, "/socketcluster/" | "/socketcluster") {
             return Some(Route::SocketCluster);

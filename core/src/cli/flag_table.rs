@@ -169,6 +169,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("engine-ping-interval", "26s"),
     ("engine-ping-timeout", "19s"),
     ("max-payload", "1MiB"),
+    ("max-payload-packets", "7"),
     ("max-attachments", "5"),
     ("slow-consumer", "drop"),
     ("sends-per-pass", "64"),

@@ -127,6 +127,7 @@ fn limits(settings: &Settings, found: &mut Vec<Violation>) {
         ("--max-head", limits.head_bytes_max),
         ("--max-body", limits.body_bytes_max),
         ("--max-payload", limits.engine.payload_bytes_max),
+        ("--max-payload-packets", limits.engine.payload_packets_max),
         ("--max-attachments", limits.engine.attachments_max),
         ("--max-message", limits.websocket.message_bytes_max),
         ("--max-fragments", limits.websocket.fragments_max as usize),

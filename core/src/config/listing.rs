@@ -241,11 +241,12 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
 }
 
 fn engine_rows(limits: &EngineLimits, rows: &mut Vec<(&'static str, String)>) {
-    let EngineLimits { ping_interval, ping_timeout, payload_bytes_max, attachments_max } = limits;
+    let EngineLimits { ping_interval, ping_timeout, payload_bytes_max, payload_packets_max, attachments_max } = limits;
     rows.extend([
         ("engine-ping-interval", duration::format(*ping_interval)),
         ("engine-ping-timeout", duration::format(*ping_timeout)),
         ("max-payload", size::format(*payload_bytes_max as u64)),
+        ("max-payload-packets", count::format(*payload_packets_max as u64)),
         ("max-attachments", count::format(*attachments_max as u64)),
     ]);
 }

@@ -18,7 +18,8 @@ use crate::{ConnectionId, Host, Route, Ticket, Time};
 /// An upgrade that waits for its session.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) accept: Accept,
+    /// None where there is no WebSocket.
+    pub(crate) accept: Option<Accept>,
     pub(crate) route: Route,
     pub(crate) dialect: Option<Dialect>,
     pub(crate) engine: Option<EngineOpening>,

@@ -228,6 +228,10 @@ impl Application {
 }
 
 impl Host for Application {
+    fn secret(&mut self) -> [u8; 16] {
+        [0; 16]
+    }
+
     fn route(&mut self, path: &str) -> Option<Route> {
         match path {
             "/socketcluster/" => Some(Route::SocketCluster),

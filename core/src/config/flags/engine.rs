@@ -40,6 +40,16 @@ pub(super) struct EngineFlags {
     )]
     pub(super) max_payload: usize,
 
+    /// Packets in one answer of long-polling
+    ///
+    /// Range: 1 to 10k; what is more waits for the next request. Stock Python clients take 16. Raise it where all clients
+    /// take more.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_MAX_PAYLOAD_PACKETS", default_value = "16",
+        value_parser = count::within::<usize>(1..=10_000),
+    )]
+    pub(super) max_payload_packets: usize,
+
     /// Binary attachments of one Socket.IO packet
     ///
     /// Range: 1 to 1k; more end the connection. Raise it together with the clients' own limit.

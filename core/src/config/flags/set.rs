@@ -229,6 +229,7 @@ impl Flags {
                 ping_interval: self.engine.engine_ping_interval,
                 ping_timeout: self.engine.engine_ping_timeout,
                 payload_bytes_max: self.engine.max_payload,
+                payload_packets_max: self.engine.max_payload_packets,
                 attachments_max: self.engine.max_attachments,
             },
             compression: self.compression_limits(),

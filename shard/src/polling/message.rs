@@ -1,0 +1,80 @@
+//! What shards tell each other about polling: requests that came in elsewhere, and their answers.
+
+use codec::engineio::{Encoding, Refusal};
+
+use super::SessionKey;
+use crate::{ConnectionId, ShardId};
+
+/// The TCP connection on which a request waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Poller {
+    pub(crate) shard: ShardId,
+    pub(crate) connection: ConnectionId,
+}
+
+/// What a POST brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posted {
+    pub(crate) body: Vec<u8>,
+    pub(crate) is_octets: bool,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Polled {
+    /// What there was to tell.
+    Payload {
+        /// A payload.
+        body: Vec<u8>,
+        /// How it is written.
+        encoding: Encoding,
+        /// What the response sets.
+        cookie: Option<Box<str>>,
+    },
+    /// What was posted is taken.
+    Taken,
+    /// There is no room for one more session.
+    Busy,
+    /// The request is not served.
+    Refused(Refusal),
+}
+
+/// One message of one shard to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PollMessage {
+    /// To the shard of a session: a request for it.
+    Request {
+        /// Where it waits, on the sender.
+        connection: ConnectionId,
+        /// Whose it says to be.
+        key: SessionKey,
+        /// A POST's body; none for a GET.
+        posted: Option<Posted>,
+    },
+    /// To the shard of a request: its answer.
+    Answer {
+        /// Where it waits, on the receiver.
+        connection: ConnectionId,
+        /// The answer.
+        polled: Polled,
+    },
+    /// To the shard of a session: a request does not wait any more.
+    Gone {
+        /// Where it waited, on the sender.
+        connection: ConnectionId,
+        /// For whom.
+        key: SessionKey,
+    },
+}
+
+impl PollMessage {
+    /// Memory it stands for, against the lane's high-water mark.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = match self {
+            Self::Request { posted, .. } => posted.as_ref().map_or(0, |posted| posted.body.len()),
+            Self::Answer { polled: Polled::Payload { body, .. }, .. } => body.len(),
+            Self::Answer { .. } | Self::Gone { .. } => 0,
+        };
+        size_of::<Self>() + bytes
+    }
+}

@@ -1,0 +1,207 @@
+//! Clients without a WebSocket, request by request, each on a TCP connection of its own, on one shard and on any of two.
+
+use std::time::Duration;
+
+use crate::world::{Client, World};
+use crate::{Limits, SocketIoConfig};
+
+fn world(shards: usize) -> World {
+    let mut world = World::new(shards, Limits::default());
+    for shard in &mut world.shards {
+        shard.open_socket_io(SocketIoConfig { has_channel_events: true, ..SocketIoConfig::default() });
+    }
+    world
+}
+
+/// Sends a request on a connection of its own; what is answered is left to be read.
+fn begin(world: &mut World, shard: usize, request: &str, body: &str) -> Client {
+    let client = world.accept(shard, "10.0.0.1");
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    world.send_bytes(client, format!("{request} HTTP/1.1\r\nHost: a\r\n{length}\r\n{body}").as_bytes());
+    client
+}
+
+/// The status and the body of the answer that is there.
+fn answer(world: &mut World, client: Client) -> Option<(u16, String)> {
+    let text = String::from_utf8(world.heard_bytes(client)).expect("text");
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+fn fetch(world: &mut World, shard: usize, request: &str, body: &str) -> (u16, String) {
+    let client = begin(world, shard, request, body);
+    answer(world, client).unwrap_or_else(|| panic!("no answer to {request}"))
+}
+
+/// A session's path.
+fn opened(world: &mut World, shard: usize, query: &str) -> String {
+    let (status, body) = fetch(world, shard, &format!("GET /socket.io/?{query}&transport=polling"), "");
+    let id = body.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an id");
+    assert!(status == 200 && id.len() == 32, "{body}");
+    // Clients of protocol 3 are in the main namespace at once.
+    assert_eq!(body.ends_with("2:40"), query.contains("EIO=3"), "{body}");
+    format!("/socket.io/?{query}&transport=polling&sid={id}")
+}
+
+fn get(world: &mut World, shard: usize, path: &str) -> String {
+    let (status, body) = fetch(world, shard, &format!("GET {path}"), "");
+    assert_eq!(status, 200, "{body}");
+    body
+}
+
+fn post(world: &mut World, shard: usize, path: &str, body: &str) {
+    assert_eq!(fetch(world, shard, &format!("POST {path}"), body), (200, "ok".to_owned()), "{body}");
+}
+
+const UNKNOWN: &str = r#"{"code":1,"message":"Session ID unknown"}"#;
+
+#[test]
+fn a_session_lives_on_one_shard_and_is_served_on_all() {
+    for shards in [1, 2, 5] {
+        let mut world = world(shards);
+        let mut turn = (0..).map(|count| count % shards);
+        let mut next = move || turn.next().expect("it never ends");
+        let path = opened(&mut world, next(), "EIO=4");
+        post(&mut world, next(), &path, "40");
+        assert!(get(&mut world, next(), &path).starts_with(r#"40{"sid":""#));
+        for number in 0..20 {
+            post(&mut world, next(), &path, &format!(r#"42{number}["app.echo"]"#));
+            assert_eq!(get(&mut world, next(), &path), format!("43{number}[null,true]"));
+        }
+        post(&mut world, next(), &path, "41");
+        assert_eq!(get(&mut world, next(), &path), "1");
+        assert_eq!(fetch(&mut world, next(), &format!("GET {path}"), ""), (400, UNKNOWN.to_owned()));
+        let told: Vec<_> =
+            world.hosts.iter().flat_map(|host| &host.told).filter(|told| told.starts_with("disc")).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        world.shards.iter().for_each(crate::Shard::check);
+    }
+}
+
+#[test]
+fn a_request_waits_until_there_is_something_to_tell() {
+    let mut world = world(2);
+    let (here, there) = (opened(&mut world, 0, "EIO=4"), opened(&mut world, 1, "EIO=3"));
+    post(&mut world, 1, &here, "40\u{1e}420[\"subscribe\",\"news\"]");
+    let heard = get(&mut world, 1, &here);
+    assert!(heard.starts_with("40{") && heard.ends_with("\u{1e}430[null]"), "{heard}");
+    post(&mut world, 0, &there, "23:420[\"subscribe\",\"news\"]");
+    assert_eq!(get(&mut world, 0, &there), "9:430[null]");
+    let waiting = [begin(&mut world, 1, &format!("GET {here}"), ""), begin(&mut world, 1, &format!("GET {there}"), "")];
+    assert_eq!(waiting.map(|client| world.heard_bytes(client)), [b"", b""]);
+    post(&mut world, 0, &there, "26:42[\"publish\",\"news\",\"é😀\"]");
+    let expected = [(200, "42[\"news\",\"é😀\"]".to_owned()), (200, "16:42[\"news\",\"é😀\"]".to_owned())];
+    assert_eq!(waiting.map(|client| answer(&mut world, client).expect("an answer")), expected);
+}
+
+#[test]
+fn binary_is_base64_or_octets() {
+    let mut world = world(1);
+    let (new, old) = (opened(&mut world, 0, "EIO=4"), opened(&mut world, 0, "EIO=3&b64=1"));
+    let octets = opened(&mut world, 0, "EIO=3");
+    post(&mut world, 0, &new, "40\u{1e}420[\"subscribe\",\"news\"]");
+    post(&mut world, 0, &old, "23:420[\"subscribe\",\"news\"]");
+    post(&mut world, 0, &octets, "23:420[\"subscribe\",\"news\"]");
+    for path in [&new, &old, &octets] {
+        get(&mut world, 0, path);
+    }
+    post(&mut world, 0, &new, "451-[\"publish\",\"news\",{\"_placeholder\":true,\"num\":0}]\u{1e}beno=");
+    let text = r#"451-["news",{"_placeholder":true,"num":0}]"#;
+    assert_eq!(get(&mut world, 0, &new), format!("{text}\u{1e}beno="));
+    assert_eq!(get(&mut world, 0, &old), format!("{}:{text}6:b4eno=", text.len()));
+    let client = begin(&mut world, 0, &format!("GET {octets}"), "");
+    let bytes = world.heard_bytes(client);
+    let expected = [&[0, 4, 2, 255], text.as_bytes(), &[1, 3, 255, 4], b"zz"].concat();
+    assert!(bytes.ends_with(&expected), "{}", String::from_utf8_lossy(&bytes));
+}
+
+#[test]
+fn no_more_packets_are_answered_than_clients_take() {
+    let mut world = world(1);
+    let path = opened(&mut world, 0, "EIO=4");
+    post(&mut world, 0, &path, "40");
+    get(&mut world, 0, &path);
+    let packets: Vec<_> = (0..40).map(|number| format!("42{number}[\"x\"]")).collect();
+    post(&mut world, 0, &path, &packets.join("\u{1e}"));
+    let answers = [0; 3].map(|_| get(&mut world, 0, &path).split('\u{1e}').count());
+    assert_eq!(answers, [16, 16, 8]);
+}
+
+#[test]
+fn scripts_are_answered_with_scripts() {
+    let mut world = world(2);
+    let (status, body) = fetch(&mut world, 0, "GET /socket.io/?EIO=3&transport=polling&j=0", "");
+    let id = body.split("\\\"sid\\\":\\\"").nth(1).and_then(|rest| rest.split('\\').next()).expect("an id").to_owned();
+    assert!(status == 200 && body.starts_with("___eio[0](\""), "{body}");
+    let path = format!("/socket.io/?EIO=3&transport=polling&j=1&sid={id}");
+    post(&mut world, 1, &path, "d=8%3A420%5B%22a%22%5D");
+    assert_eq!(get(&mut world, 0, &path), "___eio[1](\"14:430[null,true]\");");
+}
+
+#[test]
+fn two_requests_at_a_time_end_the_session() {
+    for (first, second) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        let mut world = world(2);
+        let path = opened(&mut world, 0, "EIO=4");
+        let waiting = begin(&mut world, first, &format!("GET {path}"), "");
+        let refused = fetch(&mut world, second, &format!("GET {path}"), "");
+        assert_eq!(refused, (400, r#"{"code":3,"message":"Bad request"}"#.to_owned()));
+        assert_eq!(answer(&mut world, waiting), Some((200, "1".to_owned())));
+        assert_eq!(fetch(&mut world, 0, &format!("GET {path}"), "").0, 400);
+    }
+}
+
+#[test]
+fn a_request_whose_client_has_gone_leaves_its_place_and_loses_nothing() {
+    for shard in [0, 1] {
+        let mut world = world(2);
+        let path = opened(&mut world, 0, "EIO=4");
+        let waiting = begin(&mut world, shard, &format!("GET {path}"), "");
+        world.end(waiting);
+        post(&mut world, 0, &path, "40");
+        assert!(get(&mut world, shard, &path).starts_with("40{"));
+    }
+}
+
+#[test]
+fn what_is_no_request_is_refused_in_the_clients_words() {
+    let mut world = world(2);
+    let path = opened(&mut world, 0, "EIO=4");
+    let foreign = path.replace("sid=", "sid=x").trim_end_matches(char::is_alphanumeric).to_owned();
+    let guessed: String = path[..path.len() - 1].to_owned() + if path.ends_with('A') { "B" } else { "A" };
+    let long = format!("/socket.io/?EIO=4&transport=polling&sid={}", "A".repeat(32));
+    for (request, body, code) in [
+        ("GET /socket.io/?EIO=5&transport=polling", "", 5),
+        ("GET /socket.io/?EIO=4&transport=carrier", "", 0),
+        ("GET /socket.io/?EIO=4", "", 0),
+        ("GET /socket.io/?EIO=4&transport=websocket", "", 3),
+        ("POST /socket.io/?EIO=4&transport=polling", "40", 2),
+        (&format!("GET {foreign}"), "", 1),
+        (&format!("GET {guessed}"), "", 1),
+        (&format!("GET {long}"), "", 1),
+        (&format!("POST {guessed}"), "40", 1),
+        (&format!("PUT {path}"), "40", 3),
+    ] {
+        let (status, answer) = fetch(&mut world, 1, request, body);
+        assert!(status == 400 && answer.starts_with(&format!("{{\"code\":{code},")), "{request}: {status} {answer}");
+    }
+    assert_eq!(fetch(&mut world, 1, "OPTIONS /socket.io/?EIO=4&transport=polling", "").0, 204);
+    post(&mut world, 1, &path, "zzz");
+    assert_eq!(get(&mut world, 0, &path), "1", "no payload, no session");
+}
+
+#[test]
+fn a_silent_client_is_given_up_and_its_last_request_answered() {
+    let mut world = world(2);
+    let path = opened(&mut world, 0, "EIO=4");
+    post(&mut world, 1, &path, "40");
+    get(&mut world, 1, &path);
+    world.wait(Duration::from_secs(25));
+    assert_eq!(get(&mut world, 1, &path), "2");
+    let waiting = begin(&mut world, 1, &format!("GET {path}"), "");
+    world.wait(Duration::from_secs(45));
+    world.wait(Duration::from_secs(1));
+    assert_eq!(answer(&mut world, waiting), Some((200, "1".to_owned())));
+    world.wait(Duration::from_secs(60));
+    assert_eq!(world.shards[0].connections(), 0, "nothing is left behind");
+}
