@@ -46,6 +46,20 @@ fn a_client_that_reads_late_misses_nothing() {
     assert!(received == expected, "every byte once and in order");
 }
 
+/// Connections that are no descriptors of the process end by other operations.
+#[test]
+fn connections_in_the_ring_s_own_table_speak_tls_too() {
+    let secure = Secure::start(&["--direct-descriptors", "100"]);
+    for size in [10, 120_000] {
+        let mut client = secure.connect();
+        client.upgrade("localhost", "/echo", &[]).expect("the route is there");
+        client.echo(&noise(size));
+        client.send_frame(Opcode::Close, &1000_u16.to_be_bytes()).expect("the server reads");
+        assert_eq!(client.receive().expect("its close frame")[..4], [0x88, 2, 0x03, 0xe8]);
+        assert_eq!(client.receive().expect("an announced end"), b"");
+    }
+}
+
 #[test]
 fn pipelined_requests_are_answered_in_one_connection() {
     let secure = Secure::start(&[]);
