@@ -1,40 +1,65 @@
-//! A chat whose server has a say: clients subscribe to `room.…` channels, call `chat.say`, and may not publish past it.
-//! Run it with `cargo run --example chat`.
+//! A chat with logins, rooms and who is there. Run it with `cargo run --example chat`, with SOCKETSHARD_AUTH_KEY set if
+//! logins are to outlive the server.
+//!
+//! ```js
+//! const socket = socketClusterClient.create({ hostname: 'localhost', port: 8000 })
+//! await socket.invoke('auth.login', { module: 'nickname', params: 'alice' })
+//! const room = socket.subscribe('room.garden')
+//! for await (const { channel, event, user } of socket.receiver('presence')) console.log(user, event, channel)
+//! await socket.invoke('chat.say', { room: 'garden', text: 'hello' })
+//! console.log(await socket.invoke('chat.members', 'garden'), await socket.invoke('chat.online'))
+//! ```
 
-use std::cell::Cell;
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
+use socketshard::UserPage;
 use socketshard::prelude::*;
 
 /// What a client sends.
 #[derive(Deserialize)]
 struct Say {
     room: String,
-    name: String,
     text: String,
 }
 
 /// What the room hears.
 #[derive(Serialize)]
 struct Heard<'a> {
-    name: &'a str,
+    user: &'a str,
     text: &'a str,
-    /// How many messages this shard has passed on.
-    number: u64,
 }
 
-/// Each shard counts for itself: what an app keeps is the shard's own, so a `Cell` is enough.
-#[derive(Default)]
-struct Said(Cell<u64>);
+/// Whoever has a name that nobody who is online has. A real one would ask for a password.
+async fn nickname(users: Users, Args(name): Args<String>) -> Result<Login> {
+    if name.is_empty() || name.len() > 30 {
+        return Ok(Login::failure().info("a nickname has 1 to 30 bytes"));
+    }
+    if users.is_online(&name).await? {
+        return Ok(Login::failure().info("somebody of that name is here"));
+    }
+    Ok(Login::success(name))
+}
 
-async fn say(channels: Channels, said: State<Said>, Args(say): Args<Say>) -> Result {
+async fn say(channels: Channels, UserId(user): UserId, Args(say): Args<Say>) -> Result {
     let text = say.text.trim();
     if text.is_empty() || text.len() > 2_000 {
         return Err(Error::invalid_arguments("a message has 1 to 2,000 bytes"));
     }
-    said.0.set(said.0.get() + 1);
-    channels.publish(&format!("room.{}", say.room), Heard { name: &say.name, text, number: said.0.get() })
+    let room = format!("room.{}", say.room);
+    if !channels.is_member(&room, &user).await? {
+        return Err(Error::new("NotThereError", "come in before you speak"));
+    }
+    channels.publish(&room, Heard { user: &user, text })
+}
+
+/// A message for one user, on all their devices.
+async fn whisper(publish: Publish, UserId(from): UserId, Args((to, text)): Args<(String, String)>) -> Result {
+    publish.user(&to, "whisper", Heard { user: &from, text: &text })
+}
+
+async fn members(channels: Channels, Args(room): Args<String>) -> Result<UserPage> {
+    channels.members(&format!("room.{room}"), None, 100).await
 }
 
 /// Everything in a room was said through the action, so names and lengths were checked.
@@ -45,9 +70,16 @@ async fn refuse_publish() -> Result {
 fn main() -> ExitCode {
     Server::from_args().run(|| {
         App::new()
-            .state(Said::default())
+            .authentication("nickname", nickname)
             .action("chat.say", say)
-            .on_publish("room.*", refuse_publish)
-            .on_disconnect(|peer: Peer, end: Disconnected| tracing::info!(?peer, end.code, "left"))
+            .action("chat.whisper", whisper)
+            .action("chat.members", members)
+            .action("chat.online", |users: Users| users.online())
+            .require_login("chat.*")
+            .presence("room.*")
+            .on_subscribe("room.*", |_: UserId| {})
+            .on_publish("*", refuse_publish)
+            .on_online(|UserId(user): UserId| tracing::info!(user, "is here"))
+            .on_offline(|UserId(user): UserId| tracing::info!(user, "has gone"))
     })
 }

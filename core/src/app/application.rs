@@ -300,8 +300,8 @@ impl App {
         self
     }
 
-    /// Runs this once in every period for the whole server, on one of its shards, the first time after one period. What
-    /// takes longer than a period delays the next run; an error or a panic is logged and ends that run alone.
+    /// Runs this once in every period for the whole server, on one of its shards, the first time after one period. A run
+    /// that takes longer than a period delays the next one, and of those that it misses the last is made up for; an error or a panic is logged and ends that run alone.
     ///
     /// # Panics
     /// When the period is shorter than a millisecond.

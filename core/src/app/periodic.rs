@@ -29,15 +29,17 @@ impl Periodic {
         let mut due = local.now() + self.period;
         loop {
             sleep(due.since(local.now())).await;
-            let started = local.now();
             let call = Call::start(&local);
             match fenced(&call, || self.hook.call(&call)) {
                 None => {}
                 Some(Step::Done(outcome)) => report(outcome),
                 Some(Step::Later(pending)) => finish(&local, pending).await,
             }
-            // From when it was due, not from when it was run: a period is kept in the long run.
-            due = (due + self.period).max(started);
+            // From when it was due, not from when it was run: the period is kept in the long run. Of several that were
+            // missed meanwhile only the last is made up for.
+            due = due + self.period;
+            let missed = local.now().since(due).as_nanos() / self.period.as_nanos();
+            due = due + self.period * u32::try_from(missed).unwrap_or(u32::MAX);
         }
     }
 }

@@ -10,6 +10,7 @@ mod hooks;
 mod line;
 mod log;
 mod pages;
+mod people;
 mod raw;
 mod replay;
 mod tasks;
