@@ -74,6 +74,24 @@ fn npm_client_2_logs_in() {
     logins(2, &[]);
 }
 
+/// What clients of streams see of people.
+const PEOPLE: [&str; 4] = ["hundredTabs", "userEvents", "rooms", "privateChannels"];
+
+#[test]
+fn npm_client_20_meets_people() {
+    people(20);
+}
+
+#[test]
+fn npm_client_16_meets_people() {
+    people(16);
+}
+
+fn people(version: u32) {
+    let server = Server::start(&QUICK_HEARTBEAT);
+    Client::Npm(version).start(&server, &PEOPLE).expect_every_step(SCENARIO_LIMIT, &server);
+}
+
 fn logins(version: u32, further: &[&str]) {
     let server = Server::start(&QUICK_HEARTBEAT);
     Client::Npm(version).start(&server, &[&LOGINS, further].concat()).expect_every_step(SCENARIO_LIMIT, &server);

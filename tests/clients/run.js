@@ -5,7 +5,7 @@
 // exits with 1. The caller compares the printed steps with those it asked for, so that none can be left out unseen.
 'use strict';
 
-const { Logins } = require('./logins');
+const { People } = require('./people');
 const { StreamClient } = require('./stream-client');
 const { CallbackClient } = require('./callback-client');
 
@@ -21,15 +21,16 @@ async function main([version, port, ...steps]) {
   const generation = GENERATIONS[version];
   if (!generation || !port || steps.length === 0) throw new Error('usage: node run.js VERSION PORT STEP...');
   const library = require(`socketcluster-client-${version}`);
-  const scenario = new Logins({
-    open: (wallet) => new generation.Client(library, Number(port), wallet),
+  const scenario = new People({
+    open: (wallet, wsOptions) => new generation.Client(library, Number(port), wallet, wsOptions),
     pings: generation.pings,
     prefix: `v${version}/${process.pid}`,
+    port: Number(port),
   });
   for (const step of steps) {
     const start = Date.now();
     try {
-      if (typeof Logins.prototype[step] !== 'function') throw new Error('there is no such step');
+      if (typeof People.prototype[step] !== 'function') throw new Error('there is no such step');
       await scenario[step]();
     } catch (error) {
       console.log(JSON.stringify({ step, ok: false, error: String(error && error.stack ? error.stack : error) }));

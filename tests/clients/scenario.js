@@ -16,10 +16,11 @@ const MIXED = 'Grüße, 你好, שלום, 👩‍👩‍👧‍👦 \u2028\u2029
 
 class Scenario {
   // `open` makes a new connection; `pings` is the heartbeat text that this generation of clients knows.
-  constructor({ open, pings, prefix }) {
+  constructor({ open, pings, prefix, port }) {
     this.open = open;
     this.pings = pings;
     this.prefix = prefix;
+    this.port = port;
     this.clients = [];
   }
 

@@ -4,7 +4,7 @@
 const { Wallet } = require('./wallet');
 
 class StreamClient {
-  constructor(library, port, wallet = new Wallet()) {
+  constructor(library, port, wallet = new Wallet(), wsOptions = undefined) {
     this.canCallInherited = true;
     this.canDeauthenticate = true;
     this.wallet = wallet;
@@ -17,6 +17,7 @@ class StreamClient {
       port,
       secure: process.env.TLS === '1',
       authEngine: wallet,
+      wsOptions,
       // Short, so that a reconnect is seen in tests; which codes reconnect at once is still the client's own rule.
       autoReconnectOptions: { initialDelay: 50, randomness: 50, multiplier: 1, maxDelay: 100 },
     });
@@ -60,6 +61,13 @@ class StreamClient {
     const result = act();
     this.socket.flushBatch();
     return result;
+  }
+
+  // The payloads of the application's events of that name, as they come.
+  events(name) {
+    const heard = [];
+    this.each(this.socket.receiver(name), (data) => heard.push(data));
+    return heard;
   }
 
   authenticate(token) {
