@@ -13,6 +13,7 @@ use codec::socketcluster::errors::WireError;
 use codec::socketcluster::{Dialect, encode as socketcluster};
 
 use crate::connection::{Connection, Heartbeat, Protocol, State};
+use crate::logins::too_many;
 use crate::pending::Work;
 use crate::people::Users;
 use crate::shard::Shard;
@@ -134,10 +135,15 @@ impl Shard {
         is_handshake: bool,
         host: &mut H,
     ) -> Examined {
+        if let Some(wait) = self.login_wait(now, id) {
+            self.token_refused(id);
+            return Examined::Refused(too_many(wait));
+        }
         let verified = match host.verify(token) {
             Ok(verified) => verified,
             Err(error) => {
                 self.metrics.tokens_refused += 1;
+                self.note_bad_token(now, id, error);
                 return Examined::Bad(error);
             }
         };

@@ -54,6 +54,7 @@ impl Shard {
             Command::SessionSaved { session, version, outcome } => self.saved(session, version, outcome),
             Command::Address { audience, names, act } => self.address(audience, &names, act.as_ref()),
             Command::Ask { ticket, question } => self.ask(ticket, question),
+            Command::LoginFailed { connection } => self.note_failed_login(now, connection),
             Command::Disconnect { connection, disconnect } => self.close(now, connection, &disconnect, host),
         }
     }

@@ -381,6 +381,11 @@ pub enum Command {
         /// What.
         question: Question,
     },
+    /// Somebody has tried to log in, and failed.
+    LoginFailed {
+        /// By which connection.
+        connection: ConnectionId,
+    },
     /// Ends a connection.
     Disconnect {
         /// Which.
@@ -462,6 +467,11 @@ pub trait Host {
 
     /// A connection that was let in is gone. Called exactly once for each.
     fn disconnect(&mut self, caller: Caller<'_>, disconnect: &Disconnect);
+
+    /// Whether an action is a way to log in, and counts as an attempt. Asked only where those are limited.
+    fn is_login(&self, _action: &str) -> bool {
+        false
+    }
 
     /// A client calls an action.
     fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked;

@@ -41,6 +41,7 @@ mod id;
 mod interest;
 mod lane;
 mod limits;
+mod logins;
 mod meters;
 mod metrics;
 mod opening;

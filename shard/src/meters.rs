@@ -24,11 +24,17 @@ pub struct RateLimits {
     pub publications: Rate,
     /// Subscriptions and unsubscriptions.
     pub subscriptions: Rate,
+    /// Failed logins of one address in a minute, of this shard's connections; zero is no limit.
+    pub failed_logins_per_minute: u32,
 }
 
 impl RateLimits {
     const fn is_on(&self) -> bool {
-        self.requests_per_second != 0 || self.calls.is_on() || self.publications.is_on() || self.subscriptions.is_on()
+        self.failed_logins_per_minute != 0
+            || self.requests_per_second != 0
+            || self.calls.is_on()
+            || self.publications.is_on()
+            || self.subscriptions.is_on()
     }
 }
 
@@ -178,6 +184,14 @@ impl Shard {
             | ClientMessage::Unknown => (Request::Other, None),
             ClientMessage::Pong(_) | ClientMessage::Reply { .. } | ClientMessage::Disconnect { .. } => return true,
         };
+        if let ClientMessage::Invoke { action, .. } = message
+            && self.logins.is_some()
+            && host.is_login(action)
+            && let Some(wait) = self.login_wait(now, id)
+        {
+            self.refuse(id, call, &WireError::TooManyLogins { retry_after_ms: milliseconds(wait) });
+            return false;
+        }
         match self.meter(now, id, request, host) {
             None => true,
             Some(Metered::Refused(wait)) => {
@@ -226,10 +240,13 @@ impl Shard {
     }
 
     fn refuse_for(&mut self, id: ConnectionId, call: Option<CallId<'_>>, wait: Duration) {
-        // Rounded up: who waits that long is heard.
-        let retry_after_ms = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-        self.refuse(id, call, &WireError::RateLimited { retry_after_ms });
+        self.refuse(id, call, &WireError::RateLimited { retry_after_ms: milliseconds(wait) });
     }
+}
+
+/// Rounded up: who waits that long is heard.
+pub(crate) fn milliseconds(wait: Duration) -> u64 {
+    u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// What requests of any kind are counted in.

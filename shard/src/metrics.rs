@@ -47,6 +47,10 @@ pub struct Metrics {
     pub tokens_refused: u64,
     /// Tokens whose time was over when something came from their client.
     pub tokens_expired: u64,
+    /// Logins that have failed, and tokens that nobody has signed, where those are limited.
+    pub logins_failed: u64,
+    /// Logins and tokens not looked at because too many from their address have failed.
+    pub logins_refused: u64,
     /// Upgrades refused because of the page they came from.
     pub origins_refused: u64,
     /// Upgrades refused by the application.

@@ -253,16 +253,17 @@ impl Shard {
 /// A connection that waits for a seat of its session, and what it is to be given then.
 pub(crate) type SeatWaiting = Option<Box<(Waiting, Option<Box<str>>)>>;
 
+/// What one customer has: an address of IPv4, the first 64 bits of one of IPv6.
+pub(crate) fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & NETWORK).into(),
+        address => address,
+    }
+}
+
 fn address_holder(address: IpAddr) -> Box<str> {
     let mut holder = String::new();
-    match address.to_canonical() {
-        IpAddr::V4(address) => write!(holder, "{ADDRESS}{address}"),
-        IpAddr::V6(address) => {
-            let network = Ipv6Addr::from(u128::from(address) & NETWORK);
-            write!(holder, "{ADDRESS}{network}")
-        }
-    }
-    .expect("writing to a string");
+    write!(holder, "{ADDRESS}{}", network_of(address)).expect("writing to a string");
     holder.into()
 }
 

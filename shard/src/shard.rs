@@ -15,6 +15,7 @@ use crate::filter::Filtered;
 use crate::form::Written;
 use crate::heartbeat::{Timing, stamp};
 use crate::lane::Lane;
+use crate::logins::Logins;
 use crate::meters::Meters;
 use crate::outbox::Outbox;
 use crate::pending::PendingCalls;
@@ -88,6 +89,7 @@ pub struct Shard {
     pub(crate) has_overflowed: bool,
     pub(crate) pending: PendingCalls,
     pub(crate) filtered: Filtered,
+    pub(crate) logins: Option<Box<Logins>>,
     pub(crate) meters: Option<Box<Meters>>,
     pub(crate) seats: Option<Box<Seats>>,
     pub(crate) sessions: Sessions,
@@ -153,6 +155,7 @@ impl Shard {
             has_overflowed: false,
             pending: PendingCalls::new(config.seed),
             filtered: Filtered::default(),
+            logins: Logins::new(limits.rates.failed_logins_per_minute, config.seed),
             meters: Meters::new(&limits.rates),
             seats: Seats::new(limits.seats),
             sessions: Sessions::new(limits.sessions, config.shards, false, config.seed),

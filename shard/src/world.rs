@@ -287,6 +287,10 @@ impl Host for Stub {
         self.told.push(format!("disconnect {} {}", disconnect.code, disconnect.reason));
     }
 
+    fn is_login(&self, action: &str) -> bool {
+        action == "login"
+    }
+
     fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {
         self.told.push(invocation.action.to_owned());
         reply.set_data("true");

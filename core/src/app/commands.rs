@@ -86,7 +86,11 @@ fn bytes(command: &Command) -> usize {
         Command::Ask { .. } => 0,
         // Bounded by the loads that the shard asks for.
         Command::SessionLoaded { .. } | Command::SessionSaved { .. } => 0,
-        Command::Reply { .. } | Command::Verdict { .. } | Command::Disconnect { .. } | Command::RemoveToken { .. } => 0,
+        Command::Reply { .. }
+        | Command::Verdict { .. }
+        | Command::Disconnect { .. }
+        | Command::LoginFailed { .. }
+        | Command::RemoveToken { .. } => 0,
     }
 }
 

@@ -22,6 +22,7 @@ use super::fence::{self, fence};
 use super::handler::Step;
 use super::hooks::{Hooks, OwnedCall, fenced, name, verdict};
 use super::local::{Counters, Local};
+use super::login::LOGIN;
 use super::page::plain;
 use super::redirect;
 use super::request::Request as UpgradeRequest;
@@ -379,6 +380,10 @@ impl Host for ShardHost {
         let _entered = self.local.enter();
         let call = Call { disconnect: Some(disconnect), ..self.call_by(Occasion::Disconnect, caller, "", None) };
         self.tell(&self.app.disconnect, &call);
+    }
+
+    fn is_login(&self, action: &str) -> bool {
+        action == LOGIN
     }
 
     fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {

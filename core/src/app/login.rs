@@ -97,9 +97,12 @@ impl Modules {
         if self.modules.is_empty() {
             return Vec::new();
         }
-        vec![("auth.login", Box::new(self)), ("auth.logout", Box::new(Logout))]
+        vec![(LOGIN, Box::new(self)), ("auth.logout", Box::new(Logout))]
     }
 }
+
+/// The action that asks the modules.
+pub(super) const LOGIN: &str = "auth.login";
 
 /// What a client sends to log in.
 #[derive(Deserialize)]
@@ -164,6 +167,11 @@ impl Finish {
             }
             Ok(login)
         });
+        if !matches!(&outcome, Ok(login) if login.success)
+            && let Err(error) = self.peer.login_failed()
+        {
+            tracing::warn!(%error, "a failed login is not counted");
+        }
         match outcome {
             Ok(login) => answer.set_value(&login),
             Err(error) => answer.set_error(&error),

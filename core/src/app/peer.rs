@@ -75,6 +75,15 @@ impl Peer {
         self.local.commands.push(Command::SetToken { connection: self.peer.connection, token, verified })
     }
 
+    /// Counts a failed login of this connection against `--login-rate`. The modules of
+    /// [`App::authentication`](super::App::authentication) need not call it: theirs are counted.
+    ///
+    /// # Errors
+    /// When the shard's command queue is full.
+    pub fn login_failed(&self) -> Result {
+        self.local.commands.push(Command::LoginFailed { connection: self.peer.connection })
+    }
+
     /// Takes this connection's token away, and has the client forget it.
     ///
     /// # Errors

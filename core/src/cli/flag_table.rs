@@ -158,6 +158,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("compress-level", "5"),
     ("compress-window", "12"),
     ("compress-contexts", "27"),
+    ("login-rate", "27"),
     ("ping-interval", "9s"),
     ("ping-timeout", "21s"),
     ("handshake-timeout", "3s"),

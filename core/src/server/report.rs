@@ -55,6 +55,8 @@ pub(super) fn line(
         ("tokens_refused", metrics.tokens_refused),
         ("tokens_expired", metrics.tokens_expired),
         ("upgrades_refused", metrics.upgrades_refused),
+        ("logins_failed", metrics.logins_failed),
+        ("logins_refused", metrics.logins_refused),
         ("origins_refused", metrics.origins_refused),
         ("compressions", metrics.compressions),
         ("contexts_refused", metrics.contexts_refused),

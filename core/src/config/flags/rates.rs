@@ -88,4 +88,15 @@ pub(super) struct RateFlags {
         value_parser = count::within::<u32>(0..=1_000_000),
     )]
     pub(super) subscribe_burst: u32,
+
+    /// Failed logins per minute from one address (0: no limit)
+    ///
+    /// Range: 0 to 1M, on each shard; above it no login is looked at. Of IPv6 the first 64 bits of the address count. Failed are auth.login without
+    /// success and tokens that no key has signed. For the rest of the minute logins and tokens from there get an error.
+    /// Set it against guessing, but not behind a proxy, where all share one address.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_LOGIN_RATE", default_value = "0",
+        value_parser = count::within::<u32>(0..=1_000_000),
+    )]
+    pub(super) login_rate: u32,
 }
