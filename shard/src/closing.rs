@@ -119,6 +119,7 @@ impl Shard {
     pub(crate) fn leave<H: Host>(&mut self, now: Time, id: ConnectionId, disconnect: &Disconnect, host: &mut H) {
         let deadline = stamp(now) + self.timing.close;
         let Some(connection) = self.connections.live(id) else { return };
+        let is_carrier = connection.protocol == Protocol::Carrier;
         let is_polling = connection.pauses & pause::POLL != 0;
         let is_paused = std::mem::take(&mut connection.pauses) != 0;
         let is_admitted = std::mem::take(&mut connection.admitted);
@@ -136,6 +137,9 @@ impl Shard {
         let user = self.users.get(user).map(|user| Rc::clone(&user.name));
         if is_polling {
             self.poller_gone(id);
+        }
+        if is_carrier {
+            self.carrier_gone(id, disconnect.code);
         }
         self.unsubscribe_all(id);
         self.leave_user(id.slot, is_admitted);

@@ -47,6 +47,8 @@ pub(crate) enum Protocol {
     /// Messages of a raw route, in Engine.IO's packets.
     EngineIo(u16),
     SocketIo,
+    /// Another connection, which has no socket of its own.
+    Carrier,
 }
 
 /// Why the socket is not read, as bits.

@@ -9,7 +9,7 @@ use codec::http::request::Head;
 use codec::websocket::{Limits as FrameLimits, Opcode, encode};
 
 use crate::connection::{Connection, Protocol};
-use crate::polling::{Polling, SessionKey};
+use crate::polling::{Carrier, Polling, SessionKey};
 use crate::shard::Shard;
 use crate::{ConnectionId, Disconnect, Host, RawMessage, Route, Time};
 
@@ -53,6 +53,8 @@ pub(crate) struct Engine {
     pub(crate) incomplete: Option<Incomplete>,
     /// It has no socket of its own.
     pub(crate) polling: Option<Box<Polling>>,
+    /// It is the socket of another connection.
+    pub(crate) carrier: Option<Box<Carrier>>,
 }
 
 /// A packet that is not whole.
@@ -65,7 +67,7 @@ pub(crate) struct Incomplete {
 
 impl Engine {
     pub(crate) fn new(version: Version) -> Box<Self> {
-        Box::new(Self { version, namespaces: 0, current: 0, incomplete: None, polling: None })
+        Box::new(Self { version, namespaces: 0, current: 0, incomplete: None, polling: None, carrier: None })
     }
 }
 
@@ -75,6 +77,8 @@ pub(crate) struct EngineOpening {
     pub(crate) version: Version,
     /// The token that clients of Socket.IO's protocol 4 have no better place for.
     pub(crate) token: Option<Box<str>>,
+    /// The session that is to go over to this WebSocket.
+    pub(crate) upgrades: Option<Box<str>>,
 }
 
 impl EngineOpening {
@@ -94,9 +98,6 @@ impl EngineOpening {
             _ => return Err(Refusal::TransportUnknown),
         }
         let version = Version::from_query(parameter(head, "EIO")).ok_or(Refusal::UnsupportedVersion)?;
-        if parameter(head, "sid").is_some() {
-            return Err(Refusal::SessionUnknown);
-        }
         if head.method != "GET" {
             return Err(Refusal::BadHandshakeMethod);
         }
@@ -104,7 +105,7 @@ impl EngineOpening {
             Version::V3 => parameter(head, "token").map(Into::into),
             Version::V4 => None,
         };
-        Ok(Self { version, token })
+        Ok(Self { version, token, upgrades: parameter(head, "sid").map(Into::into) })
     }
 }
 
@@ -118,7 +119,7 @@ impl Shard {
     pub(crate) fn frame_limits(&mut self, id: ConnectionId) -> FrameLimits {
         let limits = self.limits.websocket;
         match self.connections.live(id).map(|connection| connection.protocol) {
-            Some(Protocol::SocketIo | Protocol::EngineIo(_)) => FrameLimits {
+            Some(Protocol::SocketIo | Protocol::EngineIo(_) | Protocol::Carrier) => FrameLimits {
                 message_bytes_max: self.limits.engine.payload_bytes_max.max(limits.message_bytes_max),
                 ..limits
             },
@@ -136,7 +137,7 @@ impl Shard {
         let public_id = std::str::from_utf8(&public_id).expect("public ids are ASCII");
         let open = Open {
             id: key.as_deref().unwrap_or(public_id),
-            may_upgrade: false,
+            may_upgrade: key.is_some(),
             ping_interval_ms: milliseconds(engine.ping_interval),
             ping_timeout_ms: milliseconds(engine.ping_timeout),
             payload_bytes_max: engine.payload_bytes_max.max(self.limits.websocket.message_bytes_max) as u64,
@@ -225,8 +226,8 @@ impl Shard {
         let interval = self.timing.engine_interval;
         let Some(connection) = self.connections.live(id) else { return };
         connection.deadline = now + interval;
-        // Clients of protocol 3 ask themselves.
-        if connection.engine.as_ref().is_some_and(|engine| engine.version == Version::V4) {
+        // Clients of protocol 3 ask themselves; whom a carrier carries is asked by its own connection.
+        if connection.engine.as_ref().is_some_and(|engine| engine.version == Version::V4 && engine.carrier.is_none()) {
             self.write(id, |out| encode::frame(out, Opcode::Text, b"2"));
         }
     }

@@ -25,6 +25,8 @@ pub struct Metrics {
     pub requests_timed_out: u64,
     /// Connections opened by long-polling.
     pub polled_opened: u64,
+    /// Those of them that went over to a WebSocket.
+    pub polled_upgraded: u64,
     /// Requests of long-polling.
     pub polls: u64,
     /// Those of them that were carried to another shard.

@@ -47,6 +47,15 @@ impl Shard {
                         return Next::Nothing;
                     }
                 };
+                if let Some(EngineOpening { version, upgrades: Some(sid), .. }) = &engine {
+                    return match self.carrier_key(sid) {
+                        Ok(key) => self.open_carrier(id, &accept, *version, key),
+                        Err(refusal) => {
+                            self.refuse_request(now, id, refusal.status(), &[], refusal.message(), host);
+                            Next::Nothing
+                        }
+                    };
+                }
                 let agreement = self.agree_compression(head);
                 let dialect = head.query.and_then(dialect_of);
                 let waiting = Waiting { accept: Some(accept), route, dialect, engine, agreement };
@@ -146,7 +155,7 @@ impl Shard {
                 Next::Frames
             }
             Route::SocketIo => {
-                let Some(EngineOpening { version, token }) = engine else { return Next::Nothing };
+                let Some(EngineOpening { version, token, .. }) = engine else { return Next::Nothing };
                 connection.state = State::Handshake;
                 connection.protocol = Protocol::SocketIo;
                 connection.engine.get_or_insert_with(|| Engine::new(*version));

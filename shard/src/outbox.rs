@@ -34,6 +34,13 @@ impl Outbox {
         self.is_mailbox
     }
 
+    /// Takes all frames out of a mailbox.
+    pub(crate) fn take_all(&mut self) -> Vec<u8> {
+        let mut all = std::mem::take(&mut self.queue);
+        all.drain(..std::mem::take(&mut self.taken));
+        all
+    }
+
     /// Takes so many frames out of a mailbox: their opcodes and payloads.
     pub(crate) fn take_mail(&mut self, frames_max: usize) -> Vec<(u8, Vec<u8>)> {
         let mut mail = Vec::new();

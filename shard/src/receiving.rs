@@ -91,6 +91,7 @@ impl Shard {
             (Protocol::SocketIo | Protocol::EngineIo(_), Message::Binary(bytes)) => {
                 self.engine_binary(now, id, bytes, host);
             }
+            (Protocol::Carrier, message) => self.carrier_message(now, id, message, host),
             (_, Message::Text(text)) => self.handle_text(now, id, text, protocol, host),
             (_, Message::Binary(bytes)) => match std::str::from_utf8(bytes) {
                 Ok(text) => self.handle_text(now, id, text, protocol, host),

@@ -58,6 +58,23 @@ fn socketio_client_2_is_served_by_polling() {
 }
 
 #[test]
+fn socketio_client_4_goes_over_to_a_websocket() {
+    run("socketio.js", 4, "polling,websocket", &STEPS);
+}
+
+#[test]
+fn socketio_client_2_goes_over_to_a_websocket() {
+    run("socketio.js", 2, "polling,websocket", &STEPS);
+}
+
+#[test]
+fn engineio_clients_go_over_to_a_websocket() {
+    for version in [6, 3] {
+        run("engineio.js", version, "polling,websocket", &["echo", "idle"]);
+    }
+}
+
+#[test]
 fn engineio_clients_are_served_by_polling() {
     for version in [6, 3] {
         run("engineio.js", version, "polling", &["echo", "idle", "unknownVersion"]);

@@ -43,6 +43,7 @@ pub(super) fn line(
         ("bodies_refused", metrics.bodies_refused),
         ("requests_timed_out", metrics.requests_timed_out),
         ("polled_opened", metrics.polled_opened),
+        ("polled_upgraded", metrics.polled_upgraded),
         ("polls", metrics.polls),
         ("polls_carried", metrics.polls_carried),
         ("calls", metrics.calls),

@@ -58,6 +58,48 @@ pub enum PollMessage {
         /// The answer.
         polled: Polled,
     },
+    /// To the shard of a session: a WebSocket asks whether it may carry it.
+    Probe {
+        /// The WebSocket, on the sender.
+        connection: ConnectionId,
+        /// The session.
+        key: SessionKey,
+    },
+    /// To the shard of a session: from now on a WebSocket carries it.
+    Switch {
+        /// The WebSocket, on the sender.
+        connection: ConnectionId,
+        /// The session.
+        key: SessionKey,
+    },
+    /// To the shard of a session: what its carrier has heard.
+    Carry {
+        /// The session.
+        key: SessionKey,
+        /// As a client would send it.
+        frames: Vec<u8>,
+    },
+    /// To the shard of a session: its carrier is gone.
+    CarrierGone {
+        /// The WebSocket, on the sender.
+        connection: ConnectionId,
+        /// The session.
+        key: SessionKey,
+        /// How it ended.
+        code: u16,
+    },
+    /// To the shard of a carrier: what it is to send.
+    Carried {
+        /// The WebSocket, on the receiver.
+        connection: ConnectionId,
+        /// Whole frames.
+        bytes: Vec<u8>,
+    },
+    /// To the shard of a carrier: there is nothing to carry any more.
+    CarrierEnded {
+        /// The WebSocket, on the receiver.
+        connection: ConnectionId,
+    },
     /// To the shard of a session: a request does not wait any more.
     Gone {
         /// Where it waited, on the sender.
@@ -73,7 +115,8 @@ impl PollMessage {
         let bytes = match self {
             Self::Request { posted, .. } => posted.as_ref().map_or(0, |posted| posted.body.len()),
             Self::Answer { polled: Polled::Payload { body, .. }, .. } => body.len(),
-            Self::Answer { .. } | Self::Gone { .. } => 0,
+            Self::Carry { frames: bytes, .. } | Self::Carried { bytes, .. } => bytes.len(),
+            _ => 0,
         };
         size_of::<Self>() + bytes
     }

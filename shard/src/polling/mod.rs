@@ -14,6 +14,7 @@ mod answer;
 mod id;
 mod message;
 mod request;
+mod upgrade;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub(crate) use answer::PollContext;
 pub(crate) use id::SessionKey;
 pub use message::PollMessage;
 pub(crate) use message::{Polled, Poller, Posted};
+pub(crate) use upgrade::Carrier;
 
 use codec::engineio::{Encoding, Item, Reader, Refusal, Version, write_binary_packet, write_text_packet};
 use codec::websocket::{Opcode, encode};
@@ -42,6 +44,10 @@ pub(crate) struct Polling {
     pub(crate) takes_octets: bool,
     /// The request that waits for something to be told.
     pub(crate) waiting: Option<Poller>,
+    /// A WebSocket that has asked whether it may carry the connection.
+    pub(crate) upgrading: Option<Poller>,
+    /// The WebSocket that does.
+    pub(crate) carrier: Option<Poller>,
     /// What the next response sets.
     pub(crate) cookie: Option<Box<str>>,
 }
@@ -78,7 +84,8 @@ impl Shard {
         let mut connection = Connection::new(generation, address, door, now, deadline);
         let mut engine = Engine::new(version);
         let waiting = Some(Poller { shard: self.id, connection: requester });
-        engine.polling = Some(Box::new(Polling { secret, takes_octets, waiting, cookie: None }));
+        engine.polling =
+            Some(Box::new(Polling { secret, takes_octets, waiting, upgrading: None, carrier: None, cookie: None }));
         connection.engine = Some(engine);
         connection.outbox = Some(Box::new(Outbox::mailbox()));
         let slot = self.connections.insert(connection);
@@ -101,12 +108,11 @@ impl Shard {
         host: &mut H,
     ) {
         let id = key.connection;
-        let is_known = self.connections.live(id).and_then(Connection::polling_mut).is_some_and(|known| {
-            // Whoever guesses learns nothing from the time that it takes.
-            known.secret.iter().zip(&key.secret).fold(0, |differing, (one, other)| differing | (one ^ other)) == 0
-        });
-        if !is_known {
+        let Some(polling) = self.polling_of(key) else {
             return self.answer_poll(now, poller, Polled::Refused(Refusal::SessionUnknown), host);
+        };
+        if polling.carrier.is_some() {
+            return self.answer_poll(now, poller, Polled::Refused(Refusal::BadRequest), host);
         }
         if let Some(connection) = self.connections.live(id) {
             connection.last_seen = stamp(now);
@@ -129,7 +135,23 @@ impl Shard {
         }
         let Some(polling) = self.connections.live(id).and_then(Connection::polling_mut) else { return };
         polling.waiting = Some(poller);
+        let is_upgrading = polling.upgrading.is_some();
         self.serve_poll(now, id, host);
+        if is_upgrading {
+            self.release_poll(now, id, host);
+        }
+    }
+
+    /// Answers the request that waits, with nothing to tell: the client goes over to a WebSocket.
+    fn release_poll<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
+        self.serve_poll(now, id, host);
+        let Some(engine) = self.connections.live(id).and_then(|connection| connection.engine.as_mut()) else { return };
+        let version = engine.version;
+        let Some(poller) = engine.polling.as_mut().and_then(|polling| polling.waiting.take()) else { return };
+        let encoding = Encoding::choose(version, false, false);
+        let mut body = Vec::new();
+        write_text_packet(&mut body, encoding, "6", true);
+        self.answer_poll(now, poller, Polled::Payload { body, encoding, cookie: None }, host);
     }
 
     /// Whether a request that was seen waiting still may; those of other shards tell when they do not.
@@ -154,6 +176,9 @@ impl Shard {
 
     /// Gives the request that waits what the mailbox holds, if both are there.
     pub(crate) fn serve_poll<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
+        if self.serve_carrier(id) {
+            return;
+        }
         let (own, packets_max) = (self.id, self.limits.engine.payload_packets_max);
         let Some(connection) = self.connections.live(id) else { return };
         let Connection { engine: Some(engine), outbox: Some(outbox), state, .. } = connection else { return };
@@ -200,6 +225,7 @@ impl Shard {
                     polling.waiting = None;
                 }
             }
+            message => self.handle_upgrade(now, from, message, host),
         }
     }
 

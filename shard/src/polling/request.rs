@@ -135,7 +135,7 @@ fn judge(request: &Request<'_>, shards: usize) -> Result<Wanted, Refusal> {
             return Err(Refusal::BadHandshakeMethod);
         }
         let token = parameter(head, "token").filter(|_| version == Version::V3).map(Into::into);
-        return Ok(Wanted::Session(EngineOpening { version, token }));
+        return Ok(Wanted::Session(EngineOpening { version, token, upgrades: None }));
     };
     let key = SessionKey::parse(id, shards).ok_or(Refusal::SessionUnknown)?;
     match head.method {

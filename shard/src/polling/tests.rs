@@ -205,3 +205,83 @@ fn a_silent_client_is_given_up_and_its_last_request_answered() {
     world.wait(Duration::from_secs(60));
     assert_eq!(world.shards[0].connections(), 0, "nothing is left behind");
 }
+
+/// A WebSocket that is to carry a session.
+fn carrier(world: &mut World, shard: usize, path: &str) -> Client {
+    let client = world.upgrade(shard, "10.0.0.1", &path.replace("transport=polling", "transport=websocket"));
+    assert!(world.heard(client)[0].starts_with("HTTP/1.1 101"));
+    client
+}
+
+#[test]
+fn a_session_goes_over_to_a_websocket_on_any_shard() {
+    for shard in [0, 1] {
+        let mut world = world(2);
+        let path = opened(&mut world, 0, "EIO=4");
+        post(&mut world, 0, &path, "40");
+        get(&mut world, 0, &path);
+        let waiting = begin(&mut world, 1, &format!("GET {path}"), "");
+        let client = carrier(&mut world, shard, &path);
+        world.send(client, "2probe");
+        assert_eq!(world.heard(client), ["3probe"]);
+        assert_eq!(answer(&mut world, waiting), Some((200, "6".to_owned())), "released");
+        assert_eq!(get(&mut world, 1, &path), "6", "and not kept again");
+        post(&mut world, 0, &path, r#"420["said","before"]"#);
+        world.send(client, "5");
+        assert_eq!(world.heard(client), ["430[null,true]"], "what waited comes first");
+        assert_eq!(fetch(&mut world, 0, &format!("GET {path}"), "").0, 400, "no requests any more");
+        world.send(client, r#"421["subscribe","news"]"#);
+        world.send(client, r#"452-2["publish","news",[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]]"#);
+        let mut frames = Vec::new();
+        for bytes in [b"a", b"b"] {
+            codec::websocket::encode::masked_frame(&mut frames, codec::websocket::Opcode::Binary, [9; 4], bytes);
+        }
+        world.send_bytes(client, &frames);
+        let event = r#"452-["news",[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]]"#;
+        assert_eq!(world.heard(client), ["431[null]", event, "binary a", "binary b", "432[null]"]);
+        world.wait(Duration::from_secs(25));
+        assert_eq!(world.heard(client), ["2"]);
+        world.end(client);
+        let told: Vec<_> =
+            world.hosts.iter().flat_map(|host| &host.told).filter(|told| told.starts_with("disc")).collect();
+        assert_eq!(told.len(), 1, "{told:?}");
+        world.wait(Duration::from_secs(60));
+        assert_eq!(world.shards.iter().map(crate::Shard::connections).sum::<usize>(), 0, "nothing is left behind");
+    }
+}
+
+#[test]
+fn the_servers_last_word_reaches_a_carrier_and_ends_it() {
+    for shard in [0, 1] {
+        let mut world = world(2);
+        let path = opened(&mut world, 0, "EIO=4");
+        post(&mut world, 0, &path, "40");
+        get(&mut world, 0, &path);
+        let client = carrier(&mut world, shard, &path);
+        world.send(client, "5");
+        world.send(client, "41");
+        assert_eq!(world.heard(client), ["close 1000 the client has left"]);
+        world.wait(Duration::from_secs(60));
+        assert_eq!(world.shards.iter().map(crate::Shard::connections).sum::<usize>(), 0);
+    }
+}
+
+#[test]
+fn who_may_not_carry_is_sent_away_and_the_session_lives_on() {
+    for shard in [0, 1] {
+        let mut world = world(2);
+        let path = opened(&mut world, 0, "EIO=4");
+        let guessed: String = path[..path.len() - 1].to_owned() + if path.ends_with('A') { "B" } else { "A" };
+        let client = carrier(&mut world, shard, &guessed);
+        world.send(client, "2probe");
+        assert!(world.heard(client).iter().all(|heard| heard != "3probe"));
+        assert!(world.is_over(client));
+        let client = carrier(&mut world, shard, &path);
+        world.send(client, "2probe");
+        world.send(client, "4hello");
+        assert_eq!(world.heard(client), ["3probe", "close 1002 an upgrade begins with a probe"]);
+        world.end(client);
+        post(&mut world, 1, &path, "40");
+        assert!(get(&mut world, 1, &path).starts_with("40{"), "it is polled as before");
+    }
+}

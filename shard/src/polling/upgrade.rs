@@ -1,0 +1,223 @@
+//! From long-polling to a WebSocket: the connection stays what and where it is, and gets a carrier, a WebSocket on
+//! whichever shard it came to. What the carrier hears is received by the connection; what the mailbox gets is written to
+//! the carrier, at once.
+//!
+//! ```text
+//! carrier: 2probe ──Probe──> connection: requests are answered with a noop, 3probe ──Carried──> carrier
+//! carrier: 5 ─────Switch──> connection: no requests any more, the mailbox ──Carried──> carrier; frames ──Carry──>
+//! ```
+
+use codec::engineio::{Packet, Refusal, Version};
+use codec::websocket::handshake::{self, Accept};
+use codec::websocket::{Message, Opcode, encode};
+
+use super::{PollMessage, Poller, SessionKey};
+use crate::connection::{Connection, Protocol, State};
+use crate::engineio::Engine;
+use crate::heartbeat::stamp;
+use crate::requests::Next;
+use crate::shard::Shard;
+use crate::{ConnectionId, Disconnect, Envelope, Host, ShardId, Time};
+
+/// What a WebSocket knows that carries a connection.
+#[derive(Debug)]
+pub(crate) struct Carrier {
+    key: SessionKey,
+    /// The connection's requests are over.
+    is_switched: bool,
+}
+
+impl Shard {
+    /// A WebSocket that names a session. Whether there is one is asked with its first packet.
+    pub(crate) fn open_carrier(
+        &mut self,
+        id: ConnectionId,
+        accept: &Accept,
+        version: Version,
+        key: SessionKey,
+    ) -> Next {
+        let Some(connection) = self.connections.live(id) else { return Next::Nothing };
+        connection.state = State::Handshake;
+        connection.protocol = Protocol::Carrier;
+        let mut engine = Engine::new(version);
+        engine.carrier = Some(Box::new(Carrier { key, is_switched: false }));
+        connection.engine = Some(engine);
+        self.write(id, |out| handshake::write_response_with(out, accept, None, &[]));
+        Next::Frames
+    }
+
+    /// A message that a carrier has heard.
+    pub(crate) fn carrier_message<H: Host>(&mut self, now: Time, id: ConnectionId, message: Message<'_>, host: &mut H) {
+        let interval = self.timing.engine;
+        let Some(connection) = self.connections.live(id) else { return };
+        let Some(engine) = connection.engine.as_mut() else { return };
+        let version = engine.version;
+        let Some(carrier) = engine.carrier.as_mut() else { return };
+        let key = carrier.key;
+        if carrier.is_switched {
+            let mut frames = Vec::new();
+            match message {
+                Message::Text(text) => encode::masked_frame(&mut frames, Opcode::Text, [0; 4], text.as_bytes()),
+                Message::Binary(bytes) => encode::masked_frame(&mut frames, Opcode::Binary, [0; 4], bytes),
+                _ => return,
+            }
+            return self.tell_carried(key, PollMessage::Carry { key, frames });
+        }
+        let packet = match message {
+            Message::Text(text) => Packet::from_text(version, text),
+            _ => None,
+        };
+        match packet {
+            Some(Packet::Ping("probe")) => self.tell_carried(key, PollMessage::Probe { connection: id, key }),
+            Some(Packet::Upgrade) => {
+                carrier.is_switched = true;
+                connection.state = State::Open;
+                connection.deadline = stamp(now) + interval;
+                self.due[id.slot as usize] = connection.deadline;
+                self.tell_carried(key, PollMessage::Switch { connection: id, key });
+            }
+            // Anything else is not how one goes over; the session goes on without it.
+            _ => self.engine_violation(now, id, "an upgrade begins with a probe", host),
+        }
+    }
+
+    fn tell_carried(&mut self, key: SessionKey, message: PollMessage) {
+        if key.shard == self.id {
+            // Not in place: frames are being looked at.
+            self.poll_work.push_back((self.id, message));
+        } else {
+            self.send_to_peer(key.shard, Envelope::Poll(&message));
+        }
+    }
+
+    fn tell_carrier(&mut self, carrier: Poller, message: PollMessage) {
+        if carrier.shard == self.id {
+            self.poll_work.push_back((self.id, message));
+        } else {
+            self.send_to_peer(carrier.shard, Envelope::Poll(&message));
+        }
+    }
+
+    /// What is said about upgrades, on either side.
+    pub(super) fn handle_upgrade<H: Host>(&mut self, now: Time, from: ShardId, message: PollMessage, host: &mut H) {
+        match message {
+            PollMessage::Probe { connection, key } => {
+                self.probed(now, Poller { shard: from, connection }, key, host);
+            }
+            PollMessage::Switch { connection, key } => {
+                self.switched(now, Poller { shard: from, connection }, key, host);
+            }
+            PollMessage::Carry { key, mut frames } => self.carried(now, key, &mut frames, host),
+            PollMessage::CarrierGone { connection, key, code } => {
+                self.carrier_lost(now, Poller { shard: from, connection }, key, code, host);
+            }
+            PollMessage::Carried { connection, bytes } => {
+                let is_carrier = self.speaks(connection) == Some(Protocol::Carrier);
+                if is_carrier && self.connections.live(connection).is_some_and(|known| known.state != State::Closing) {
+                    self.write(connection, |out| out.extend_from_slice(&bytes));
+                }
+            }
+            PollMessage::CarrierEnded { connection } => {
+                if self.speaks(connection) == Some(Protocol::Carrier) {
+                    self.leave(now, connection, &Disconnect::new(1000, ""), host);
+                }
+            }
+            PollMessage::Request { .. } | PollMessage::Answer { .. } | PollMessage::Gone { .. } => {}
+        }
+    }
+
+    /// The client has reached us by a WebSocket: requests that wait are sent home, so that it can go over.
+    fn probed<H: Host>(&mut self, now: Time, carrier: Poller, key: SessionKey, host: &mut H) {
+        let polling = self.polling_of(&key).filter(|polling| polling.carrier.is_none());
+        let Some(polling) = polling else {
+            return self.tell_carrier(carrier, PollMessage::CarrierEnded { connection: carrier.connection });
+        };
+        polling.upgrading = Some(carrier);
+        let mut bytes = Vec::new();
+        encode::frame(&mut bytes, Opcode::Text, b"3probe");
+        self.tell_carrier(carrier, PollMessage::Carried { connection: carrier.connection, bytes });
+        self.release_poll(now, key.connection, host);
+    }
+
+    fn switched<H: Host>(&mut self, now: Time, carrier: Poller, key: SessionKey, host: &mut H) {
+        let polling = self.polling_of(&key).filter(|polling| polling.carrier.is_none());
+        let Some(polling) = polling else {
+            return self.tell_carrier(carrier, PollMessage::CarrierEnded { connection: carrier.connection });
+        };
+        polling.upgrading = Some(carrier);
+        self.release_poll(now, key.connection, host);
+        if let Some(polling) = self.polling_of(&key) {
+            polling.carrier = Some(carrier);
+            self.metrics.polled_upgraded += 1;
+        }
+        self.serve_poll(now, key.connection, host);
+    }
+
+    fn carried<H: Host>(&mut self, now: Time, key: SessionKey, frames: &mut [u8], host: &mut H) {
+        let bytes_max = self.limits.engine.payload_bytes_max;
+        if self.polling_of(&key).is_none() {
+            return;
+        }
+        let held = self.connections.live(key.connection).and_then(|known| known.held.as_ref());
+        if held.map_or(0, |held| held.bytes.len()) > bytes_max {
+            return self.engine_violation(now, key.connection, "too much at once", host);
+        }
+        self.handle_receive(now, key.connection, frames, host);
+    }
+
+    /// The carrier's end is the connection's, once it is all that there is.
+    fn carrier_lost<H: Host>(&mut self, now: Time, carrier: Poller, key: SessionKey, code: u16, host: &mut H) {
+        let Some(polling) = self.polling_of(&key) else { return };
+        if polling.upgrading == Some(carrier) {
+            polling.upgrading = None;
+        }
+        if polling.carrier == Some(carrier) {
+            let Some(connection) = self.connections.live(key.connection) else { return };
+            if let Some(outbox) = &mut connection.outbox {
+                outbox.discard_queue();
+            }
+            if connection.state == State::Closing {
+                self.linger(key.connection);
+            } else {
+                self.leave(now, key.connection, &Disconnect::new(code, "the connection has ended"), host);
+            }
+        }
+    }
+
+    /// Hands the whole mailbox to the carrier, if there is one; whether there is.
+    pub(super) fn serve_carrier(&mut self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connections.live(id) else { return false };
+        let Some(carrier) = connection.polling_mut().and_then(|polling| polling.carrier) else { return false };
+        let is_closing = connection.state == State::Closing;
+        let bytes = connection.outbox.as_mut().map(|outbox| outbox.take_all()).unwrap_or_default();
+        if !bytes.is_empty() {
+            self.tell_carrier(carrier, PollMessage::Carried { connection: carrier.connection, bytes });
+        }
+        if is_closing {
+            self.tell_carrier(carrier, PollMessage::CarrierEnded { connection: carrier.connection });
+            self.linger(id);
+        }
+        true
+    }
+
+    /// A carrier is gone.
+    pub(crate) fn carrier_gone(&mut self, id: ConnectionId, code: u16) {
+        let carrier = self.connections.live(id).and_then(|known| known.engine.as_mut()?.carrier.take());
+        if let Some(Carrier { key, .. }) = carrier.map(|carrier| *carrier) {
+            self.tell_carried(key, PollMessage::CarrierGone { connection: id, key, code });
+        }
+    }
+
+    /// The session that a sid names, for an upgrade.
+    pub(crate) fn carrier_key(&self, sid: &str) -> Result<SessionKey, Refusal> {
+        SessionKey::parse(sid, self.lanes.len()).ok_or(Refusal::SessionUnknown)
+    }
+
+    /// What a key opens.
+    pub(super) fn polling_of(&mut self, key: &SessionKey) -> Option<&mut super::Polling> {
+        self.connections.live(key.connection).and_then(Connection::polling_mut).filter(|known| {
+            // Whoever guesses learns nothing from the time that it takes.
+            known.secret.iter().zip(&key.secret).fold(0, |differing, (one, other)| differing | (one ^ other)) == 0
+        })
+    }
+}
