@@ -144,7 +144,9 @@ impl Application {
                 }
             }
             Command::SessionLoaded { .. } | Command::SessionSaved { .. } => panic!("there are no sessions here"),
-            Command::Address { .. } | Command::Ask { .. } => panic!("nobody asks or says that here"),
+            Command::Address { .. } | Command::Ask { .. } | Command::LoginFailed { .. } => {
+                panic!("nobody asks or says that here")
+            }
             Command::Disconnect { connection, disconnect } => {
                 if let Some((client, _)) = self.admitted.get(connection) {
                     let record = &mut oracle.records[*client];
