@@ -136,8 +136,11 @@ fn echoes(server: &Server, offers: &[Offer], data: &Data, (length, frame_bytes):
     }
 }
 
+/// A case's number, what is offered, what is sent, and in which sizes.
+type Echo<'a> = (String, &'a [Offer], &'a Data, (usize, usize));
+
 /// Runs cases in both modes and names those that fail.
-fn run_echoes(cases: &[(String, &[Offer], &Data, (usize, usize))]) {
+fn run_echoes(cases: &[Echo<'_>]) {
     let mut failures = Vec::new();
     for flags in MODES {
         let server = Server::start(&flags);
