@@ -39,6 +39,7 @@ mod heartbeat;
 mod host;
 mod id;
 mod interest;
+mod lame_duck;
 mod lane;
 mod limits;
 mod logins;

@@ -14,6 +14,7 @@ use crate::connections::Connections;
 use crate::filter::Filtered;
 use crate::form::Written;
 use crate::heartbeat::{Timing, stamp};
+use crate::lame_duck::LameDuck;
 use crate::lane::Lane;
 use crate::logins::Logins;
 use crate::meters::Meters;
@@ -125,6 +126,8 @@ pub struct Shard {
     pub(crate) lingering: Vec<ConnectionId>,
     /// Clients are not heard any more.
     pub(crate) is_stopping: bool,
+    /// Set while connections are told to leave before the stop.
+    pub(crate) lame_duck: Option<LameDuck>,
     /// Where the drain at shutdown has got to.
     pub(crate) drain_cursor: Option<usize>,
     pub(crate) reply: Reply,
@@ -179,6 +182,7 @@ impl Shard {
             slow_consumers: Vec::new(),
             lingering: Vec::new(),
             is_stopping: false,
+            lame_duck: None,
             drain_cursor: None,
             reply: Reply::default(),
             protocol: Some(Box::new(socketcluster::Decoder::new(limits.socketcluster))),
@@ -318,6 +322,7 @@ impl Shard {
         self.finish_sessions(now, host);
         self.finish_seats(now, host);
         self.serve_polls(now, host);
+        self.tell_some(now, host);
         self.drain_some(now, host);
         self.resume(now, host);
         self.end_slow_consumers(now, host);

@@ -2,6 +2,7 @@
 
 use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
 
 use harness::http::Http;
 use harness::member::Member;
@@ -51,6 +52,46 @@ fn what_was_published_before_the_end_is_delivered() {
         assert_eq!(socket.expect_close().0, 1001);
         socket.shutdown_write();
     }
+    assert_eq!(server.into_process().wait(PATIENCE).code(), 0);
+}
+
+/// While clients are told to leave one by one, those who were not told yet are served, newcomers as well, and balancers
+/// are told to send nobody more.
+#[test]
+fn a_lame_duck_sends_its_clients_away_one_by_one() {
+    let server = Server::start(&["--drain", "20s", "--drain-spread", "3s"]);
+    assert_eq!(Http::get(server.address(), "/readyz").status, 200);
+    let mut sockets = Vec::from_iter((0..40).map(|_| WebSocket::connect(server.address(), "/echo")));
+    let begin = Instant::now();
+    server.signal(libc::SIGTERM);
+    wait::until("it is not ready any more", PATIENCE, || {
+        (Http::get(server.address(), "/readyz").status == 503).then_some(())
+    });
+    let mut newcomer = WebSocket::connect(server.address(), "/echo");
+    newcomer.send_text("still here");
+    assert_eq!(newcomer.receive_text(), "still here");
+    let mut ends = Vec::new();
+    while !sockets.is_empty() {
+        sockets.retain_mut(|socket| match socket.receive_within(Duration::from_millis(1)) {
+            Some(Received::Close(close)) => {
+                assert_eq!(close.map(|(code, _)| code), Some(1001));
+                ends.push(begin.elapsed());
+                false
+            }
+            _ => true,
+        });
+        assert!(begin.elapsed() < PATIENCE, "{} are not told to leave", sockets.len());
+    }
+    // Half of them were not told in the first quarter of the time.
+    assert!(ends[20] > Duration::from_millis(750), "{ends:?}");
+    assert_eq!(newcomer.expect_close().0, 1001);
+    assert_eq!(server.into_process().wait(PATIENCE).code(), 0);
+}
+
+#[test]
+fn a_lame_duck_that_nobody_needs_goes_at_once() {
+    let server = Server::start(&["--drain", "1m", "--drain-spread", "50s"]);
+    server.signal(libc::SIGTERM);
     assert_eq!(server.into_process().wait(PATIENCE).code(), 0);
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct ShardHost {
     app: App,
     local: Rc<Local>,
     tasks: Tasks,
+    /// Whether the server is about to stop.
+    is_leaving: bool,
 }
 
 impl ShardHost {
@@ -46,7 +48,7 @@ impl ShardHost {
             panic!("{reason}");
         }
         let local = Local::new(shard, common, std::mem::take(&mut app.states), &app.limits);
-        let mut host = Self { app, tasks: Tasks::new(Rc::clone(&local)), local };
+        let mut host = Self { app, tasks: Tasks::new(Rc::clone(&local)), local, is_leaving: false };
         host.start();
         host
     }
@@ -96,6 +98,11 @@ impl ShardHost {
     pub(crate) fn delivery_filter(&self) -> Option<impl Fn(&str) -> bool + use<>> {
         let patterns: Vec<_> = self.app.publish_out.patterns().cloned().collect();
         (!patterns.is_empty()).then_some(move |channel: &str| patterns.iter().any(|pattern| pattern.matches(channel)))
+    }
+
+    /// The server is about to stop.
+    pub(crate) const fn leave(&mut self) {
+        self.is_leaving = true;
     }
 
     /// Whether an action, a hook or spawned work is pending.
@@ -175,6 +182,10 @@ impl ShardHost {
         }
         if let (RENEWAL_PATH, Some(ticket)) = (head.path, head.header(RENEWAL_HEADER)) {
             return self.renew(peer, ticket, head, keep_alive, response);
+        }
+        if head.path == READINESS_PATH && !self.app.pages.contains_key(READINESS_PATH) {
+            let (status, text) = if self.is_leaving { (503, "leaving\n") } else { (200, "ready\n") };
+            return plain(response, status, &[("Cache-Control", "no-store")], text, head, keep_alive);
         }
         if head.path == "*" {
             // What the server can, whatever is asked for (RFC 9110 section 9.3.7).
@@ -258,6 +269,9 @@ impl ShardHost {
 
 /// Where the work is done that is done once for the whole server.
 const ONCE_AT: ShardId = ShardId(0);
+
+/// Where balancers ask whether to send more clients.
+const READINESS_PATH: &str = "/readyz";
 
 /// Where a page fetches the cookie of its session's new id, and the header that has the ticket.
 const RENEWAL_PATH: &str = "/session";

@@ -216,6 +216,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("receive-buffer-bytes", "1KiB"),
     ("direct-descriptors", "1k"),
     ("drain", "1s"),
+    ("drain-spread", "500ms"),
     ("drain-batch", "10"),
     ("log-level", "warn"),
     ("log-format", "json"),

@@ -12,6 +12,8 @@ use super::{Settings, duration, size};
 pub(crate) enum Violation {
     /// There is no address to listen on.
     ListenEmpty,
+    /// Nothing is left of the drain when everybody was told to leave.
+    DrainSpread { spread: Duration, drain: Duration },
     /// TLS that cannot be.
     Tls(TlsViolation),
     /// The same address is listed twice.
@@ -166,6 +168,9 @@ fn ticks(settings: &Settings, found: &mut Vec<Violation>) {
     if settings.spin > SPIN_MAX {
         found.push(Violation::Spin(settings.spin));
     }
+    if !settings.drain_spread.is_zero() && settings.drain_spread >= settings.drain {
+        found.push(Violation::DrainSpread { spread: settings.drain_spread, drain: settings.drain });
+    }
     let limits = &settings.limits;
     for (flag, timeout) in [
         ("--ping-interval", limits.ping_interval),
@@ -229,6 +234,12 @@ impl fmt::Display for Violation {
         let size_of = |bytes: &usize| size::format(*bytes as u64);
         match self {
             Self::ListenEmpty => write!(formatter, "there is no address to listen on: give --listen or --port"),
+            Self::DrainSpread { spread, drain } => write!(
+                formatter,
+                "--drain-spread ({}) must be shorter than --drain ({})",
+                duration::format(*spread),
+                duration::format(*drain)
+            ),
             Self::Tls(violation) => violation.fmt(formatter),
             Self::ListenTwice(address) => write!(formatter, "--listen {address} is given twice"),
             Self::PingTimeout { interval, timeout } => write!(

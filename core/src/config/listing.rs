@@ -36,6 +36,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         tick,
         spin,
         drain,
+        drain_spread,
         app_name,
         log,
     } = settings;
@@ -73,6 +74,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("receive-buffer-bytes", size::format(u64::from(*receive_buffer_bytes))),
         ("direct-descriptors", count::format(u64::from(*direct_descriptors))),
         ("drain", duration::format(*drain)),
+        ("drain-spread", duration::format(*drain_spread)),
         ("log-level", level_name(*level).to_owned()),
         ("log-format", format_name(*format).to_owned()),
         ("log-lines-max", count::format(u64::from(*lines_per_second_max))),

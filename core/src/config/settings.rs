@@ -45,6 +45,8 @@ pub struct Settings {
     pub spin: Duration,
     /// From the first signal to the end of the process at the latest.
     pub drain: Duration,
+    /// The part of `drain` over which connections are told to leave while everybody is still served.
+    pub drain_spread: Duration,
     /// What the application calls itself in the logs.
     pub app_name: String,
     /// What is logged and how.
@@ -165,6 +167,7 @@ impl Default for Settings {
             tick: Duration::from_millis(50),
             spin: Duration::ZERO,
             drain: Duration::from_secs(10),
+            drain_spread: Duration::ZERO,
             app_name: "socketshard".to_owned(),
             log: LogSettings::default(),
         }

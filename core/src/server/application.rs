@@ -39,6 +39,9 @@ pub(crate) trait Application: Host {
         None
     }
 
+    /// The server is about to stop: whoever asks is told that it takes no more work.
+    fn leave(&mut self) {}
+
     /// Whether any task is pending. Only then are glommio's own tasks looked after between two ticks: a pass of its
     /// executor costs as much as a message.
     fn has_tasks(&self) -> bool {

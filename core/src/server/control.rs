@@ -16,6 +16,8 @@ pub(crate) struct Control {
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
     stopping: AtomicBool,
+    /// Shards that nobody is connected to any more, before the stop.
+    deserted: AtomicU32,
     reports: AtomicU32,
 }
 
@@ -51,6 +53,16 @@ impl Orders {
     /// Whether to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// A shard says, once, that everybody has left it.
+    pub(super) fn desert(&self) {
+        self.deserted.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether everybody has left that many shards.
+    pub(super) fn are_deserted(&self, shards: usize) -> bool {
+        self.deserted.load(Ordering::Acquire) as usize >= shards
     }
 
     /// How many reports were asked for so far.

@@ -80,7 +80,7 @@ impl<H: Application> Driver<H> {
             orders,
             waker,
             began,
-            stop: Stop::new(settings.drain),
+            stop: Stop::new(settings.drain, settings.drain_spread),
             spin: Spin::new(settings.spin),
             completions: Vec::new(),
             again: true,
@@ -109,8 +109,16 @@ impl<H: Application> Driver<H> {
         let flushed = self.post_batches();
         self.transmit()?;
         self.apply_events()?;
-        match self.stop.next(now, flushed, self.shard.is_drained(), &mut self.link) {
+        let step = match self.stop.lame_until() {
+            Some(_) => self.stop.waddle(now, self.shard.is_deserted(), self.link.others().count() + 1, &self.orders),
+            None => self.stop.next(now, flushed, self.shard.is_drained(), &mut self.link),
+        };
+        match step {
             Step::Wait => {}
+            Step::Silence => {
+                self.fall_silent(now)?;
+                self.again = true;
+            }
             Step::Part => {
                 self.shard.handle_shutdown(now);
                 self.again = true;
@@ -187,14 +195,24 @@ impl<H: Application> Driver<H> {
 
     fn handle_orders(&mut self, now: Time) -> io::Result<()> {
         if self.orders.is_stopping() && self.stop.begin(now) {
-            self.sockets.stop_listening()?;
-            self.shard.handle_stop(now);
+            self.host.leave();
+            match self.stop.lame_until() {
+                Some(until) => self.shard.handle_lame_duck(now, until),
+                None => self.fall_silent(now)?,
+            }
         }
         let reports = self.orders.reports();
         if reports != self.reports {
             self.reports = reports;
             tracing::info!("{}", self.report());
         }
+        Ok(())
+    }
+
+    /// Clients are not heard any more.
+    fn fall_silent(&mut self, now: Time) -> io::Result<()> {
+        self.sockets.stop_listening()?;
+        self.shard.handle_stop(now);
         Ok(())
     }
 

@@ -111,6 +111,10 @@ impl Application for ShardHost {
         Self::open_sessions(self, sessions, shards);
     }
 
+    fn leave(&mut self) {
+        Self::leave(self);
+    }
+
     fn has_tasks(&self) -> bool {
         Self::has_tasks(self)
     }

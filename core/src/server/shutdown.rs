@@ -1,6 +1,9 @@
 //! How one shard stops. It never talks to a socket.
 //!
-//! First it hears nobody out any more, hands over what was accepted before, and tells its peers that nothing follows. When
+//! With `--drain-spread` it is a lame duck before that: it serves everybody, says that it is not ready for more, and tells one
+//! connection after the other to leave, until the time is over or everybody has left all shards.
+//!
+//! Then it hears nobody out any more, hands over what was accepted before, and tells its peers that nothing follows. When
 //! all of them have said the same, everything that was acknowledged on any shard has arrived here: only then its
 //! connections are told to leave. All of it until a deadline.
 
@@ -8,12 +11,18 @@ use std::time::Duration;
 
 use shard::Time;
 
+use super::control::Orders;
 use crate::mesh::Link;
 
 /// Where a shard's stopping has got to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stop {
     drain: Duration,
+    spread: Duration,
+    /// While it is a lame duck: until when.
+    lame_until: Option<Time>,
+    /// Whether the others know that everybody has left.
+    has_deserted: bool,
     /// When peers that do not answer are not waited for any more, and when clients are not.
     deadlines: Option<(Time, Time)>,
     has_finished: bool,
@@ -26,6 +35,8 @@ pub(super) struct Stop {
 pub(super) enum Step {
     /// Nothing yet.
     Wait,
+    /// Clients are not to be heard any more; said once.
+    Silence,
     /// The connections are to be told to leave; said once.
     Part,
     /// It is over.
@@ -33,16 +44,49 @@ pub(super) enum Step {
 }
 
 impl Stop {
-    /// Not stopping; `drain` bounds it when it comes to that.
-    pub(super) const fn new(drain: Duration) -> Self {
-        Self { drain, deadlines: None, has_finished: false, has_parted: false, was_cut_short: false }
+    /// Not stopping; `drain` bounds it when it comes to that, and `spread` is how long it is a lame duck of that.
+    pub(super) const fn new(drain: Duration, spread: Duration) -> Self {
+        Self {
+            drain,
+            spread,
+            lame_until: None,
+            has_deserted: false,
+            deadlines: None,
+            has_finished: false,
+            has_parted: false,
+            was_cut_short: false,
+        }
     }
 
     /// Begins to stop. `false`: it has begun before.
     pub(super) fn begin(&mut self, now: Time) -> bool {
         let first = self.deadlines.is_none();
-        self.deadlines.get_or_insert((now + self.drain / 2, now + self.drain));
+        if first {
+            let rest = self.drain.saturating_sub(self.spread);
+            self.deadlines = Some((now + self.spread + rest / 2, now + self.drain));
+            self.lame_until = (!self.spread.is_zero()).then(|| now + self.spread);
+        }
         first
+    }
+
+    /// Until when it is a lame duck, if it is one.
+    pub(super) const fn lame_until(&self) -> Option<Time> {
+        self.lame_until
+    }
+
+    /// At the end of each pass of a lame duck. `is_deserted` says whether everybody has left this shard, `shards` how many
+    /// there are.
+    pub(super) fn waddle(&mut self, now: Time, is_deserted: bool, shards: usize, orders: &Orders) -> Step {
+        let Some(until) = self.lame_until else { return Step::Wait };
+        if is_deserted && !self.has_deserted {
+            self.has_deserted = true;
+            orders.desert();
+        }
+        if now < until && !orders.are_deserted(shards) {
+            return Step::Wait;
+        }
+        self.lame_until = None;
+        Step::Silence
     }
 
     /// Whether it has begun.
@@ -100,7 +144,8 @@ mod tests {
     #[test]
     fn connections_are_told_to_leave_when_all_peers_have_finished() {
         let mut links = links(2);
-        let (mut stop, mut other) = (Stop::new(Duration::from_secs(10)), Stop::new(Duration::from_secs(10)));
+        let (mut stop, mut other) =
+            (Stop::new(Duration::from_secs(10), Duration::ZERO), Stop::new(Duration::from_secs(10), Duration::ZERO));
         let now = Time::from_micros(5);
         assert_eq!(stop.next(now, true, true, &mut links[0]), Step::Wait, "nobody has asked it to stop");
         assert!(stop.begin(now));
@@ -122,12 +167,34 @@ mod tests {
     #[test]
     fn neither_peers_nor_clients_are_waited_for_without_end() {
         let mut links = links(2);
-        let mut stop = Stop::new(Duration::from_secs(10));
+        let mut stop = Stop::new(Duration::from_secs(10), Duration::ZERO);
         assert!(stop.begin(Time::ZERO));
         assert_eq!(stop.next(Time::from_micros(4_999_999), true, false, &mut links[0]), Step::Wait);
         assert_eq!(stop.next(Time::from_micros(5_000_000), true, false, &mut links[0]), Step::Part);
         assert_eq!(stop.next(Time::from_micros(9_999_999), true, false, &mut links[0]), Step::Wait);
         assert_eq!(stop.next(Time::from_micros(10_000_000), true, false, &mut links[0]), Step::Done);
         assert!(stop.was_cut_short());
+    }
+    #[test]
+    fn a_lame_duck_goes_when_its_time_is_over_or_everybody_has_left_all_shards() {
+        let orders = Orders::default();
+        let new = || Stop::new(Duration::from_secs(10), Duration::from_secs(4));
+        let (mut first, mut second) = (new(), new());
+        assert!(first.begin(Time::ZERO) && second.begin(Time::ZERO));
+        assert_eq!(first.lame_until(), Some(Time::from_micros(4_000_000)));
+        assert_eq!(first.waddle(Time::from_micros(1), true, 2, &orders), Step::Wait, "the other has clients");
+        assert_eq!(first.waddle(Time::from_micros(2), true, 2, &orders), Step::Wait, "it has said so before");
+        assert_eq!(second.waddle(Time::from_micros(3), true, 2, &orders), Step::Silence);
+        assert_eq!(first.waddle(Time::from_micros(4), true, 2, &orders), Step::Silence);
+        assert_eq!(first.lame_until(), None);
+
+        let (mut late, orders) = (new(), Orders::default());
+        assert!(late.begin(Time::ZERO));
+        assert_eq!(late.waddle(Time::from_micros(3_999_999), false, 1, &orders), Step::Wait);
+        assert_eq!(late.waddle(Time::from_micros(4_000_000), false, 1, &orders), Step::Silence);
+        // What is left of the time is for the rest.
+        let mut links = links(2);
+        assert_eq!(late.next(Time::from_micros(6_999_999), true, false, &mut links[0]), Step::Wait);
+        assert_eq!(late.next(Time::from_micros(7_000_000), true, false, &mut links[0]), Step::Part);
     }
 }

@@ -116,6 +116,7 @@ impl Flags {
             tick: self.placement.tick,
             spin: Duration::from_micros(self.placement.spin_us),
             drain: self.stop.drain,
+            drain_spread: self.stop.drain_spread,
             app_name: self.log.app_name.clone(),
             log: LogSettings {
                 level: self.log.log_level,

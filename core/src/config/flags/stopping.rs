@@ -20,6 +20,17 @@ pub(super) struct StopFlags {
     )]
     pub(super) drain: Duration,
 
+    /// The part of --drain over which clients are told to leave one by one
+    ///
+    /// Range: 0s to 1h, below --drain. Meanwhile everybody is served, those who come as well, and /readyz says 503, so
+    /// that a balancer sends nobody more. It ends early when everybody has left. Set it where a crowd that reconnects at
+    /// once would hurt: --drain 30s --drain-spread 20s.
+    #[arg(
+        long, value_name = "TIME", env = "SOCKETSHARD_DRAIN_SPREAD", default_value = "0s",
+        value_parser = duration::within(Duration::ZERO..=Duration::from_secs(3600)),
+    )]
+    pub(super) drain_spread: Duration,
+
     /// Connections told to leave per pass while stopping
     ///
     /// Range: 1 to 1M. Lower it to spread the reconnects of a large crowd over more time.
