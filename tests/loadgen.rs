@@ -98,6 +98,25 @@ fn handshakes_are_counted() {
 }
 
 #[test]
+fn users_come_and_go_and_every_room_hears_of_it() {
+    let line = ["--users", "60", "--connections", "30", "--rooms", "6", "--stay", "50ms", "--rate", "100/s"];
+    for leave in ["logout", "disconnect"] {
+        let result = measure("presence", &[&line[..], &["--leave", leave]].concat());
+        let presence = &result["presence"];
+        // Those of the warm-up come and go as well.
+        assert!(count(&result, "received") > 0, "{result}");
+        assert!(count(&result, "expected_deliveries") >= 2 * count(&result, "received"), "{result}");
+        assert_eq!(presence["events_heard"], result["counts"]["expected_deliveries"], "{result}");
+        assert!(presence["latency_ns"]["leave_heard"]["p50"].as_u64().is_some_and(|p50| p50 > 0), "{result}");
+        assert_eq!(presence["latency_ns"]["join_heard"]["count"], result["counts"]["received"], "{result}");
+        assert_eq!((&presence["online_before"], &presence["online_end"]), (&0.into(), &0.into()), "{result}");
+        assert!(presence["online_max"].as_u64().is_some_and(|most| most > 0), "{result}");
+        assert!(result["server"]["cpu_ns_per_message"].as_f64().is_some_and(|cost| cost > 0.0), "{result}");
+        has_latencies(&result);
+    }
+}
+
+#[test]
 fn a_threshold_that_does_not_hold_is_exit_code_4() {
     let exit = spawned("rpc", &["-c", "2", "-R", "100/s", "--warmup", "0s", "--thresholds", "p50<1ns"]);
     assert_eq!(exit.code(), 4, "{exit}");

@@ -20,6 +20,17 @@ pub(crate) enum ScenarioName {
     Idle,
     /// Handshakes per second.
     Connect,
+    /// Users log in, join rooms that show who is in them, and leave; every join and leave is checked in its room.
+    Presence,
+}
+
+/// How a user leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Leave {
+    /// Unsubscribes and logs out; the connection stays for the next user.
+    Logout,
+    /// Closes the connection; the next user has another one.
+    Disconnect,
 }
 
 /// What is spoken.
@@ -39,6 +50,7 @@ Examples:
   socketshard-loadgen rpc --target ws://127.0.0.1:8000 --closed-loop --pipeline 16 -c 200
   socketshard-loadgen fanout --spawn --subscribers 1000 --publishers 2 --channels 1 -R 100/s --thresholds 'loss==0'
   socketshard-loadgen idle --spawn -c 20k --ramp 10k/s -d 5s --json idle.json
+  socketshard-loadgen presence --spawn --users 10k -R 1k/s --stay 9s -- --shards 2
   socketshard-loadgen echo --spawn --server-cpus 0 --cpus 1 -R 50k/s -- --log-level warn
 
 Exit codes: 0 measured, 1 failed (target refused, server ended, nothing measured), 2 usage, 4 a threshold does not hold,
@@ -82,16 +94,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", conflicts_with = "spawn", help_heading = "Target")]
     pub(crate) server_shards: Option<usize>,
 
-    /// Connections [default: 200; idle 10k; connect 32 at once; fanout: publishers and subscribers]
+    /// Connections [default: 200; idle 10k; connect 32 at once; fanout: publishers and subscribers;
+    /// presence: one for each user, at most 10k, besides a watcher in each room]
     #[arg(short, long, value_parser = parse_count, value_name = "N", help_heading = "Load")]
     pub(crate) connections: Option<u64>,
     /// How long to measure, after the warm-up [default: 10s, with -n at most 10m]
     #[arg(short, long, value_parser = parse_duration, help_heading = "Load")]
     pub(crate) duration: Option<Duration>,
-    /// Send but do not record at first [default: 1s; idle, with -n and --keep-open 0s]
+    /// Send but do not record at first [default: 1s; idle, with -n and --keep-open 0s; presence 1s and --stay]
     #[arg(long, value_parser = parse_duration, help_heading = "Load")]
     pub(crate) warmup: Option<Duration>,
-    /// Open loop: messages per second in all [default: 10k/s; fanout 100/s; connect 500/s]
+    /// Open loop: messages per second in all [default: 10k/s; fanout 100/s; connect 500/s; presence 1k/s]
     #[arg(short = 'R', long, value_parser = parse_rate, conflicts_with = "closed_loop", help_heading = "Load")]
     pub(crate) rate: Option<f64>,
     /// Closed loop: each connection asks again when it was answered
@@ -116,9 +129,9 @@ pub(crate) struct Args {
     /// How long to wait for a connection, its handshakes included
     #[arg(long, value_parser = parse_duration, default_value = "10s", help_heading = "Load")]
     pub(crate) connect_timeout: Duration,
-    /// How long to wait for the last answers
-    #[arg(long, value_parser = parse_duration, default_value = "2s", help_heading = "Load")]
-    pub(crate) drain: Duration,
+    /// How long to wait for the last answers [default: 2s; presence 10s, for all users to leave]
+    #[arg(long, value_parser = parse_duration, help_heading = "Load")]
+    pub(crate) drain: Option<Duration>,
 
     /// rpc: the action to call
     #[arg(long, default_value = "app.echo", help_heading = "Scenarios")]
@@ -147,6 +160,18 @@ pub(crate) struct Args {
     /// idle: every connection subscribes to --subs-per-conn of the --channels
     #[arg(long, help_heading = "Scenarios")]
     pub(crate) subscribe: bool,
+    /// presence: users, each of whom comes again and again; several of them share a connection, one after the other
+    #[arg(long, value_parser = parse_count, value_name = "N", default_value = "10k", help_heading = "Scenarios")]
+    pub(crate) users: u64,
+    /// presence: rooms, `room.0` and on, each with a watcher [default: one for ten users, at most 1k]
+    #[arg(long, value_parser = parse_count, value_name = "N", help_heading = "Scenarios")]
+    pub(crate) rooms: Option<u64>,
+    /// presence: how long a user stays in its room
+    #[arg(long, value_parser = parse_duration, default_value = "1s", help_heading = "Scenarios")]
+    pub(crate) stay: Duration,
+    /// presence: how a user leaves its room
+    #[arg(long, value_enum, default_value = "logout", value_name = "WAY", help_heading = "Scenarios")]
+    pub(crate) leave: Leave,
     /// connect: keep the connections, up to --connections
     #[arg(long, help_heading = "Scenarios")]
     pub(crate) keep_open: bool,
@@ -167,7 +192,7 @@ pub(crate) struct Args {
     #[arg(long, value_parser = parse_network, value_name = "NETWORK", help_heading = "Machine")]
     pub(crate) source: Option<Network>,
 
-    /// Conditions for exit code 0: p50…p99.99, max, mean, loss, duplicates, disorder, errors, unsent, rate, server_cpu,
+    /// Conditions for exit code 0: p50…p99.99, max, mean, heard_p50…heard_max (presence: until a join is heard), loss, duplicates, disorder, errors, unsent, rate, server_cpu,
     /// bytes_per_connection, like 'p99<5ms,loss==0,errors<0.01%'
     #[arg(long, value_name = "LIST", help_heading = "Output")]
     pub(crate) thresholds: Option<String>,

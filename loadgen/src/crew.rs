@@ -18,6 +18,7 @@ use crate::scenario::echo::Echo;
 use crate::scenario::emit::Emit;
 use crate::scenario::fanout::{Cast, Fanout};
 use crate::scenario::idle::Idle;
+use crate::scenario::presence::Presence;
 use crate::scenario::rpc::Rpc;
 use crate::server::Address;
 use crate::settings::Settings;
@@ -196,6 +197,14 @@ fn play(
         }
         ScenarioName::Connect => {
             let scenario = Connect::new(schedule(workers), connections, budget, settings.args.keep_open);
+            work(orders, shared, scenario, reports)
+        }
+        ScenarioName::Presence => {
+            let visitors = settings.connections - settings.gathering.rooms;
+            let part = Presence::part(settings.gathering.rooms, worker, workers);
+            let schedule = settings.rate.map(|rate| Schedule::new(rate, visitors, part, workers));
+            let pace = Pace { schedule, ..pace(visitors) };
+            let scenario = Presence::new(settings.gathering, pace, [orders.worker, orders.workers], connections);
             work(orders, shared, scenario, reports)
         }
     };

@@ -15,6 +15,7 @@ mod crew;
 mod flight;
 mod machine;
 mod net;
+mod people;
 mod plan;
 mod process;
 mod record;

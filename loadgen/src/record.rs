@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use crate::flight::Stamp;
+use crate::people::People;
 use crate::plan::{Nanoseconds, Window};
 use crate::sequence::Tally;
 
@@ -126,6 +127,8 @@ pub(crate) struct Interval {
     pub(crate) uncorrected: Histogram<u64>,
     /// The counts.
     pub(crate) counters: Counters,
+    /// What only `presence` measures.
+    pub(crate) people: Option<Box<People>>,
     /// How late the generator itself was at most with a message that it could have sent.
     pub(crate) lag_max: Nanoseconds,
     /// Connections that are open now; filled in by who prints it.
@@ -139,6 +142,7 @@ impl Interval {
             corrected: histogram(),
             uncorrected: histogram(),
             counters: Counters::default(),
+            people: None,
             lag_max: 0,
             connections: 0,
         }
@@ -149,6 +153,9 @@ impl Interval {
         self.corrected.add(&other.corrected).expect("all histograms have the same bounds");
         self.uncorrected.add(&other.uncorrected).expect("all histograms have the same bounds");
         self.counters.add(&other.counters);
+        if let Some(people) = &other.people {
+            self.people.get_or_insert_with(Box::default).add(people);
+        }
         self.lag_max = self.lag_max.max(other.lag_max);
     }
 }
@@ -179,6 +186,11 @@ impl Recorder {
     /// The counts, to add to.
     pub(crate) const fn counters(&mut self) -> &mut Counters {
         &mut self.interval.counters
+    }
+
+    /// What only `presence` measures, to add to.
+    pub(crate) fn people(&mut self) -> &mut People {
+        self.interval.people.get_or_insert_with(Box::default)
     }
 
     /// A message was written.

@@ -171,7 +171,7 @@ impl Run {
             connections = self.shared.open();
             with = Memory::read(self.server);
         }
-        self.until(self.shared.now() + nanoseconds(self.settings.args.drain), false)?;
+        self.until(self.shared.now() + nanoseconds(self.settings.drain), false)?;
         let memory = [before, with, Memory::read(self.server)];
         Ok(Played { window: Window { start, warm, stop: stopped_at }, ramp_seconds, connections, cpu, memory })
     }

@@ -4,11 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::args::{Args, ProtocolName, ScenarioName};
+use crate::args::{Args, Leave, ProtocolName, ScenarioName};
 use crate::client::Protocol;
 use crate::scenario::delivery::PAYLOAD_BYTES_MIN;
 use crate::scenario::echo::NUMBER_DIGITS;
 use crate::scenario::fanout::Cast;
+use crate::scenario::presence::Gathering;
 use crate::server::Address;
 use crate::socketio;
 use crate::threshold::{self, Threshold};
@@ -43,9 +44,11 @@ pub(crate) struct Settings {
     pub(crate) window: u32,
     pub(crate) warmup: Duration,
     pub(crate) duration: Duration,
+    pub(crate) drain: Duration,
     pub(crate) messages: Option<u64>,
     pub(crate) source: Option<Network>,
     pub(crate) cast: Cast,
+    pub(crate) gathering: Gathering,
     pub(crate) thresholds: Vec<Threshold>,
     pub(crate) args: Args,
 }
@@ -54,7 +57,7 @@ pub(crate) struct Settings {
 pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
     let scenario = args
         .scenario()
-        .ok_or("name a scenario: echo, rpc, fanout, idle or connect (socketshard-loadgen rpc --spawn)")?;
+        .ok_or("name a scenario: echo, rpc, fanout, idle, connect or presence (socketshard-loadgen rpc --spawn)")?;
     let server = match (&args.target, &args.spawn) {
         (Some(target), _) => Server::At(Address::parse(target)?),
         (None, Some(program)) => Server::Spawned(program.clone(), args.server_args.clone()),
@@ -65,7 +68,8 @@ pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
     }
     let protocol = protocol(scenario, &args)?;
     let cast = cast(&args, protocol)?;
-    let connections = connections(scenario, &args)?;
+    let gathering = gathering(&args);
+    let connections = connections(scenario, &args, &gathering)?;
     check_payload(scenario, &args)?;
     let source = source(&args, &server)?;
     let is_closed = args.closed_loop || scenario == ScenarioName::Idle;
@@ -73,6 +77,7 @@ pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
         args.rate.unwrap_or(match scenario {
             ScenarioName::Fanout => 100.0,
             ScenarioName::Connect => 500.0,
+            ScenarioName::Presence => 1_000.0,
             _ => 10_000.0,
         })
     });
@@ -81,7 +86,11 @@ pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
         return Err("nothing to measure: --duration and -n must be above zero".into());
     }
     let is_cold = args.messages.is_some() || args.keep_open || scenario == ScenarioName::Idle;
-    let warmup = args.warmup.unwrap_or(Duration::from_secs(u64::from(!is_cold)));
+    // Once the first users have had the time to leave, as many leave as come.
+    let steady = if scenario == ScenarioName::Presence { args.stay } else { Duration::ZERO };
+    let warmup = args.warmup.unwrap_or(if is_cold { Duration::ZERO } else { Duration::from_secs(1) + steady });
+    let drain = Duration::from_secs(if scenario == ScenarioName::Presence { 10 } else { 2 });
+    let drain = args.drain.unwrap_or(drain);
     let thresholds = args.thresholds.as_deref().map_or(Ok(Vec::new()), threshold::parse)?;
     Ok(Settings {
         scenario,
@@ -93,9 +102,11 @@ pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
         window: args.pipeline.unwrap_or(if is_closed { 1 } else { 64 }),
         warmup,
         duration,
+        drain,
         messages: args.messages,
         source,
         cast,
+        gathering,
         thresholds,
         args,
     })
@@ -114,6 +125,9 @@ fn protocol(scenario: ScenarioName, args: &Args) -> Result<Protocol, String> {
         (ScenarioName::Echo, Protocol::SocketCluster | Protocol::SocketIo) => {
             return Err("echo is raw; calls of a --protocol are measured by rpc".into());
         }
+        (ScenarioName::Presence, Protocol::WebSocket | Protocol::SocketIo) => {
+            return Err("presence speaks --protocol socketcluster".into());
+        }
         (ScenarioName::Rpc, Protocol::WebSocket) => return Err("--protocol raw has no calls; use echo".into()),
         _ => {}
     }
@@ -124,7 +138,7 @@ fn protocol(scenario: ScenarioName, args: &Args) -> Result<Protocol, String> {
     Ok(protocol)
 }
 
-fn connections(scenario: ScenarioName, args: &Args) -> Result<u64, String> {
+fn connections(scenario: ScenarioName, args: &Args, gathering: &Gathering) -> Result<u64, String> {
     let connections = match scenario {
         ScenarioName::Fanout if args.connections.is_some() => {
             return Err("fanout takes --publishers and --subscribers instead of --connections".into());
@@ -132,6 +146,11 @@ fn connections(scenario: ScenarioName, args: &Args) -> Result<u64, String> {
         ScenarioName::Fanout => args.publishers + args.subscribers,
         ScenarioName::Idle => args.connections.unwrap_or(10_000),
         ScenarioName::Connect => args.connections.unwrap_or(if args.keep_open { 1_000 } else { 32 }),
+        ScenarioName::Presence => {
+            let visitors = args.connections.unwrap_or(gathering.users.min(10_000));
+            check_gathering(args, gathering, visitors)?;
+            visitors.saturating_add(gathering.rooms)
+        }
         ScenarioName::Echo | ScenarioName::Rpc => args.connections.unwrap_or(200),
     };
     if (1..=CONNECTIONS_MAX).contains(&connections) {
@@ -139,6 +158,33 @@ fn connections(scenario: ScenarioName, args: &Args) -> Result<u64, String> {
     } else {
         Err(format!("--connections {connections} is not between 1 and {CONNECTIONS_MAX}"))
     }
+}
+
+/// Who comes to which room. Ten in a room: each join is told to so many.
+fn gathering(args: &Args) -> Gathering {
+    Gathering {
+        users: args.users,
+        rooms: args.rooms.unwrap_or((args.users / 10).clamp(1, 1_000)),
+        stay: u64::try_from(args.stay.as_nanos()).expect("durations are bounded by a day"),
+        disconnects: args.leave == Leave::Disconnect,
+    }
+}
+
+fn check_gathering(args: &Args, gathering: &Gathering, visitors: u64) -> Result<(), String> {
+    let Gathering { users, rooms, .. } = *gathering;
+    for (flag, number) in [("--users", users), ("--rooms", rooms), ("--connections", visitors)] {
+        if number == 0 || number > CONNECTIONS_MAX {
+            return Err(format!("{flag} {number} is not between 1 and {CONNECTIONS_MAX}"));
+        }
+    }
+    if visitors > users {
+        return Err(format!("--connections {visitors} is above --users {users}: nobody logs in twice at a time"));
+    }
+    let threads = args.threads.map_or_else(|| args.cpus.as_ref().map_or(1, |cpus| cpus.0.len()), usize::from) as u64;
+    if rooms.min(visitors) < threads {
+        return Err(format!("--rooms and --connections below --threads {threads}: each thread has its own"));
+    }
+    Ok(())
 }
 
 fn check_payload(scenario: ScenarioName, args: &Args) -> Result<(), String> {
@@ -149,7 +195,7 @@ fn check_payload(scenario: ScenarioName, args: &Args) -> Result<(), String> {
         ScenarioName::Echo => NUMBER_DIGITS as usize,
         ScenarioName::Rpc => 2,
         ScenarioName::Fanout => PAYLOAD_BYTES_MIN,
-        ScenarioName::Idle | ScenarioName::Connect => 0,
+        ScenarioName::Idle | ScenarioName::Connect | ScenarioName::Presence => 0,
     };
     if args.size < size_min {
         return Err(format!("--size {} is too small: {scenario:?} needs {size_min} bytes", args.size).to_lowercase());
@@ -264,6 +310,11 @@ mod tests {
         assert_eq!((socketio.protocol, socketio.path.as_str()), (Protocol::SocketIo, socketio::PATH));
         let bare = decided("connect --spawn --raw").expect("valid");
         assert_eq!((bare.protocol, bare.path.as_str()), (Protocol::WebSocket, "/socketcluster/"));
+        let presence = decided("presence --spawn --stay 3s").expect("valid");
+        assert_eq!((presence.connections, presence.rate, presence.gathering.rooms), (11_000, Some(1_000.0), 1_000));
+        assert_eq!(presence.warmup, Duration::from_secs(4));
+        let few = decided("presence --spawn --users 30 -c 5 --closed-loop").expect("valid");
+        assert_eq!((few.connections, few.rate, few.gathering.rooms), (8, None, 3));
     }
 
     #[test]
@@ -287,6 +338,10 @@ mod tests {
             ("rpc --spawn -d 0s", "--duration"),
             ("rpc --spawn --path x", "path"),
             ("rpc --spawn --protocol raw", "echo"),
+            ("presence --spawn --protocol raw", "socketcluster"),
+            ("presence --spawn --users 0", "--users"),
+            ("presence --spawn --users 10 -c 11", "--users"),
+            ("presence --spawn --users 10 --threads 2", "--rooms"),
             ("echo --spawn --protocol socketio", "rpc"),
             ("fanout --spawn --protocol raw --channels 2", "--channels"),
             ("fanout --spawn --protocol socketio --subscriber-shard 1", "shards"),

@@ -8,6 +8,8 @@ use crate::units::{self, UnitError};
 pub(crate) enum Metric {
     /// A percentile of the latency from the intended time, in nanoseconds. `Percentile(100.0)` is the maximum.
     Percentile(f64),
+    /// A percentile of the time until a join is heard in its room, in nanoseconds.
+    Heard(f64),
     /// The mean latency from the intended time.
     Mean,
     /// Messages that never arrived.
@@ -91,7 +93,7 @@ fn parse_one(text: &str) -> Result<Threshold, String> {
     let metric = parse_metric(name).ok_or_else(|| {
         format!(
             "threshold '{text}': '{name}' is none of p50, p90, p99, p99.9, … max, mean, loss, duplicates, disorder, \
-             errors, unsent, rate, server_cpu, bytes_per_connection"
+             errors, unsent, rate, server_cpu, bytes_per_connection, heard_p50, … heard_max"
         )
     })?;
     let (bound, is_share) = parse_bound(metric, bound).map_err(|problem| format!("threshold '{text}': {problem}"))?;
@@ -110,17 +112,23 @@ fn parse_metric(name: &str) -> Option<Metric> {
         "rate" => Metric::Rate,
         "server_cpu" => Metric::ServerCpu,
         "bytes_per_connection" => Metric::BytesPerConnection,
-        _ => {
-            let percentile: f64 = name.strip_prefix('p')?.parse().ok()?;
-            (percentile > 0.0 && percentile <= 100.0).then_some(Metric::Percentile(percentile))?
-        }
+        "heard_max" => Metric::Heard(100.0),
+        _ => match name.strip_prefix("heard_") {
+            Some(name) => Metric::Heard(parse_percentile(name)?),
+            None => Metric::Percentile(parse_percentile(name)?),
+        },
     })
+}
+
+fn parse_percentile(name: &str) -> Option<f64> {
+    let percentile: f64 = name.strip_prefix('p')?.parse().ok()?;
+    (percentile > 0.0 && percentile <= 100.0).then_some(percentile)
 }
 
 #[allow(clippy::cast_precision_loss)]
 fn parse_bound(metric: Metric, text: &str) -> Result<(f64, bool), UnitError> {
     match metric {
-        Metric::Percentile(_) | Metric::Mean | Metric::ServerCpu => {
+        Metric::Percentile(_) | Metric::Heard(_) | Metric::Mean | Metric::ServerCpu => {
             if text != "0" && text.ends_with(|c: char| c.is_ascii_digit()) {
                 // Seconds by default would turn `p99<5` into a condition that always holds.
                 return units::parse_duration("missing unit").map(|_| (0.0, false));
@@ -171,6 +179,7 @@ mod tests {
         let list = parse("p99<5ms, loss==0,errors<0.01%").expect("three thresholds");
         let metrics: Vec<Metric> = list.iter().map(|threshold| threshold.metric).collect();
         assert_eq!(metrics, [Metric::Percentile(99.0), Metric::Loss, Metric::Errors]);
+        assert_eq!(parse("heard_p99.9<1s,heard_max<2s").expect("two").len(), 2);
         assert_eq!(list[0].bound, 5e6);
         assert!(list[2].is_share);
     }
@@ -198,7 +207,18 @@ mod tests {
 
     #[test]
     fn nonsense_is_an_error_that_names_it() {
-        for bad in ["p99", "p101<1ms", "speed>1", "p99<fast", "p99<5", "loss==-1", "errors<101%", "", "loss==0,"] {
+        for bad in [
+            "p99",
+            "p101<1ms",
+            "speed>1",
+            "p99<fast",
+            "p99<5",
+            "loss==-1",
+            "errors<101%",
+            "heard_p0<1s",
+            "",
+            "loss==0,",
+        ] {
             let problem = parse(bad).expect_err(bad);
             assert!(problem.contains("threshold"), "{bad}: {problem}");
         }

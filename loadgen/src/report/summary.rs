@@ -17,6 +17,9 @@ const SERVER_BUSY: f64 = 0.90;
 /// A lag that ends above this after doubling was growing.
 const LAG_NS: Nanoseconds = 10_000_000;
 
+/// When fewer of the visits end than begin in the window, the server's cost of a whole one is not in it.
+const VISITS_ENDED: f64 = 0.9;
+
 /// CPU time over the recorded window.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cpu {
@@ -68,6 +71,7 @@ impl Summary {
         let counters = &self.totals.counters;
         match self.settings.scenario {
             ScenarioName::Fanout => counters.expected.saturating_sub(counters.tally.unique),
+            ScenarioName::Presence => counters.loss + counters.expected.saturating_sub(counters.tally.unique),
             _ => counters.loss,
         }
     }
@@ -89,10 +93,12 @@ impl Summary {
         self.totals.counters.in_window as f64 / self.seconds.max(1e-9)
     }
 
-    /// Nanoseconds of CPU per answer, delivery or handshake.
+    /// Nanoseconds of CPU per answer, delivery, handshake or visit: half of one is its beginning, half its end.
     pub(crate) fn per_message(&self, ns: u64) -> Option<f64> {
-        let messages = self.totals.counters.in_window;
-        (messages > 0).then(|| ns as f64 / messages as f64)
+        let begun = self.totals.counters.in_window as f64;
+        let people = self.totals.people.as_ref();
+        let messages = people.map_or(begun, |people| begun.midpoint(people.left_in_window as f64));
+        (messages > 0.0).then(|| ns as f64 / messages)
     }
 
     /// Growth of the server and of the kernel's slab per connection.
@@ -147,6 +153,14 @@ impl Summary {
         if self.cpu.server.is_some_and(|server| server.total_ns == 0) && self.totals.counters.in_window > 0 {
             doubts.push("the server's process used no CPU at all: is it the right one (--server-pid)?".to_owned());
         }
+        if let Some(people) = &self.totals.people
+            && (people.left_in_window as f64) < VISITS_ENDED * self.totals.counters.in_window as f64
+        {
+            doubts.push(format!(
+                "{} users came and {} left while it was measured: a longer --warmup or a shorter --stay evens that out",
+                self.totals.counters.in_window, people.left_in_window
+            ));
+        }
         doubts.extend(self.generator_bound());
         doubts
     }
@@ -162,6 +176,10 @@ impl Summary {
         let has_latency = !latency.is_empty();
         match metric {
             Metric::Percentile(percentile) => has_latency.then(|| latency.value_at_percentile(percentile) as f64),
+            Metric::Heard(percentile) => {
+                let heard = &self.totals.people.as_ref()?.join_heard;
+                (!heard.is_empty()).then(|| heard.value_at_percentile(percentile) as f64)
+            }
             Metric::Mean => has_latency.then(|| latency.mean()),
             Metric::Loss => Some(self.loss() as f64),
             Metric::Duplicates => Some(counters.tally.duplicates as f64),
@@ -234,6 +252,22 @@ pub(super) mod tests {
         summary.totals.counters.expected = 500;
         summary.totals.counters.tally.unique = 493;
         assert_eq!(summary.loss(), 7);
+    }
+
+    #[test]
+    fn a_visit_is_a_join_and_a_leave() {
+        let line = "presence --target ws://127.0.0.1:1 --users 100 --thresholds heard_p99<2ms,heard_max<1ms,loss==4";
+        let mut summary = summary(line);
+        let people = summary.totals.people.insert(Box::default());
+        people.left_in_window = 600;
+        people.join_heard.record(1_500_000).expect("in bounds");
+        summary.totals.counters.expected = 2_000;
+        summary.totals.counters.tally.unique = 1_997;
+        summary.totals.counters.loss = 1;
+        assert_eq!(summary.per_message(4_000_000), Some(5_000.0), "1,000 joins and 600 leaves are 800 visits");
+        assert!(summary.doubts()[0].contains("1000 users came and 600 left"), "{:?}", summary.doubts());
+        let passed: Vec<bool> = summary.verdicts().iter().map(|verdict| verdict.passed).collect();
+        assert_eq!(passed, [true, false, true]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 use super::summary::Summary;
 use crate::args::ScenarioName;
 use crate::process::Usage;
+use crate::scenario::presence::Gathering;
 use crate::units::{grouped, latency, short};
 
 /// The percentiles of the table.
@@ -29,6 +30,7 @@ pub(super) const fn noun(scenario: ScenarioName) -> &'static str {
         ScenarioName::Fanout => "delivery",
         ScenarioName::Idle => "heartbeat",
         ScenarioName::Connect => "handshake",
+        ScenarioName::Presence => "visit",
     }
 }
 
@@ -54,6 +56,12 @@ fn write_table(text: &mut String, summary: &Summary) -> std::fmt::Result {
         }
         ScenarioName::Rpc => write!(text, ", {}, {} B", settings.args.action, settings.args.size)?,
         ScenarioName::Echo => write!(text, ", {} B", settings.args.size)?,
+        ScenarioName::Presence => {
+            let Gathering { users, rooms, .. } = settings.gathering;
+            write!(text, ", {} users in {} rooms", grouped(users), grouped(rooms))?;
+            write!(text, ", stay {:.1} s", settings.args.stay.as_secs_f64())?;
+            write!(text, ", leave by {}", format!("{:?}", settings.args.leave).to_lowercase())?;
+        }
         ScenarioName::Idle | ScenarioName::Connect => {}
     }
     writeln!(text, "{}", if summary.was_interrupted { " (interrupted)" } else { "" })?;
@@ -62,6 +70,7 @@ fn write_table(text: &mut String, summary: &Summary) -> std::fmt::Result {
         write_latencies(text, summary)?;
     }
     write_counts(text, summary)?;
+    write_people(text, summary)?;
     write_cpu(text, summary)?;
     write_memory(text, summary)?;
     write_remarks(text, summary)
@@ -98,10 +107,27 @@ fn write_latencies(text: &mut String, summary: &Summary) -> std::fmt::Result {
     };
     if summary.settings.rate.is_some() {
         row("corrected", &summary.totals.corrected)?;
-        row("uncorrect.", &summary.totals.uncorrected)
+        row("uncorrect.", &summary.totals.uncorrected)?;
     } else {
-        row("closed", &summary.totals.uncorrected)
+        row("closed", &summary.totals.uncorrected)?;
     }
+    if let Some(people) = &summary.totals.people {
+        row("join heard", &people.join_heard)?;
+        row("left heard", &people.leave_heard)?;
+    }
+    Ok(())
+}
+
+fn write_people(text: &mut String, summary: &Summary) -> std::fmt::Result {
+    let Some(people) = &summary.totals.people else { return Ok(()) };
+    let counters = &summary.totals.counters;
+    write!(text, "  events        {} of {} heard", grouped(counters.tally.unique), grouped(counters.expected))?;
+    writeln!(text, " by watchers, {} by other members", grouped(people.bystanders))?;
+    if let Some([before, end]) = people.online {
+        write!(text, "  users online  {} before, at most {}", grouped(before), grouped(people.online_max))?;
+        writeln!(text, ", at the end {}", grouped(end))?;
+    }
+    Ok(())
 }
 
 fn write_counts(text: &mut String, summary: &Summary) -> std::fmt::Result {

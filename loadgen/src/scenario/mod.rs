@@ -1,6 +1,7 @@
 //! *What* is said: one file per scenario, and the seam between a scenario and the worker that carries it. A scenario
 //! never does I/O and never reads a clock: it is told the time and appends bytes to queues.
 
+pub(crate) mod attendance;
 pub(crate) mod calls;
 pub(crate) mod connect;
 pub(crate) mod delivery;
@@ -8,7 +9,9 @@ pub(crate) mod echo;
 pub(crate) mod emit;
 pub(crate) mod fanout;
 pub(crate) mod idle;
+pub(crate) mod keeper;
 pub(crate) mod payload;
+pub(crate) mod presence;
 pub(crate) mod rpc;
 
 use crate::client::{Client, Tongue, UNSENT_BYTES_MAX};

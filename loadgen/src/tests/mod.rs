@@ -162,3 +162,48 @@ fn a_failed_threshold_is_exit_code_4() {
     assert_eq!(code("loss==0,errors<0.01%"), format!("{:?}", ExitCode::SUCCESS));
     assert_eq!(code("loss==0,rate<1/m"), format!("{:?}", ExitCode::from(4)));
 }
+
+const PRESENCE: &str = "presence --users 40 --stay 20ms --warmup 0s -n 100";
+
+#[test]
+fn an_honest_presence_is_clean_however_users_leave() {
+    for flags in [
+        "-c 20 --rooms 4 -R 500/s",
+        "-c 20 --rooms 4 --closed-loop",
+        "-c 17 --rooms 5 -R 500/s --threads 3",
+        "-c 20 --rooms 4 -R 200/s --leave disconnect --threads 2",
+        "-c 20 --rooms 4 --closed-loop --leave disconnect",
+    ] {
+        let line = format!("{PRESENCE} {flags}");
+        let found = played(&Server::start(Fault::None), &line);
+        let counters = &found.totals.counters;
+        assert_eq!(counters.errors_total(), 0, "{line}: {:?}", counters.errors);
+        assert_eq!((counters.sent, counters.received, counters.unsent), (100, 100, 0), "{line}");
+        assert_eq!((counters.expected, counters.tally.unique), (200, 200), "{line}: a join and a leave for each");
+        assert_eq!((found.loss(), counters.tally.duplicates), (0, 0), "{line}");
+        let people = found.totals.people.as_ref().expect("people were measured");
+        assert_eq!(people.online, Some([0, 0]), "{line}: everybody left");
+        assert_eq!(people.join_heard.len(), 100, "{line}");
+    }
+}
+
+#[test]
+fn lost_and_repeated_joins_and_leaves_are_found() {
+    // Members hear of each other, too, so that not every fault is seen by a watcher: each user is alone in its room.
+    let line = "presence --users 4 --rooms 4 -R 100/s -n 40 --stay 1ms --warmup 0s --drain 1s";
+    let repeated = played(&Server::start(Fault::Repeat(1)), line);
+    let counters = &repeated.totals.counters;
+    assert_eq!((repeated.loss(), counters.tally.unique, counters.tally.duplicates), (0, 80, 80));
+    let server = Server::start(Fault::Drop(1));
+    let lost = played(&server, line);
+    let counters = &lost.totals.counters;
+    assert_eq!((counters.received, counters.tally.unique, lost.loss()), (4, 0, 8), "nobody comes back unheard");
+    assert_eq!(counters.unsent, 36);
+}
+
+#[test]
+fn users_that_do_not_leave_are_found() {
+    let found = played(&Server::start(Fault::Ghosts), &format!("{PRESENCE} -c 20 -R 500/s --drain 500ms"));
+    let errors = &found.totals.counters.errors;
+    assert!(errors.keys().any(|error| error.contains("users.online is 100 instead of 0")), "{errors:?}");
+}

@@ -26,6 +26,8 @@ pub(super) enum Fault {
     Lie,
     /// The connection is closed with that code at its n-th message.
     Close(u64, u16),
+    /// Who logs out stays online.
+    Ghosts,
     /// None, but its sockets take little at a time.
     Narrow,
 }
@@ -35,6 +37,9 @@ type Peers = HashMap<String, Vec<Arc<Mutex<Peer>>>>;
 struct Peer {
     stream: TcpStream,
     delayed: Option<Vec<u8>>,
+    /// Who is logged in, and in which room.
+    user: Option<String>,
+    room: Option<String>,
 }
 
 /// The server. Its threads end with their connections; the listener's ends with the process of the test.
@@ -48,6 +53,7 @@ struct State {
     faults: Arc<AtomicU64>,
     deliveries: AtomicU64,
     accepted: AtomicUsize,
+    online: AtomicUsize,
     channels: Mutex<Peers>,
 }
 
@@ -65,12 +71,25 @@ impl Server {
             faults: Arc::clone(&faults),
             deliveries: AtomicU64::new(0),
             accepted: AtomicUsize::new(0),
+            online: AtomicUsize::new(0),
             channels: Mutex::new(HashMap::new()),
         });
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = Arc::clone(&state);
-                std::thread::spawn(move || serve(&stream, &state));
+                std::thread::spawn(move || {
+                    let peer = Peer {
+                        stream: stream.try_clone().expect("a descriptor"),
+                        delayed: None,
+                        user: None,
+                        room: None,
+                    };
+                    let peer = Arc::new(Mutex::new(peer));
+                    // How a connection ended does not matter here.
+                    let _ = serve(&stream, &peer, &state);
+                    exit(&peer, &state);
+                    log_out(&peer, &state);
+                });
             }
         });
         Self { address, faults }
@@ -86,10 +105,8 @@ impl Server {
     }
 }
 
-fn serve(stream: &TcpStream, state: &State) -> Option<()> {
+fn serve(stream: &TcpStream, peer: &Arc<Mutex<Peer>>, state: &State) -> Option<()> {
     let mut reader = stream.try_clone().ok()?;
-    let writer = stream.try_clone().ok()?;
-    let peer = Arc::new(Mutex::new(Peer { stream: writer, delayed: None }));
     let shard = state.accepted.fetch_add(1, Ordering::SeqCst) % 2;
     let mut head = Vec::new();
     let mut buffer = vec![0; 65_536];
@@ -131,7 +148,7 @@ fn serve(stream: &TcpStream, state: &State) -> Option<()> {
                 }
                 Message::Text(text) => {
                     for message in packets.decode(text).ok()? {
-                        answer(&message, &peer, state, shard, &mut out);
+                        answer(&message, peer, state, shard, &mut out);
                     }
                 }
                 _ => {}
@@ -153,7 +170,15 @@ fn answer(message: &ClientMessage<'_>, peer: &Arc<Mutex<Peer>>, state: &State, s
         }
         ClientMessage::Invoke { action, data, call: Some(call) } => {
             let number = shard.to_string();
+            let online = format!("{{\"count\":{},\"users\":[],\"next\":null}}", state.online.load(Ordering::SeqCst));
+            match action.as_ref() {
+                "app.login" => log_in(peer, state, *data),
+                "app.logout" => log_out(peer, state),
+                _ => {}
+            }
             let data = match (action.as_ref(), state.fault) {
+                ("users.online", _) => Some(RawJson::from_validated(&online)),
+                ("app.login" | "app.logout", _) => None,
                 ("app.shard", _) => Some(RawJson::from_validated(&number)),
                 (_, Fault::Lie) => Some(RawJson::from_validated("\"lie\"")),
                 _ => *data,
@@ -163,6 +188,12 @@ fn answer(message: &ClientMessage<'_>, peer: &Arc<Mutex<Peer>>, state: &State, s
         ClientMessage::Subscribe { channel, call: Some(call), .. } => {
             let mut channels = state.channels.lock().expect("no panic");
             channels.entry(channel.to_string()).or_default().push(Arc::clone(peer));
+            drop(channels);
+            enter(peer, state, channel);
+            packet::reply(&mut text, *call, None);
+        }
+        ClientMessage::Unsubscribe { call: Some(call), .. } => {
+            exit(peer, state);
             packet::reply(&mut text, *call, None);
         }
         ClientMessage::Publish { channel, data, call: Some(call) } => {
@@ -174,10 +205,56 @@ fn answer(message: &ClientMessage<'_>, peer: &Arc<Mutex<Peer>>, state: &State, s
     encode::frame(out, Opcode::Text, &text);
 }
 
+/// Somebody is logged in as the user that the call names.
+fn log_in(peer: &Arc<Mutex<Peer>>, state: &State, data: Option<RawJson<'_>>) {
+    let data: serde_json::Value = serde_json::from_str(data.expect("a user").as_str()).expect("JSON");
+    peer.lock().expect("no panic").user = Some(data["user"].as_str().expect("a name").to_owned());
+    state.online.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Nobody is logged in, perhaps as before.
+fn log_out(peer: &Arc<Mutex<Peer>>, state: &State) {
+    if peer.lock().expect("no panic").user.take().is_some() && state.fault != Fault::Ghosts {
+        state.online.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A logged-in user is in a room.
+fn enter(peer: &Arc<Mutex<Peer>>, state: &State, room: &str) {
+    let mut known = peer.lock().expect("no panic");
+    let Some(user) = known.user.clone() else { return };
+    known.room = Some(room.to_owned());
+    drop(known);
+    tell(state, room, "join", &user);
+}
+
+/// Nobody is in a room, perhaps as before.
+fn exit(peer: &Arc<Mutex<Peer>>, state: &State) {
+    let mut known = peer.lock().expect("no panic");
+    let (user, Some(room)) = (known.user.clone(), known.room.take()) else { return };
+    drop(known);
+    let mut channels = state.channels.lock().expect("no panic");
+    channels.entry(room.clone()).or_default().retain(|one| !Arc::ptr_eq(one, peer));
+    drop(channels);
+    tell(state, &room, "leave", &user.expect("a member is logged in"));
+}
+
+fn tell(state: &State, room: &str, event: &str, user: &str) {
+    let data = serde_json::json!({ "channel": room, "event": event, "user": user });
+    let mut frame = Vec::new();
+    let text = serde_json::json!({ "event": "presence", "data": data }).to_string();
+    encode::frame(&mut frame, Opcode::Text, text.as_bytes());
+    deliver(room, &frame, state);
+}
+
 fn publish(channel: &str, data: Option<RawJson<'_>>, state: &State) {
     let (mut text, mut frame) = (Vec::new(), Vec::new());
     packet::publication(&mut text, channel, data);
     encode::frame(&mut frame, Opcode::Text, &text);
+    deliver(channel, &frame, state);
+}
+
+fn deliver(channel: &str, frame: &[u8], state: &State) {
     // Held while delivering: two publishers must not mix their frames.
     let channels = state.channels.lock().expect("no panic");
     for peer in channels.get(channel).into_iter().flatten() {
@@ -186,13 +263,13 @@ fn publish(channel: &str, data: Option<RawJson<'_>>, state: &State) {
         let is_hit = |every: u64| nth.is_multiple_of(every);
         let mut bytes = match state.fault {
             Fault::Drop(every) if is_hit(every) => Vec::new(),
-            Fault::Repeat(every) if is_hit(every) => [frame.clone(), frame.clone()].concat(),
+            Fault::Repeat(every) if is_hit(every) => [frame, frame].concat(),
             Fault::Delay(every) if is_hit(every) && peer.delayed.is_none() => {
-                peer.delayed = Some(frame.clone());
+                peer.delayed = Some(frame.to_vec());
                 state.faults.fetch_add(1, Ordering::SeqCst);
                 continue;
             }
-            _ => frame.clone(),
+            _ => frame.to_vec(),
         };
         if bytes.len() != frame.len() {
             state.faults.fetch_add(1, Ordering::SeqCst);
