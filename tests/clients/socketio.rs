@@ -1,5 +1,6 @@
 //! Unmodified clients of Socket.IO and Engine.IO, of every protocol that is spoken, against the real server on two
-//! shards, and beside a client of SocketCluster in one channel. The scenarios are in `socketio.js` and `engineio.js`.
+//! shards, and beside a client of SocketCluster in one channel. The scenarios are in `socketio.js`,
+//! `engineio.js` and `python_socketio.py`.
 
 use std::process::Command;
 use std::time::Duration;
@@ -85,6 +86,18 @@ fn engineio_clients_are_served_by_polling() {
 fn engineio_clients_are_served_by_websocket() {
     for version in [6, 3] {
         run("engineio.js", version, "websocket", &["echo", "idle"]);
+    }
+}
+
+#[test]
+fn python_socketio_is_served_by_every_transport() {
+    let steps = ["square", "payloads", "channels", "idle"];
+    for transports in ["websocket", "polling", "polling,websocket"] {
+        let server = Server::start(&QUICK_HEARTBEAT);
+        let mut command = Command::new(installed(".cache/python/bin/python"));
+        command.arg(local("clients/python_socketio.py")).arg(transports);
+        command.arg(server.address().port().to_string()).args(steps);
+        Script::start(format!("python-socketio {transports}"), command, &steps).expect_every_step(LIMIT, &server);
     }
 }
 
