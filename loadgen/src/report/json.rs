@@ -43,42 +43,12 @@ pub(crate) fn write(summary: &Summary, facts: &Facts) -> Value {
             "corrected": latencies(&summary.totals.corrected),
             "uncorrected": latencies(&summary.totals.uncorrected),
         },
-        "counts": {
-            "sent": counters.sent,
-            "received": counters.received,
-            "received_in_window": counters.in_window,
-            "expected_deliveries": counters.expected,
-            "loss": summary.loss(),
-            "duplicates": counters.tally.duplicates,
-            "disorder": counters.tally.disorder,
-            "errors": counters.errors_total(),
-            "unsent": counters.unsent,
-            "heartbeats": counters.pings,
-            "bytes_in": counters.bytes_in,
-            "bytes_out": counters.bytes_out,
-            "short_sends": counters.short_sends,
-            "buffer_shortages": counters.buffer_shortages,
-        },
+        "counts": counts(summary),
         "errors": counters.errors,
         "closes": counters.closes,
         "publishers_on_shard": counters.publishers,
         "connections": { "open": summary.connections, "opened": counters.opened },
-        "presence": summary.totals.people.as_ref().map(|people| json!({
-            "users": settings.gathering.users,
-            "rooms": settings.gathering.rooms,
-            "stay_s": settings.args.stay.as_secs_f64(),
-            "leave": format!("{:?}", settings.args.leave).to_lowercase(),
-            "latency_ns": {
-                "join_heard": latencies(&people.join_heard),
-                "leave_heard": latencies(&people.leave_heard),
-            },
-            "events_heard": counters.tally.unique,
-            "events_of_other_members": people.bystanders,
-            "left_in_window": people.left_in_window,
-            "online_before": people.online.map(|[before, _]| before),
-            "online_max": people.online_max,
-            "online_end": people.online.map(|[_, end]| end),
-        })),
+        "presence": presence(summary),
         "message": noun(settings.scenario),
         "server": summary.cpu.server.map(|usage| cpu(summary, &usage)),
         "generator": cpu(summary, &summary.cpu.generator),
@@ -97,6 +67,47 @@ pub(crate) fn write(summary: &Summary, facts: &Facts) -> Value {
         "warnings": summary.doubts(),
         "machine": facts,
     })
+}
+
+fn counts(summary: &Summary) -> Value {
+    let counters = &summary.totals.counters;
+    json!({
+        "sent": counters.sent,
+        "received": counters.received,
+        "received_in_window": counters.in_window,
+        "expected_deliveries": counters.expected,
+        "loss": summary.loss(),
+        "duplicates": counters.tally.duplicates,
+        "disorder": counters.tally.disorder,
+        "errors": counters.errors_total(),
+        "unsent": counters.unsent,
+        "heartbeats": counters.pings,
+        "bytes_in": counters.bytes_in,
+        "bytes_out": counters.bytes_out,
+        "short_sends": counters.short_sends,
+        "buffer_shortages": counters.buffer_shortages,
+    })
+}
+
+/// What only `presence` measures.
+fn presence(summary: &Summary) -> Option<Value> {
+    let (settings, people) = (&summary.settings, summary.totals.people.as_ref()?);
+    Some(json!({
+        "users": settings.gathering.users,
+        "rooms": settings.gathering.rooms,
+        "stay_s": settings.args.stay.as_secs_f64(),
+        "leave": format!("{:?}", settings.args.leave).to_lowercase(),
+        "latency_ns": {
+            "join_heard": latencies(&people.join_heard),
+            "leave_heard": latencies(&people.leave_heard),
+        },
+        "events_heard": summary.totals.counters.tally.unique,
+        "events_of_other_members": people.bystanders,
+        "left_in_window": people.left_in_window,
+        "online_before": people.online.map(|[before, _]| before),
+        "online_max": people.online_max,
+        "online_end": people.online.map(|[_, end]| end),
+    }))
 }
 
 fn latencies(histogram: &Histogram<u64>) -> Value {
