@@ -106,7 +106,7 @@ impl Shard {
             Work::Request { keep_alive, is_head } => {
                 return self.request_unanswered(now, id, keep_alive, is_head, host);
             }
-            Work::Session(_) => self.refuse_session(now, id, host),
+            Work::Session(_) | Work::RequestSession(_) => self.refuse_session(now, id, host),
             Work::Read => self.close(now, id, &Disconnect::new(1013, "the session cannot be read"), host),
             Work::Subscribe { channel } => self.finish_subscribe(id, &channel, call, verdict),
             Work::Publish { channel, data } => {

@@ -225,6 +225,8 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// Whether the response keeps the connection open.
     pub keep_alive: bool,
+    /// The value of the `Set-Cookie` that gives the client the session which was made for this request.
+    pub cookie: Option<&'a str>,
 }
 
 /// How a request went.
@@ -428,6 +430,12 @@ pub trait Host {
     /// A client has presented a good token, with these claims: may it count? Called in the handshake before `connect`.
     fn authenticate(&mut self, _ticket: Ticket, _caller: Caller<'_>) -> Verdict {
         Verdict::Allow
+    }
+
+    /// Whether a request that is no upgrade is to have a session: the one that it names, or a new one. It has it until it
+    /// is answered.
+    fn wants_session(&mut self, _peer: Peer, _head: &Head<'_>) -> bool {
+        false
     }
 
     /// The session that a request names, and proves to be its own; `None`: it names none.

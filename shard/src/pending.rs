@@ -9,6 +9,7 @@ use codec::websocket::handshake::Accept;
 use foldhash::fast::FixedState;
 
 use crate::authentication::{Identity, Objection};
+use crate::requests::Parked;
 use crate::seats::SeatWaiting;
 use crate::session::Waiting;
 use crate::{ConnectionId, Ticket, Time};
@@ -42,6 +43,8 @@ pub(crate) enum Work {
     Upgrade(Box<Upgrade>),
     /// Upgrade a connection that waits for its session.
     Session(Box<Waiting>),
+    /// Ask for the answer to a request that waits for its session.
+    RequestSession(Box<Parked>),
     /// Go on when there is a seat: with what an accepted connection sends, or with an upgrade.
     Seat(SeatWaiting),
     /// Answer a request; the connection's next ones wait for it.

@@ -16,6 +16,7 @@ use crate::connection::State;
 use crate::engineio::parameter;
 use crate::heartbeat::stamp;
 use crate::pending::{Pending, Work};
+use crate::session::Attached;
 use crate::shard::Shard;
 use crate::turn::Arena;
 use crate::{ConnectionId, Disconnect, Door, Host, Limits, Request, Responded, Route, Ticket, Time};
@@ -39,6 +40,20 @@ pub(crate) struct Arriving {
     head: Vec<u8>,
     body: Vec<u8>,
     decoder: Decoder,
+}
+
+/// The bytes of a request.
+#[derive(Clone, Copy)]
+struct Whole<'a> {
+    head: &'a [u8],
+    body: &'a [u8],
+}
+
+/// A request that waits for its session.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    head: Box<[u8]>,
+    body: Box<[u8]>,
 }
 
 /// The body behind a head.
@@ -79,7 +94,8 @@ impl Shard {
                     let rest = &bytes[at + length..];
                     match read_body(&head, upgrades, &bytes[at..at + length], rest, &self.limits) {
                         Ok(BodyRead::Whole(body, used)) => {
-                            let next = self.answer_request(now, id, &head, &body, host);
+                            let whole = Whole { head: &bytes[at..at + length], body: &body };
+                            let next = self.answer_request(now, id, whole, &head, host);
                             if matches!(next, Next::Again) {
                                 return self.hold_request(id, &bytes[at..]);
                             }
@@ -173,9 +189,9 @@ impl Shard {
             return;
         }
         let mut storage = HeaderStorage::new();
-        let parsed = request::parse(&arriving.head, &mut storage, arriving.head.len() + 1);
-        let (head, _) = parsed.ok().flatten().expect("it was a head before");
-        let next = self.answer_request(now, id, &head, &arriving.body, host);
+        let head = parse_again(&arriving.head, &mut storage);
+        let whole = Whole { head: &arriving.head, body: &arriving.body };
+        let next = self.answer_request(now, id, whole, &head, host);
         if self.goes_on(id, &bytes[used..]) && matches!(next, Next::Request) {
             self.answer_requests(now, id, &mut bytes[used..], 0, host);
         }
@@ -185,8 +201,8 @@ impl Shard {
         &mut self,
         now: Time,
         id: ConnectionId,
+        whole: Whole<'_>,
         head: &Head<'_>,
-        body: &[u8],
         host: &mut H,
     ) -> Next {
         self.metrics.requests += 1;
@@ -195,13 +211,58 @@ impl Shard {
             return self.upgrade(now, id, head, host);
         }
         let (peer, door) = (connection.peer(id.slot), connection.door);
-        let keep_alive = head.keep_alive();
-        let request = Request { head, body, keep_alive };
         if door != Door::Redirect
             && let Some(route @ (Route::SocketIo | Route::EngineIo(_))) = host.route(head.path)
         {
+            let request = Request { head, body: whole.body, keep_alive: head.keep_alive(), cookie: None };
             return self.poll(now, id, route, request, host);
         }
+        if !host.wants_session(peer, head) {
+            return self.ask_host(now, id, head, whole.body, None, host);
+        }
+        let ticket = self.pending.ticket();
+        match self.attach_session(id, ticket, head, host) {
+            Attached::Ready(cookie) => self.ask_host(now, id, head, whole.body, cookie.as_deref(), host),
+            Attached::Waiting => {
+                let parked = Parked { head: whole.head.into(), body: whole.body.into() };
+                self.await_verdict(now, ticket, id, None, Work::RequestSession(Box::new(parked)));
+                Next::Request
+            }
+            Attached::Refused => {
+                self.refuse_session(now, id, host);
+                Next::Nothing
+            }
+        }
+    }
+
+    /// A request that has waited for its session has it.
+    pub(crate) fn ask_parked<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        parked: &Parked,
+        cookie: Option<&str>,
+        host: &mut H,
+    ) {
+        let mut storage = HeaderStorage::new();
+        let head = parse_again(&parked.head, &mut storage);
+        self.ask_host(now, id, &head, &parked.body, cookie, host);
+    }
+
+    /// Asks the application for the answer.
+    fn ask_host<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        head: &Head<'_>,
+        body: &[u8],
+        cookie: Option<&str>,
+        host: &mut H,
+    ) -> Next {
+        let Some(connection) = self.connections.live(id) else { return Next::Nothing };
+        let peer = connection.peer(id.slot);
+        let keep_alive = head.keep_alive();
+        let request = Request { head, body, keep_alive, cookie };
         let ticket = self.pending.ticket();
         let start = self.turn.end(Arena::Direct);
         match host.request(ticket, peer, request, &mut self.turn.direct) {
@@ -270,7 +331,8 @@ impl Shard {
         self.request_answered(now, id, keep_alive, host);
     }
 
-    /// A request has its answer: the next one, or the end.
+    /// A request has its answer: the next one, or the end. The next one may be somebody else's, as proxies send the
+    /// requests of all their clients over few connections: the session is each request's own.
     pub(crate) fn request_answered<H: Host>(
         &mut self,
         now: Time,
@@ -278,6 +340,7 @@ impl Shard {
         keep_alive: bool,
         host: &mut H,
     ) -> Next {
+        self.leave_request_session(id);
         if !keep_alive {
             self.close(now, id, &Disconnect::new(1000, ""), host);
             return Next::Nothing;
@@ -315,6 +378,12 @@ impl Shard {
         self.write(id, |out| response::write(out, status, headers, why.as_bytes(), false));
         self.close(now, id, &Disconnect::new(1002, "bad request"), host);
     }
+}
+
+/// A head that was good when it came.
+fn parse_again<'a>(bytes: &'a [u8], storage: &'a mut HeaderStorage<'a>) -> Head<'a> {
+    let (head, _) = request::parse(bytes, storage, bytes.len() + 1).ok().flatten().expect("it was a head before");
+    head
 }
 
 /// What `rest` has of the body that `head` announces.

@@ -6,7 +6,7 @@ use codec::socketcluster::Dialect;
 use codec::websocket::extension::Agreement;
 use codec::websocket::handshake::Accept;
 
-use super::copy::{Opener, Session};
+use super::copy::{NO_SLOT, Opener, Session, Stage};
 use super::home::Opening;
 use super::{OpenError, SessionId, SessionMessageKind};
 use crate::connection::State;
@@ -106,17 +106,36 @@ impl Shard {
     ) {
         // Whoever has left or lost patience has nothing pending.
         let Some(pending) = self.take_pending(ticket) else { return };
-        let Work::Session(waiting) = pending.work else { unreachable!("tickets are never used again") };
         self.resume_after_hook(id);
         let opening = match outcome {
             Ok(session) => Opening::Ready(session),
             Err(error) => Opening::Refused(error),
         };
-        match self.attach(id, opening, host) {
-            Attached::Ready(cookie) => {
+        match (self.attach(id, opening, host), pending.work) {
+            (Attached::Ready(cookie), Work::Session(waiting)) => {
                 self.seat_session(now, id, *waiting, cookie, host);
             }
-            Attached::Waiting | Attached::Refused => self.refuse_session(now, id, host),
+            (Attached::Ready(cookie), Work::RequestSession(parked)) => {
+                self.ask_parked(now, id, &parked, cookie.as_deref(), host);
+            }
+            (Attached::Ready(_), _) => unreachable!("tickets are never used again"),
+            (Attached::Waiting | Attached::Refused, _) => self.refuse_session(now, id, host),
+        }
+    }
+
+    /// A request that had a session is answered. What was made for it and never written to is gone at once: its cookie
+    /// brings the same session back, and clients that keep no cookies leave nothing behind.
+    pub(crate) fn leave_request_session(&mut self, id: ConnectionId) {
+        let slot = self.connections.live(id).map_or(NO_SLOT, |connection| connection.session);
+        let Some(session) = self.sessions.find(slot) else { return };
+        self.detach_session(id);
+        let is_blank = {
+            let (is_held, state) = (session.is_held(), session.state());
+            let is_used = is_held || state.has_connections() || state.has_holders() || !state.is_idle();
+            state.is_home && state.version == 0 && state.stage == Stage::Ready && !is_used
+        };
+        if is_blank {
+            self.sessions.remove(&session);
         }
     }
 

@@ -35,7 +35,7 @@ fn ask(world: &mut World, head: &str) -> Answer {
     let mut storage = HeaderStorage::new();
     let (head, _) = request::parse(text.as_bytes(), &mut storage, 16 << 10).expect("it is a head").expect("all of it");
     let mut out = Vec::new();
-    let request = Request { head: &head, body: b"", keep_alive: head.keep_alive() };
+    let request = Request { head: &head, body: b"", keep_alive: head.keep_alive(), cookie: None };
     let responded = world.host.request(Ticket(1), peer(), request, &mut out);
     assert_eq!(responded, Responded::Ready);
     let mut storage = HeaderStorage::new();

@@ -95,7 +95,12 @@ fn the_demos_page_and_what_it_loads_are_there() {
         let parsed = codec::http::request::parse(text.as_bytes(), &mut storage, 16 << 10);
         let (head, _) = parsed.expect("it is a head").expect("all of it");
         let mut out = Vec::new();
-        host.request(Ticket(1), super::peer(), Request { head: &head, body: b"", keep_alive: true }, &mut out);
+        host.request(
+            Ticket(1),
+            super::peer(),
+            Request { head: &head, body: b"", keep_alive: true, cookie: None },
+            &mut out,
+        );
         let answer = String::from_utf8(out).expect("pages are text");
         assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {answer}");
         assert_eq!(path == "/", answer.contains("Content-Security-Policy: default-src 'none';"), "{path}");
