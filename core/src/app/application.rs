@@ -56,6 +56,8 @@ pub struct App {
     guards: Vec<Pattern>,
     modules: Modules,
     pub(super) handshake: Hooks,
+    /// The modules once all are there.
+    pub(super) logins: Rc<Modules>,
     pub(super) authenticate: Hooks,
     pub(super) connect: Hooks,
     pub(super) disconnect: Hooks,
@@ -427,7 +429,8 @@ impl App {
 
     /// Makes the actions what they are called by: those of the login modules are added, guards are set.
     pub(super) fn complete(&mut self) -> Result<(), String> {
-        for (name, action) in std::mem::take(&mut self.modules).into_actions() {
+        self.logins = Rc::new(std::mem::take(&mut self.modules));
+        for (name, action) in Modules::actions(&self.logins) {
             if self.actions.insert(name.into(), Entry::new(action)).is_some() {
                 return Err(format!("action {name:?} is there twice: it belongs to the authentication modules"));
             }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use codec::json::JsonLimits;
+
 use crate::auth::{Authority, KeyError, Origins};
-use crate::config::Settings;
+use crate::config::{HttpSettings, Settings};
 use crate::session::SessionService;
 
 /// Shared by all shards, and never written.
@@ -11,6 +13,10 @@ use crate::session::SessionService;
 pub(crate) struct Common {
     pub(crate) authority: Arc<Authority>,
     pub(crate) origins: Arc<Origins>,
+    pub(crate) http: Arc<HttpSettings>,
+    /// For arguments that come by HTTP; those of other protocols are checked before they come here.
+    pub(crate) json: JsonLimits,
+    pub(crate) app_name: Arc<str>,
     /// None where no server runs: in tests of the application alone.
     pub(crate) sessions: Option<SessionService>,
     /// The port that clients are sent to who have to come by TLS.
@@ -24,6 +30,9 @@ impl Common {
         Ok(Self {
             authority,
             origins: Arc::new(Origins::new(settings.origins.clone())),
+            http: Arc::new(settings.http.clone()),
+            json: settings.limits.socketcluster.json,
+            app_name: settings.app_name.as_str().into(),
             sessions: None,
             https_port: None,
         })

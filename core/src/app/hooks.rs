@@ -102,6 +102,27 @@ pub(crate) fn fenced<F>(call: &Call<'_>, hook: impl FnOnce() -> Step<Result, F>)
     }
 }
 
+/// Tells hooks of something that is so, whatever they say to it.
+pub(crate) fn tell(local: &Local, hooks: &Hooks, call: &Call<'_>) {
+    let hook = name(call.occasion);
+    for endpoint in hooks.iter() {
+        match fenced(call, || endpoint.call(call)) {
+            None | Some(Step::Done(Ok(()))) => {}
+            Some(Step::Done(Err(error))) => tracing::warn!(hook, %error, "hook failed"),
+            Some(Step::Later(pending)) => {
+                let work: LocalFuture<()> = Box::pin(async move {
+                    if let Err(error) = pending.await {
+                        tracing::warn!(hook, %error, "hook failed");
+                    }
+                });
+                if local.spawn(Work::Background { name: hook, work }).is_err() {
+                    tracing::warn!(hook, "hook dropped: too many pending tasks");
+                }
+            }
+        }
+    }
+}
+
 /// What a hook is called in the log.
 pub(crate) const fn name(occasion: Occasion) -> &'static str {
     match occasion {

@@ -2,7 +2,7 @@
 //! never blocks and never does I/O; what is pending is kept by the tasks and answered by commands.
 
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use codec::http::request::Head;
@@ -14,23 +14,26 @@ use shard::{
     TokenError, Verdict, Verified, WriteError, WriteToken, Written,
 };
 
+use super::api::{Exchange, Reference, Standing, Way, standing};
 use super::application::{App, Entry};
 use super::call::{Call, Occasion};
 use super::common::Common;
 use super::error::{Error, Result};
 use super::fence::{self, fence};
-use super::handler::Step;
-use super::hooks::{Hooks, OwnedCall, fenced, name, verdict};
+use super::hooks::{OwnedCall, tell, verdict};
 use super::local::{Counters, Local};
 use super::login::LOGIN;
-use super::page::plain;
+use super::page::{Page, plain};
+use super::periodic::Periodic;
 use super::redirect;
 use super::request::Request as UpgradeRequest;
-use super::tasks::{LocalFuture, Tasks, Work, action_panicked};
+use super::tasks::{LocalFuture, Tasks, Work, action_panicked, request_panicked};
 
 /// One shard's application and its pending work.
 pub(crate) struct ShardHost {
-    app: App,
+    app: Rc<App>,
+    /// What the HTTP API says of itself; none where it is off.
+    reference: Option<Reference>,
     local: Rc<Local>,
     tasks: Tasks,
     /// Whether the server is about to stop.
@@ -48,8 +51,15 @@ impl ShardHost {
             panic!("{reason}");
         }
         let local = Local::new(shard, common, std::mem::take(&mut app.states), &app.limits);
-        let mut host = Self { app, tasks: Tasks::new(Rc::clone(&local)), local, is_leaving: false };
-        host.start();
+        let periodic = std::mem::take(&mut app.periodic);
+        let http = &local.common.http;
+        let reference = http.api_enabled.then(|| {
+            let has_basic = app.logins.has(&http.api_basic);
+            Reference::of(&app, &http.api_prefix, &local.common.app_name, has_basic)
+        });
+        let host =
+            Self { app: Rc::new(app), reference, tasks: Tasks::new(Rc::clone(&local)), local, is_leaving: false };
+        host.start(periodic);
         host
     }
 
@@ -119,14 +129,14 @@ impl ShardHost {
         ]
     }
 
-    fn start(&mut self) {
+    fn start(&self, periodic: Vec<Periodic>) {
         let _entered = self.local.enter();
-        self.tell(&self.app.start, &Call::start(&self.local));
+        tell(&self.local, &self.app.start, &Call::start(&self.local));
         if self.local.shard != ONCE_AT {
             return;
         }
-        self.tell(&self.app.server_start, &Call::start(&self.local));
-        for periodic in std::mem::take(&mut self.app.periodic) {
+        tell(&self.local, &self.app.server_start, &Call::start(&self.local));
+        for periodic in periodic {
             let work = Box::pin(periodic.run(Rc::clone(&self.local)));
             if self.local.spawn(Work::Background { name: "periodic", work }).is_err() {
                 tracing::warn!("periodic work dropped: too many pending tasks");
@@ -154,25 +164,81 @@ impl ShardHost {
         Call { claims: caller.claims, user: caller.user, ..self.call(occasion, Some(caller.peer), subject, data) }
     }
 
-    /// Tells hooks of something that is so, whatever they say to it.
-    fn tell(&self, hooks: &Hooks, call: &Call<'_>) {
-        let hook = name(call.occasion);
-        for endpoint in hooks.iter() {
-            match fenced(call, || endpoint.call(call)) {
-                None | Some(Step::Done(Ok(()))) => {}
-                Some(Step::Done(Err(error))) => tracing::warn!(hook, %error, "hook failed"),
-                Some(Step::Later(pending)) => {
-                    let work: LocalFuture<()> = Box::pin(async move {
-                        if let Err(error) = pending.await {
-                            tracing::warn!(hook, %error, "hook failed");
-                        }
-                    });
-                    if self.local.spawn(Work::Background { name: hook, work }).is_err() {
-                        tracing::warn!(hook, "hook dropped: too many pending tasks");
-                    }
-                }
+    /// What stands behind the API's prefix, where an action is asked for.
+    fn api_path<'a>(&self, head: &Head<'a>) -> Option<&'a str> {
+        self.reference.as_ref()?;
+        let path = head.path.strip_prefix(&*self.local.common.http.api_prefix)?.strip_prefix('/')?;
+        (!matches!(path, "" | REFERENCE_NAME) && !self.app.pages.contains_key(head.path)).then_some(path)
+    }
+
+    fn standing(&self, peer: Peer, head: &Head<'_>) -> Standing {
+        standing(&self.local.common.origins, peer.door == Door::Tls, head)
+    }
+
+    /// Calls an action.
+    fn call_by_request(
+        &mut self,
+        ticket: Ticket,
+        mut peer: Peer,
+        request: Request<'_>,
+        path: &str,
+        response: &mut Vec<u8>,
+    ) -> Responded {
+        let _entered = self.local.enter();
+        let head = request.head;
+        let standing = self.standing(peer, head);
+        let way = Way::of(head, request.keep_alive, request.cookie, self.local.common.origins.settings());
+        // What a password is asked for over must keep it: TLS, or this machine.
+        let is_private = peer.door == Door::Tls || peer.address.ip().to_canonical().is_loopback();
+        if standing == Standing::Nobody {
+            peer.session = Peer::NO_SESSION;
+        }
+        let exchange = match (standing, head.method) {
+            (Standing::Foreign, _) => Err(Error::new("UnauthorizedError", "pages of this origin may not call actions")),
+            (_, "OPTIONS") => {
+                way.write_options(response, API_METHODS);
+                return Responded::Ready;
+            }
+            (_, "GET" | "HEAD" | "POST") => {
+                let takes_basic = is_private && standing == Standing::Own;
+                Exchange::new(&self.app, &self.local, peer, request, path, takes_basic, &way)
+            }
+            _ => Err(Error::new("MethodError", "actions are called by GET or POST").with("statusCode", 405)),
+        };
+        match exchange {
+            Ok(exchange) => self.exchange(ticket, exchange, way, response),
+            Err(error) => {
+                way.write_error(response, &error, &[("Allow", API_METHODS)]);
+                Responded::Ready
             }
         }
+    }
+
+    /// Answers a call at once, or makes a task of it.
+    fn exchange(&mut self, ticket: Ticket, exchange: Exchange, way: Way, response: &mut Vec<u8>) -> Responded {
+        let action = Rc::clone(exchange.action());
+        let mut answer: LocalFuture<Vec<u8>> = Box::pin(exchange.run());
+        // The waker does nothing: what is pending becomes a task, which is polled again with its own.
+        let polled = fence(|| answer.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+        match polled {
+            Ok(Poll::Ready(bytes)) => response.extend_from_slice(&bytes),
+            Ok(Poll::Pending) => {
+                let work = Work::Request { ticket, action, answer, way };
+                if let Err(error) = self.local.admit() {
+                    let Work::Request { way, .. } = &work else { unreachable!("it was just made") };
+                    way.write_error(response, &error, &[]);
+                    discard(work);
+                    return Responded::Ready;
+                }
+                self.tasks.push(work);
+                return Responded::Pending;
+            }
+            Err(panic) => {
+                Counters::count(&self.local.counters.panics);
+                response.extend_from_slice(&request_panicked(&action, &panic, &way));
+            }
+        }
+        Responded::Ready
     }
 
     /// Answers a request for a page.
@@ -194,7 +260,7 @@ impl ShardHost {
         // Whoever comes without a session is given one's cookie. It is made when it is first used.
         let sessions = self.local.sessions().filter(|sessions| sessions.of_request(peer, head).is_none());
         let cookie = sessions.map(|sessions| sessions.fresh(peer).1);
-        if let Some(page) = self.app.pages.get(head.path) {
+        if let Some(page) = self.app.pages.get(head.path).or_else(|| self.reference_page(head.path)) {
             return page.respond(head, keep_alive, cookie.as_deref(), response);
         }
         let mut headers: Vec<_> = cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())).collect();
@@ -203,6 +269,16 @@ impl ShardHost {
             plain(response, 426, &headers, "this is a WebSocket\n", head, keep_alive);
         } else {
             plain(response, 404, &headers, "not found\n", head, keep_alive);
+        }
+    }
+
+    /// What the API says of itself.
+    fn reference_page(&self, path: &str) -> Option<&Page> {
+        let reference = self.reference.as_ref()?;
+        match path.strip_prefix(&*self.local.common.http.api_prefix)? {
+            "" | "/" => Some(&reference.page),
+            rest if rest.strip_prefix('/') == Some(REFERENCE_NAME) => Some(&reference.document),
+            _ => None,
         }
     }
 
@@ -273,6 +349,12 @@ const ONCE_AT: ShardId = ShardId(0);
 /// Where balancers ask whether to send more clients.
 const READINESS_PATH: &str = "/readyz";
 
+/// What an action can be asked by.
+const API_METHODS: &str = "GET, HEAD, OPTIONS, POST";
+
+/// The API's document, behind its prefix.
+const REFERENCE_NAME: &str = "openapi.json";
+
 /// Where a page fetches the cookie of its session's new id, and the header that has the ticket.
 const RENEWAL_PATH: &str = "/session";
 const RENEWAL_HEADER: &str = "session-ticket";
@@ -303,9 +385,16 @@ impl Host for ShardHost {
         Some(if self.app.raw[index].is_engine_io { Route::EngineIo(number) } else { Route::Raw(number) })
     }
 
-    fn request(&mut self, _: Ticket, peer: Peer, request: Request<'_>, response: &mut Vec<u8>) -> Responded {
+    fn request(&mut self, ticket: Ticket, peer: Peer, request: Request<'_>, response: &mut Vec<u8>) -> Responded {
+        if let Some(path) = self.api_path(request.head) {
+            return self.call_by_request(ticket, peer, request, path, response);
+        }
         self.respond(peer, request.head, request.keep_alive, response);
         Responded::Ready
+    }
+
+    fn wants_session(&mut self, peer: Peer, head: &Head<'_>) -> bool {
+        self.api_path(head).is_some() && head.method != "OPTIONS" && self.standing(peer, head) == Standing::Own
     }
 
     fn session(&mut self, peer: Peer, head: &Head<'_>) -> Option<SessionId> {
@@ -342,7 +431,7 @@ impl Host for ShardHost {
             if is_online { (&self.app.online, Occasion::Online) } else { (&self.app.offline, Occasion::Offline) };
         if !hooks.is_empty() {
             let _entered = self.local.enter();
-            self.tell(hooks, &Call { user: Some(user), ..self.call(occasion, None, user, None) });
+            tell(&self.local, hooks, &Call { user: Some(user), ..self.call(occasion, None, user, None) });
         }
     }
 
@@ -393,7 +482,7 @@ impl Host for ShardHost {
         }
         let _entered = self.local.enter();
         let call = Call { disconnect: Some(disconnect), ..self.call_by(Occasion::Disconnect, caller, "", None) };
-        self.tell(&self.app.disconnect, &call);
+        tell(&self.local, &self.app.disconnect, &call);
     }
 
     fn is_login(&self, action: &str) -> bool {

@@ -8,6 +8,7 @@ use std::task::Waker;
 
 use shard::{Answer, ShardId, Time};
 
+use super::api::Exchanges;
 use super::commands::Commands;
 use super::common::Common;
 use super::error::{Error, Result};
@@ -33,6 +34,7 @@ pub(crate) struct Local {
     pub(super) questions: Cell<u64>,
     pub(super) answers: Waits<u64, Answer>,
     pub(super) recipients_max: usize,
+    pub(crate) exchanges: Exchanges,
     /// Work spawned while tasks run or outside of them; the runner takes it over.
     spawned: RefCell<Vec<Work>>,
     /// Pending work of any kind, what is spawned included.
@@ -67,6 +69,7 @@ impl Local {
             questions: Cell::new(0),
             answers: Waits::default(),
             recipients_max: limits.recipients_max,
+            exchanges: Exchanges::default(),
             spawned: RefCell::default(),
             tasks: Cell::new(0),
             tasks_max: limits.tasks_max,

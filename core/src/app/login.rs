@@ -40,6 +40,11 @@ impl Login {
         Self::default()
     }
 
+    /// Whom the caller has shown to be.
+    pub(super) fn user_id(&self) -> Option<&str> {
+        self.user_id.as_deref()
+    }
+
     /// Adds what the client is told beside it, on success or failure.
     ///
     /// # Panics
@@ -93,13 +98,26 @@ impl Modules {
     }
 
     /// The actions that make them callable; none without modules.
-    pub(super) fn into_actions(self) -> Vec<(&'static str, Box<dyn Action>)> {
-        if self.modules.is_empty() {
+    pub(super) fn actions(modules: &Rc<Self>) -> Vec<(&'static str, Box<dyn Action>)> {
+        if modules.modules.is_empty() {
             return Vec::new();
         }
-        vec![(LOGIN, Box::new(self)), ("auth.logout", Box::new(Logout))]
+        vec![(LOGIN, Box::new(LogIn(Rc::clone(modules)))), ("auth.logout", Box::new(Logout))]
+    }
+
+    /// Whether there is one of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.modules.contains_key(name)
+    }
+
+    /// Asks the module of that name, if there is one. The call has its params.
+    pub(super) fn ask(&self, name: &str, call: &Call<'_>) -> Option<Asked> {
+        self.modules.get(name).map(|module| module.call(call))
     }
 }
+
+/// How far a module's judgement has come.
+pub(super) type Asked = Step<Result<Login>, LocalFuture<Result<Login>>>;
 
 /// The action that asks the modules.
 pub(super) const LOGIN: &str = "auth.login";
@@ -112,7 +130,10 @@ struct Request<'a> {
     params: Option<&'a RawValue>,
 }
 
-impl Action for Modules {
+/// Lets the caller log in, by the module that it names.
+struct LogIn(Rc<Modules>);
+
+impl Action for LogIn {
     fn call(&self, call: &Call<'_>, reply: &mut Reply) -> Option<LocalFuture<Reply>> {
         match self.ask(call) {
             Ok((Step::Done(login), finish)) => finish.answer(login, &mut Answer::new(reply)),
@@ -129,21 +150,19 @@ impl Action for Modules {
     }
 
     fn check(&self, site: &Site<'_>) -> std::result::Result<(), String> {
-        for (name, module) in &self.modules {
+        for (name, module) in &self.0.modules {
             module.check(site).map_err(|reason| format!("in its module {name:?} {reason}"))?;
         }
         Ok(())
     }
 }
 
-type Asked = Step<Result<Login>, LocalFuture<Result<Login>>>;
-
-impl Modules {
+impl LogIn {
     fn ask(&self, call: &Call<'_>) -> Result<(Asked, Finish)> {
         let text = call.data.unwrap_or(RawJson::NULL).as_str();
         let request: Request<'_> = serde_json::from_str(text)
             .map_err(|_| Error::invalid_arguments("a login is {\"module\":\"name\",\"params\":…}"))?;
-        let Some((name, module)) = self.modules.get_key_value(request.module.as_str()) else {
+        let Some((name, module)) = self.0.modules.get_key_value(request.module.as_str()) else {
             return Err(Error::not_found("there is no such authentication module"));
         };
         let finish = Finish { peer: Peer::from_call(call)?, module: Rc::clone(name) };

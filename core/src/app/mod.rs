@@ -3,6 +3,7 @@
 //! each call behind a fence. Nothing in here knows sockets, glommio or another shard.
 
 mod action_name;
+mod api;
 mod application;
 mod args;
 mod bell;

@@ -61,7 +61,8 @@ impl Peer {
 
     /// Gives this connection a token with these claims, a JSON object: from now on it is whom they name, and the client
     /// presents the token again when it comes back. It reaches the client before the answer of the call that set it. The
-    /// claims get `iat`, and `exp` after `lifetime` or the server's `--token-lifetime`; an `exp` of their own wins.
+    /// claims get `iat`, and `exp` after `lifetime` or the server's `--token-lifetime`; an `exp` of their own wins. Who calls
+    /// by HTTP gets it in the answer's header `Auth-Token`.
     ///
     /// # Errors
     /// When the claims are not a JSON object, when the token would be longer than `--max-token`, when the server has
@@ -72,7 +73,11 @@ impl Peer {
         };
         let signed = self.local.common.authority.sign(claims, lifetime.into()).map_err(Error::internal)?;
         let Signed { token, verified } = signed;
-        self.local.commands.push(Command::SetToken { connection: self.peer.connection, token, verified })
+        let connection = self.peer.connection;
+        match self.local.exchanges.give(connection, token) {
+            Ok(()) => Ok(()),
+            Err(token) => self.local.commands.push(Command::SetToken { connection, token, verified }),
+        }
     }
 
     /// Counts a failed login of this connection against `--login-rate`. The modules of
@@ -89,6 +94,7 @@ impl Peer {
     /// # Errors
     /// When the shard's command queue is full.
     pub fn remove_auth_token(&self) -> Result {
+        self.local.exchanges.take(self.peer.connection);
         self.local.commands.push(Command::RemoveToken { connection: self.peer.connection })
     }
 

@@ -209,7 +209,13 @@ impl Session {
 impl FromCall for Session {
     fn from_call(call: &Call<'_>) -> Result<Self> {
         let peer = call.peer.ok_or_else(|| Error::internal("there is no peer here"))?;
-        Self::of_peer(peer, call.local()).ok_or_else(|| Error::internal("this connection has no session"))
+        Self::of_peer(peer, call.local()).ok_or_else(|| match call.local().sessions() {
+            // A request of which nobody knows who made the browser send it.
+            Some(_) if peer.session == shard::Peer::NO_SESSION => {
+                Error::new("NoSessionError", "this request has no session").with("statusCode", 403)
+            }
+            _ => Error::internal("this connection has no session"),
+        })
     }
 
     fn check(site: &Site<'_>) -> std::result::Result<(), String> {

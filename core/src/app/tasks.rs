@@ -12,6 +12,7 @@ use codec::socketcluster::errors::WireError;
 use futures_util::stream::{FuturesUnordered, Stream};
 use shard::{Command, Reply, Ticket, Time};
 
+use super::api::Way;
 use super::bell::Bell;
 use super::error::{Error, Result};
 use super::fence::{Panic, fence};
@@ -26,6 +27,8 @@ pub(crate) enum Work {
     Call { ticket: Ticket, action: Rc<str>, answer: LocalFuture<Reply> },
     /// A connection's messages wait for the verdict.
     Hook { ticket: Ticket, hook: &'static str, verdict: LocalFuture<Result> },
+    /// A client waits for the response.
+    Request { ticket: Ticket, action: Rc<str>, answer: LocalFuture<Vec<u8>>, way: Way },
     /// Nobody waits.
     Background { name: &'static str, work: LocalFuture<()> },
 }
@@ -34,7 +37,7 @@ impl Work {
     /// Who waits for it.
     const fn ticket(&self) -> Option<Ticket> {
         match self {
-            Self::Call { ticket, .. } | Self::Hook { ticket, .. } => Some(*ticket),
+            Self::Call { ticket, .. } | Self::Hook { ticket, .. } | Self::Request { ticket, .. } => Some(*ticket),
             Self::Background { .. } => None,
         }
     }
@@ -48,6 +51,9 @@ impl Work {
             Self::Hook { ticket, verdict, .. } => verdict.as_mut().poll(task).map(|verdict| {
                 Some(Command::Verdict { ticket: *ticket, verdict: verdict.map_err(Error::into_refusal) })
             }),
+            Self::Request { ticket, answer, .. } => {
+                answer.as_mut().poll(task).map(|response| Some(Command::Respond { ticket: *ticket, response }))
+            }
             Self::Background { work, .. } => work.as_mut().poll(task).map(|()| None),
         }
     }
@@ -64,6 +70,9 @@ impl Work {
                 hook_panicked(hook, panic);
                 Some(Command::Verdict { ticket: *ticket, verdict: Err(Error::panicked().into_refusal()) })
             }
+            Self::Request { ticket, action, way, .. } => {
+                Some(Command::Respond { ticket: *ticket, response: request_panicked(action, panic, way) })
+            }
             Self::Background { name, .. } => {
                 tracing::error!(task = name, panic = panic.text, "task panicked");
                 None
@@ -76,6 +85,16 @@ impl Work {
 pub(crate) fn action_panicked(action: &str, panic: &Panic, reply: &mut Reply) {
     tracing::error!(action, panic = panic.text, "action panicked");
     reply.write_error(|out| WireError::ActionFailed { action }.write(out));
+}
+
+/// Logs the panic of an action that was called by HTTP: the response.
+pub(crate) fn request_panicked(action: &str, panic: &Panic, way: &Way) -> Vec<u8> {
+    let (mut reply, mut response) = (Reply::default(), Vec::new());
+    action_panicked(action, panic, &mut reply);
+    if let Err(error) = reply.outcome() {
+        way.write_error_json(&mut response, error.as_str().as_bytes(), 500, &[]);
+    }
+    response
 }
 
 /// Logs a hook's panic.

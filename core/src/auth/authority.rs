@@ -103,6 +103,11 @@ impl Authority {
         Ok(Verified { user: user(&claims, &self.user_claim), claims, lifetime })
     }
 
+    /// Whom claims are about.
+    pub(crate) fn user(&self, claims: &str) -> Option<Box<str>> {
+        user(claims, &self.user_claim)
+    }
+
     /// The claims of a token that one of the keys has signed.
     fn claims(&self, token: &str, header: &Header) -> Result<Box<str>, TokenError> {
         use jsonwebtoken::errors::ErrorKind;

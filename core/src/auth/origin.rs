@@ -22,6 +22,11 @@ impl Origins {
         Self { settings }
     }
 
+    /// What was set.
+    pub(crate) const fn settings(&self) -> &OriginSettings {
+        &self.settings
+    }
+
     /// Whether the page that this request comes from may connect.
     pub(crate) fn admit(&self, is_tls: bool, head: &Head<'_>) -> bool {
         let mut origins = head.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("origin"));

@@ -101,6 +101,7 @@ const SWITCHES: &[&str] = &[
     "no-session-cache",
     "no-users-online",
     "tls-self-signed",
+    "no-http-api",
 ];
 
 fn argument(flag: &str, value: &str) -> String {
@@ -211,6 +212,9 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("user-heartbeat", "10s"),
     ("user-silence", "40s"),
     ("max-user-page", "21"),
+    ("no-http-api", "true"),
+    ("http-api-prefix", "/actions"),
+    ("http-api-basic", "people"),
     ("ring-entries", "256"),
     ("receive-buffers", "2"),
     ("receive-buffer-bytes", "1KiB"),

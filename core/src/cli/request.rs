@@ -255,6 +255,7 @@ mod tests {
             "Slow consumers:",
             "Compression:",
             "Between shards:",
+            "HTTP:",
             "Application:",
             "Socket ring:",
             "Stopping:",

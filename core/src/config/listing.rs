@@ -12,8 +12,8 @@ use shard::{CompressionLimits, EngineLimits, Limits, PeopleLimits, Rate, RateLim
 use crate::app::AckShape;
 
 use super::{
-    ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, SessionLimits,
-    SessionSettings, Settings, TlsSettings, count, cpus, duration, size,
+    ApplicationSettings, AuthSettings, HttpSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings,
+    SessionLimits, SessionSettings, Settings, TlsSettings, count, cpus, duration, size,
 };
 
 /// The name of each flag (without its dashes) and the value these settings give it. No `..` in here: a setting without
@@ -31,6 +31,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         sessions,
         auth,
         origins,
+        http,
         ring,
         lane_capacity,
         tick,
@@ -43,6 +44,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     let RingSettings { entries, receive_buffers, receive_buffer_bytes, direct_descriptors } = ring;
     let LogSettings { level, format, lines_per_second_max } = log;
     let OriginSettings { allowed, required } = origins;
+    let HttpSettings { api_enabled, api_prefix, api_basic } = http;
     let addresses = if listen.is_empty() { "none".to_owned() } else { list(listen) };
     let mut rows = vec![
         ("listen", addresses),
@@ -69,6 +71,9 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("user-claim", auth.user_claim.clone()),
         ("allow-origin", if allowed.is_empty() { "the server's own".to_owned() } else { list(allowed) }),
         ("require-origin", required.to_string()),
+        ("no-http-api", (!api_enabled).to_string()),
+        ("http-api-prefix", api_prefix.clone()),
+        ("http-api-basic", api_basic.clone()),
         ("ring-entries", entries.to_string()),
         ("receive-buffers", receive_buffers.to_string()),
         ("receive-buffer-bytes", size::format(u64::from(*receive_buffer_bytes))),

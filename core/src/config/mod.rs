@@ -28,7 +28,8 @@ pub(crate) use quantity::QuantityError;
 pub use secret::Secret;
 pub use session::SessionSettings;
 pub use settings::{
-    ApplicationSettings, AuthSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings, Settings,
+    ApplicationSettings, AuthSettings, HttpSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings,
+    Settings,
 };
 pub use shard::{CompressionLimits, Limits, Rate, RateLimits, SeatLimits, SessionLimits, SlowConsumer};
 pub use tls::TlsSettings;

@@ -35,6 +35,8 @@ pub struct Settings {
     pub auth: AuthSettings,
     /// Which pages may connect.
     pub origins: OriginSettings,
+    /// What is served by plain HTTP.
+    pub http: HttpSettings,
     /// The size of each shard's io_uring and of its receive buffers.
     pub ring: RingSettings,
     /// Batches that may be under way from one shard to another before the sender keeps them.
@@ -95,6 +97,17 @@ pub struct OriginSettings {
     pub allowed: Vec<AllowedOrigin>,
     /// Whether clients must say where they come from.
     pub required: bool,
+}
+
+/// What is served by plain HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Whether actions can be called by HTTP.
+    pub api_enabled: bool,
+    /// What the paths of actions begin with: a slash, and none at its end.
+    pub api_prefix: String,
+    /// The login module that is asked about names and passwords (Basic authentication).
+    pub api_basic: String,
 }
 
 /// The sizes of one shard's io_uring.
@@ -162,6 +175,7 @@ impl Default for Settings {
             sessions: SessionSettings::default(),
             auth: AuthSettings::default(),
             origins: OriginSettings::default(),
+            http: HttpSettings::default(),
             ring: RingSettings::default(),
             lane_capacity: 64,
             tick: Duration::from_millis(50),
@@ -199,6 +213,12 @@ impl Default for AuthSettings {
             token_bytes_max: 8 << 10,
             user_claim: "user_id".to_owned(),
         }
+    }
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self { api_enabled: true, api_prefix: "/api".to_owned(), api_basic: "basic".to_owned() }
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) fn app() -> App {
         .action("app.logout", |peer: Peer| peer.remove_auth_token())
         .action("app.who", |user: Option<Auth<User>>| user.map(|Auth(user)| user.user_id))
         .authentication("guest", guest)
+        .authentication("basic", password)
         .action("members.greeting", |UserId(user): UserId| format!("hello, {user}"))
         .require_login("members.*")
         .on_subscribe("members.*", |_: UserId| {})
@@ -86,6 +87,19 @@ struct Guest {
 /// A login module that lets in everybody who has a name.
 async fn guest(Args(guest): Args<Guest>) -> Login {
     if guest.name.is_empty() { Login::failure().info("a guest has a name") } else { Login::success(guest.name) }
+}
+
+/// What a caller by HTTP says.
+#[derive(Deserialize)]
+struct Password {
+    username: String,
+    password: String,
+}
+
+/// The login module for names and passwords: everybody's password is `guest`.
+async fn password(Args(shown): Args<Password>) -> Login {
+    let is_good = !shown.username.is_empty() && shown.password == "guest";
+    if is_good { Login::success(shown.username) } else { Login::failure() }
 }
 
 /// Disconnects the caller shortly after the answer, with a code after which clients come back at once.

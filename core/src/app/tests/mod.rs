@@ -4,6 +4,7 @@
 
 mod actions;
 mod allocations;
+mod api;
 mod auth;
 mod gates;
 mod hooks;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::line::Line;
 use crate::app::{App, Args, Common, Peer, Result};
-use crate::auth::{Authority, Key, Origins};
+use crate::auth::{Authority, Key};
 use crate::config::AuthSettings;
 
 const V2: &str = include_str!("../../../../tests/data/transcripts/sc-v2-server20-client20.jsonl");
@@ -137,7 +137,7 @@ fn app() -> App {
 fn common() -> Common {
     let key = Key::secret(None, Algorithm::HS256, b"test-auth-key-not-secret");
     let authority = Authority::with(vec![key], &AuthSettings::default()).at(|| 1_795_171_700.0);
-    Common { authority: Arc::new(authority), origins: Arc::new(Origins::default()), sessions: None, https_port: None }
+    Common { authority: Arc::new(authority), ..super::common() }
 }
 
 #[test]

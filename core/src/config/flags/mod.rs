@@ -5,6 +5,7 @@ mod application;
 mod backpressure;
 mod compression;
 mod engine;
+mod http;
 mod limits;
 mod listen;
 mod logging;

@@ -15,6 +15,7 @@ use super::application::ApplicationFlags;
 use super::backpressure::{ConsumerFlags, LaneFlags};
 use super::compression::CompressionFlags;
 use super::engine::EngineFlags;
+use super::http::HttpFlags;
 use super::limits::LimitFlags;
 use super::listen::ListenFlags;
 use super::logging::LogFlags;
@@ -28,8 +29,8 @@ use super::timeouts::TimeoutFlags;
 use super::tls::TlsFlags;
 use super::users::UserFlags;
 use crate::config::{
-    ApplicationSettings, AuthSettings, LogSettings, OriginSettings, RingSettings, SessionSettings, Settings,
-    TlsSettings,
+    ApplicationSettings, AuthSettings, HttpSettings, LogSettings, OriginSettings, RingSettings, SessionSettings,
+    Settings, TlsSettings,
 };
 
 /// Every flag of the server, in the order in which `--help` shows the groups.
@@ -57,6 +58,8 @@ pub(crate) struct Flags {
     lanes: LaneFlags,
     #[command(flatten)]
     security: SecurityFlags,
+    #[command(flatten)]
+    http: HttpFlags,
     #[command(flatten)]
     application: ApplicationFlags,
     #[command(flatten)]
@@ -105,6 +108,11 @@ impl Flags {
             origins: OriginSettings {
                 allowed: self.security.allow_origin.clone(),
                 required: self.security.require_origin,
+            },
+            http: HttpSettings {
+                api_enabled: !self.http.no_http_api,
+                api_prefix: self.http.http_api_prefix.clone(),
+                api_basic: self.http.http_api_basic.clone(),
             },
             ring: RingSettings {
                 entries: self.ring.ring_entries,

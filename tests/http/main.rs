@@ -1,0 +1,4 @@
+//! Plain HTTP as its clients see it: curl against the real server on two shards.
+
+mod api;
+mod curl;
