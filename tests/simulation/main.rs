@@ -13,6 +13,7 @@ use std::thread;
 
 use harness::simulation::{Report, run};
 
+mod kills;
 mod sessions;
 
 /// Seeds that every run takes.
@@ -59,6 +60,15 @@ fn fixed_seeds_hold() {
     println!("{tokens:?} tokens accepted, refused, expired");
     assert!(tokens.iter().all(|count| *count > 1_000), "{tokens:?} tokens accepted, refused, expired");
     assert!(sum(|report| report.slow_consumers) > 100 && sum(|report| report.congested_turns) > 100);
+    let people = [
+        sum(|report| report.addressed),
+        sum(|report| report.presences),
+        sum(|report| report.online_changes),
+        sum(|report| report.answers),
+    ];
+    let naps = sum(|report| report.naps);
+    println!("{people:?} events said, joins and leaves heard, users come and gone, answers; {naps} users asleep");
+    assert!(people.iter().all(|count| *count > 5_000), "{people:?} events said, joins heard, users come, answers");
 }
 
 #[test]

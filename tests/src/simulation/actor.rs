@@ -48,6 +48,8 @@ pub(super) enum Deed {
     Cut,
     /// Reads nothing for that long, in microseconds.
     Stall(u64),
+    /// Nor does or says anything.
+    Doze(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,16 +75,34 @@ pub(super) struct Actor {
     batch: Option<Vec<Vec<u8>>>,
     /// Its first frames went out right behind the upgrade, without waiting for the answer.
     is_hasty: bool,
+    /// It neither reads nor does anything.
+    pub(super) is_dozing: bool,
 }
 
 impl Actor {
     pub(super) fn new(client: usize, speaks: Speaks, manner: Manner) -> Self {
         let (out, deeds) = (Vec::new(), Vec::new());
-        Self { client, speaks, manner, stage: Stage::Upgrading, published: 0, out, deeds, batch: None, is_hasty: false }
+        Self {
+            client,
+            speaks,
+            manner,
+            stage: Stage::Upgrading,
+            published: 0,
+            out,
+            deeds,
+            batch: None,
+            is_hasty: false,
+            is_dozing: false,
+        }
     }
 
     pub(super) const fn is_gone(&self) -> bool {
         matches!(self.stage, Stage::Gone)
+    }
+
+    /// It is cut off.
+    pub(super) const fn vanish(&mut self) {
+        self.stage = Stage::Gone;
     }
 
     /// The connection stands: the first words.
@@ -283,10 +303,58 @@ impl Actor {
             let micros = if random.bool() { random.u64(10_000..250_000) } else { random.u64(1_000_000..3_000_000) };
             self.deeds.push(Deed::Stall(micros));
         }
+        if !plan.is_peaceful && random.u8(..30) == 0 {
+            // Longer than a user may be silent, shorter than a connection may.
+            let people = plan.limits.people.silence.as_micros()..plan.limits.ping_timeout.as_micros();
+            let bound = |micros: u128| u64::try_from(micros).expect("some seconds");
+            if !people.is_empty() {
+                self.deeds.push(Deed::Doze(random.u64(bound(people.start)..bound(people.end))));
+            }
+        }
+    }
+
+    /// All is quiet: says for each channel whether it wants to be in it, and asks who it is. What it is comes to light by
+    /// the answers.
+    pub(super) fn report(&mut self, oracle: &mut Oracle, plan: &Plan, random: &mut Rng, is_first: bool) {
+        if self.stage != Stage::Open || !matches!(self.speaks, Speaks::SocketCluster(_)) {
+            return;
+        }
+        for channel in 0..plan.channels {
+            match random.u8(..4) {
+                0 => self.subscribe_by(channel, true, oracle, random),
+                1 => self.unsubscribe_by(channel, true, oracle, random),
+                _ if is_first => self.subscribe_by(channel, true, oracle, random),
+                _ => {}
+            }
+        }
+        match random.u8(..4) {
+            0 => self.say_of_itself("login", Kind::Login, oracle, random),
+            1 => self.say_of_itself("logout", Kind::Logout, oracle, random),
+            2 if !is_first && random.bool() => {
+                oracle.records[self.client].may_vanish = true;
+                self.stage = Stage::Gone;
+                return self.deeds.push(Deed::Reset);
+            }
+            2 if !is_first => return self.leave(oracle, random),
+            _ => {}
+        }
+        self.say_of_itself("who", Kind::Who, oracle, random);
+    }
+
+    /// Calls an action with the packet's number.
+    fn say_of_itself(&mut self, action: &str, kind: Kind, oracle: &mut Oracle, random: &mut Rng) {
+        let index = self.call(oracle, kind);
+        let data = index.to_string();
+        let data = Some(RawJson::from_validated(&data));
+        self.packet(|out| packets::invoke(out, action, data, Some(index)), random);
     }
 
     fn subscribe(&mut self, channel: usize, oracle: &mut Oracle, random: &mut Rng) {
         let has_call = random.u8(..8) > 0;
+        self.subscribe_by(channel, has_call, oracle, random);
+    }
+
+    fn subscribe_by(&mut self, channel: usize, has_call: bool, oracle: &mut Oracle, random: &mut Rng) {
         let index = self.ask(oracle, has_call, Kind::Subscribe(channel));
         oracle.records[self.client].subscription(channel).subscribe(index, has_call);
         let mut name = Vec::new();
@@ -302,6 +370,10 @@ impl Actor {
 
     fn unsubscribe(&mut self, channel: usize, oracle: &mut Oracle, random: &mut Rng) {
         let has_call = random.u8(..4) > 0;
+        self.unsubscribe_by(channel, has_call, oracle, random);
+    }
+
+    fn unsubscribe_by(&mut self, channel: usize, has_call: bool, oracle: &mut Oracle, random: &mut Rng) {
         let index = self.ask(oracle, has_call, Kind::Unsubscribe(channel));
         let moment = oracle.ledger.moment();
         oracle.records[self.client].subscription(channel).unsubscribe(index, has_call, moment);
@@ -352,10 +424,7 @@ impl Actor {
                 return self.packet(packets::remove_auth_token, random);
             }
         };
-        let index = self.call(oracle, kind);
-        let data = index.to_string();
-        let data = Some(RawJson::from_validated(&data));
-        self.packet(|out| packets::invoke(out, action, data, Some(index)), random);
+        self.say_of_itself(action, kind, oracle, random);
     }
 
     /// One of all tokens so far, in time or over, or one that nobody has made.

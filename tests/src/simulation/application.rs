@@ -12,13 +12,14 @@ use codec::http::response;
 use codec::message::RawJson;
 use fastrand::Rng;
 use shard::{
-    Caller, Command, ConnectionId, Disconnect, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply,
-    Request, Responded, Route, Ticket, Time, TokenError, Verdict, Verified,
+    Answer, Caller, Command, ConnectionId, Disconnect, Host, Invocation, Invoked, Peer, Question, RawMessage,
+    RawReplies, Refusal, Reply, Request, Responded, Route, Ticket, Time, TokenError, Verdict, Verified,
 };
 
 use super::ledger::{channel_index, identity, payload};
 use super::login::{Login, Presented, TokenVerdict, claims, token, verified};
 use super::oracle::{Oracle, application};
+use super::people::{Asking, whim as people_whim};
 use super::plan::{CHANNELS, Plan};
 use super::record::Decision;
 
@@ -54,6 +55,7 @@ pub(super) struct Application {
     allowed: Option<(ConnectionId, usize, u64, u64)>,
     /// A token that was verified, until its hook is asked.
     presented: Option<Login>,
+    pub(super) asking: Asking,
     /// Hooks let everything through and nothing is asked of the shard any more.
     pub(super) is_calm: bool,
     pub(super) congested_turns: u64,
@@ -72,6 +74,7 @@ impl Application {
             pending: BTreeMap::new(),
             allowed: None,
             presented: None,
+            asking: Asking::default(),
             is_calm: false,
             congested_turns: 0,
         }
@@ -82,6 +85,18 @@ impl Application {
         let (due, later) = std::mem::take(&mut self.later).into_iter().partition(|(at, _)| *at <= now);
         self.later = later;
         due.into_iter().map(|(_, command): (Time, Command)| command).collect()
+    }
+
+    /// Asks questions, for a census.
+    pub(super) fn ask_all(&mut self, questions: Vec<Question>) {
+        let now = self.now();
+        let commands = questions.into_iter().map(|question| (now, self.asking.ask(question, true)));
+        self.later.extend(commands);
+    }
+
+    /// What was found out since.
+    pub(super) fn found(&mut self) -> Vec<(Question, Answer)> {
+        std::mem::take(&mut self.asking.found)
     }
 
     /// When the next command is due.
@@ -130,7 +145,7 @@ impl Application {
                 if let Some((client, _)) = self.admitted.get(connection)
                     && let Some(known) = oracle.records[*client].subscriptions.get_mut(&channel_index(channel))
                 {
-                    known.kick(moment);
+                    known.kick(moment, true);
                 }
             }
             Command::SetToken { connection, verified, .. } => {
@@ -144,9 +159,12 @@ impl Application {
                 }
             }
             Command::SessionLoaded { .. } | Command::SessionSaved { .. } => panic!("there are no sessions here"),
-            Command::Address { .. } | Command::Ask { .. } | Command::LoginFailed { .. } => {
-                panic!("nobody asks or says that here")
+            Command::Address { audience, names, act } => {
+                let padding = self.random.usize(..=self.plan.padding_bytes_max);
+                oracle.say(self.shard, *audience, names, act, padding);
             }
+            Command::Ask { .. } => {}
+            Command::LoginFailed { .. } => panic!("nobody counts logins here"),
             Command::Disconnect { connection, disconnect } => {
                 if let Some((client, _)) = self.admitted.get(connection) {
                     let record = &mut oracle.records[*client];
@@ -161,6 +179,7 @@ impl Application {
     /// At the end of a run.
     pub(super) fn check_empty(&self) {
         assert!(self.admitted.is_empty(), "let in and never reported gone: {:?}", self.admitted);
+        self.asking.check_empty();
         assert!(self.pending.is_empty(), "neither answered nor cancelled: {:?}", self.pending);
         assert!(self.allowed.is_none() && self.commands.is_empty(), "commands are left");
     }
@@ -169,6 +188,9 @@ impl Application {
     fn whim(&mut self) -> Option<Command> {
         let chosen = self.random.usize(..self.admitted.len().max(1));
         let (connection, (client, route)) = self.admitted.iter().nth(chosen).map(|(id, known)| (*id, *known))?;
+        if self.random.u8(..4) == 0 {
+            return Some(people_whim(&mut self.asking, &self.plan, &mut self.random));
+        }
         let channel = self.random.usize(..self.plan.channels);
         Some(match (self.random.u8(..20), route) {
             (0..9, _) => publication(channel),
@@ -262,7 +284,8 @@ impl Host for Application {
         let now = oracle.now;
         let Presented { client, index, outcome } = oracle.mint.verify(now, token);
         let expires = outcome.as_ref().ok().and_then(|verified| verified.lifetime).map(|lifetime| now + lifetime);
-        let login = Login { claims: claims(token), expires, since: index, is_late: false };
+        let user = outcome.as_ref().ok().and_then(|verified| verified.user.clone());
+        let login = Login { claims: claims(token), expires, user, at: now, since: index, is_late: false };
         let record = &mut oracle.records[client];
         record.heard_packet = index;
         if outcome.is_ok() {
@@ -276,6 +299,7 @@ impl Host for Application {
     fn authenticate(&mut self, ticket: Ticket, caller: Caller<'_>) -> Verdict {
         let login = self.presented.take().expect("it was verified before");
         assert_eq!(caller.claims, Some(&*login.claims), "the hook is asked about another token");
+        assert_eq!(caller.user, login.user.as_deref(), "the hook is asked about another user");
         let verdict = self.decide(ticket, caller.peer, Waiting::Authenticate(login.clone()));
         let decided = match &verdict {
             Verdict::Allow => TokenVerdict::Good,
@@ -333,6 +357,12 @@ impl Host for Application {
         let peer = caller.peer;
         let known = self.admitted.remove(&peer.connection);
         assert!(known.is_some(), "client {} was not let in, or is gone twice: {disconnect:?}", client_of(peer));
+        let mut oracle = self.oracle.borrow_mut();
+        let now = oracle.now;
+        let record = &mut oracle.records[client_of(peer)];
+        record.told.reported = Some(disconnect.code);
+        record.left_at = Some(now);
+        drop(oracle);
         let left = self.pending.values().find(|pending| pending.connection == peer.connection);
         assert!(left.is_none(), "gone, but not cancelled: {left:?}");
         self.allowed = self.allowed.filter(|(connection, ..)| *connection != peer.connection);
@@ -451,6 +481,19 @@ impl Host for Application {
         Some(command)
     }
 
+    fn answered(&mut self, ticket: u64, answer: Answer) {
+        let next = self.asking.answered(ticket, answer, self.plan.limits.people.page_max);
+        self.commands.extend(next);
+    }
+
+    fn online(&mut self, users: u64) {
+        self.oracle.borrow_mut().people.online.totals.insert(self.shard, users);
+    }
+
+    fn user_changed(&mut self, user: &str, is_online: bool) {
+        self.oracle.borrow_mut().user_changed(self.shard, user, is_online);
+    }
+
     fn congested(&mut self, congested: bool) {
         self.congested_turns += u64::from(congested);
     }
@@ -473,13 +516,14 @@ impl Application {
         let now = oracle.now;
         let record = &mut oracle.records[client_of(caller.peer)];
         record.heard_packet = record.heard_packet.max(index.unwrap_or(0));
-        record.check_claims(now, caller.claims, index);
+        record.check_claims(now, caller, index);
     }
 
     /// A new token for a connection, in the call of packet `index` or at a time of the application's own.
     fn set_token(&mut self, connection: ConnectionId, client: usize, index: u64) -> Command {
         let mut oracle = self.oracle.borrow_mut();
-        let lifetime = (self.random.u8(..4) > 0).then(|| Duration::from_micros(self.random.u64(1_000..2_000_000)));
+        let ends = self.random.u8(..4) > 0 && !self.is_calm;
+        let lifetime = ends.then(|| Duration::from_micros(self.random.u64(1_000..2_000_000)));
         let now = oracle.now;
         let number = oracle.mint.mint(lifetime.map(|lifetime| now + lifetime));
         let token = token(client, index, number);

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use shard::{Time, TokenError, Verified};
+use shard::{Caller, Time, TokenError, Verified};
 
+use super::people::USERS;
 use super::record::Record;
 
 /// Every token of a run.
@@ -25,6 +26,9 @@ pub(super) struct Presented {
 pub(super) struct Login {
     pub(super) claims: String,
     pub(super) expires: Option<Time>,
+    pub(super) user: Option<Box<str>>,
+    /// When it was decided.
+    pub(super) at: Time,
     /// The packet that logged in, or one before it.
     pub(super) since: u64,
     /// It was set by the application at a time of its own, so that `since` is only a bound.
@@ -78,13 +82,10 @@ pub(super) fn token(client: usize, index: u64, number: usize) -> String {
 
 /// What a token comes to: several clients are one user, and one is nobody's.
 pub(super) fn verified(token: &str, lifetime: Option<Duration>) -> Verified {
-    let client = token.split('.').next().and_then(|client| client.parse::<u32>().ok());
-    let user = client.map(|client| client % USERS).filter(|user| *user > 0).map(|user| format!("user {user}").into());
+    let client = token.split('.').next().and_then(|client| client.parse::<usize>().ok());
+    let user = client.map(|client| USERS[client % USERS.len()]).filter(|user| !user.is_empty()).map(Into::into);
     Verified { claims: claims(token).into(), user, lifetime }
 }
-
-/// Clients that have this remainder in common are one user; those without a remainder are nobody.
-const USERS: u32 = 5;
 
 /// What a token says.
 pub(super) fn claims(token: &str) -> String {
@@ -93,9 +94,10 @@ pub(super) fn claims(token: &str) -> String {
 
 impl Record {
     /// The shard says who the connection is, in the call that packet `index` has caused (where that is known).
-    pub(super) fn check_claims(&self, now: Time, claims: Option<&str>, index: Option<u64>) {
-        let client = self.client;
-        let Some(login) = &self.login else {
+    pub(super) fn check_claims(&mut self, now: Time, caller: Caller<'_>, index: Option<u64>) {
+        let (client, claims) = (self.client, caller.claims);
+        let Some(login) = &mut self.login else {
+            assert!(caller.user.is_none(), "client {client} has no login, but counts as {:?}", caller.user);
             return assert!(claims.is_none(), "client {client} has no login, but counts as {claims:?}");
         };
         let is_over = login.expires.is_some_and(|expires| expires <= now);
@@ -104,13 +106,21 @@ impl Record {
         match claims {
             Some(claims) => {
                 assert_eq!(claims, login.claims, "client {client} counts as another");
+                assert_eq!(caller.user, login.user.as_deref(), "client {client} counts as another user");
                 assert!(!is_over, "client {client} counts as {claims} after that has expired");
                 let is_out = index.is_some() && !login.is_late && logouts.next().is_some();
                 assert!(!is_out, "client {client} counts as {claims} after it has logged out");
+                if let Some(index) = index {
+                    // What it said before has not ended this login.
+                    login.since = login.since.max(index);
+                    login.is_late = false;
+                }
             }
             None => {
                 let may_be_out = is_over || logouts.next().is_some();
                 assert!(may_be_out, "client {client} is {login:?} and counts as nobody");
+                assert!(caller.user.is_none(), "client {client} counts as nobody, but as {:?}", caller.user);
+                self.login = None;
             }
         }
     }
@@ -119,7 +129,29 @@ impl Record {
     pub(super) fn set_login(&mut self, now: Time, verified: &Verified) {
         let expires = verified.lifetime.map(|lifetime| now + lifetime);
         let (claims, since) = (String::from(&*verified.claims), self.heard_packet);
-        self.login = Some(Login { is_late: claims.contains(".0."), claims, expires, since });
+        let user = verified.user.clone();
+        self.log_in(Login { is_late: claims.contains(".0."), claims, expires, user, at: now, since });
+    }
+
+    fn log_in(&mut self, login: Login) {
+        self.users_ever.extend(login.user.clone());
+        self.login = Some(login);
+    }
+
+    /// The user that it may be, and is unless it has logged out or its time is over.
+    pub(super) fn user(&self) -> Option<&str> {
+        self.login.as_ref().and_then(|login| login.user.as_deref())
+    }
+
+    /// Whether its login counts beyond doubt.
+    pub(super) fn is_surely_in(&self, now: Time) -> bool {
+        let Some(login) = &self.login else { return false };
+        login.expires.is_none_or(|expires| expires > now) && self.logouts.range(login.since + 1..).next().is_none()
+    }
+
+    /// Since when it has its login.
+    pub(super) fn login_at(&self) -> Time {
+        self.login.as_ref().map_or(Time::ZERO, |login| login.at)
     }
 
     /// The application, or its keys, have decided about a token that was presented.
@@ -127,8 +159,8 @@ impl Record {
         self.token_verdicts.insert(login.since, (verdict, login.expires));
         let is_over = login.expires.is_some_and(|expires| expires <= now);
         match verdict {
-            TokenVerdict::Good => self.login = Some(login).filter(|_| !is_over),
-            TokenVerdict::Refused | TokenVerdict::Bad => self.login = None,
+            TokenVerdict::Good if !is_over => self.log_in(Login { at: now, ..login }),
+            TokenVerdict::Good | TokenVerdict::Refused | TokenVerdict::Bad => self.login = None,
             TokenVerdict::Pending => {}
         }
     }

@@ -8,7 +8,7 @@
 //! actor    one client                            stream   what the server says to it, decoded
 //! application  hooks, actions, commands          oracle   what is right: record (of a client),
 //!                                                         ledger (of publications), subscription,
-//!                                                         login
+//!                                                         login, people
 //! ```
 
 mod actor;
@@ -19,6 +19,7 @@ mod mesh;
 mod network;
 mod oracle;
 mod pass;
+mod people;
 mod plan;
 mod record;
 mod sessions;
@@ -37,5 +38,14 @@ pub use world::Report;
 /// When anything is wrong: the message says what.
 #[must_use]
 pub fn run(seed: u64, is_verbose: bool) -> Report {
-    world::World::new(seed, is_verbose).run()
+    world::World::new(seed, plan::Plan::new(seed), None, is_verbose).run()
+}
+
+/// Runs a seed with a short storm, in which the connection of one client is reset when so many things have happened.
+///
+/// # Panics
+/// As [`run`].
+#[must_use]
+pub fn run_with_kill(seed: u64, kill: Option<u64>, is_verbose: bool) -> Report {
+    world::World::new(seed, plan::Plan::brief(seed), kill, is_verbose).run()
 }

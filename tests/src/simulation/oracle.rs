@@ -9,7 +9,8 @@ use shard::{Limits, Time};
 
 use super::ledger::{APPLICATION, Ledger, channel_index, identity};
 use super::login::Mint;
-use super::record::{Decision, Kind, Record};
+use super::people::People;
+use super::record::{Decision, Kind, Record, error_name};
 use super::stream::Heard;
 use super::trace::Trace;
 
@@ -25,6 +26,7 @@ pub(super) struct Oracle {
     pub(super) mint: Mint,
     /// Times that clients were told to forget their token.
     pub(super) tokens_removed: u64,
+    pub(super) people: People,
 }
 
 impl Oracle {
@@ -39,6 +41,7 @@ impl Oracle {
             application_numbers: 0,
             mint: Mint::default(),
             tokens_removed: 0,
+            people: People::new(),
         }
     }
 
@@ -84,6 +87,8 @@ impl Oracle {
             Heard::Publication(channel, data) => self.publication(client, channel, data.as_deref()),
             Heard::KickOut(channel) => self.kick_out(client, channel),
             Heard::Ping(dialect) => self.ping(client, *dialect),
+            Heard::Event(name, data) if name == "said" => self.hear_said(client, data.as_deref()),
+            Heard::Event(name, data) if name == "presence" => self.hear_presence(client, data.as_deref()),
             Heard::Event(name, data) => self.records[client].event(name, data.as_deref()),
             Heard::Close(code) => self.close(client, *code),
             Heard::Announced(code) => {
@@ -108,6 +113,9 @@ impl Oracle {
         record.check_reply(&asked, outcome, self.now, &self.limits, &self.ledger);
         if let Kind::Subscribe(channel) = asked.kind {
             record.subscription(channel).subscribe_answered(call, outcome.is_ok(), moment);
+            if outcome.as_ref().is_err_and(|error| matches!(error_name(error), "BrokerError" | "BusyError")) {
+                record.subscription(channel).found_no_room(call);
+            }
         }
         if call > record.processed {
             record.processed = call;
@@ -169,6 +177,8 @@ impl Oracle {
             assert!(!is_late || record.had_flight, "client {client} was silent for {silence:?} until it was closed");
         }
         let is_ours = record.said_close;
+        let reported = record.told.reported.filter(|_| !is_ours);
+        assert!(reported.is_none_or(|reported| reported == code), "closed with {code}, reported as {reported:?}");
         let is_old = matches!(record.dialect, Some(Dialect::V1 | Dialect::V0));
         let is_known = record.first_pong.is_some_and(|pong| pong < record.processed);
         if is_known && !is_ours {
@@ -206,6 +216,9 @@ impl Oracle {
             assert_eq!(record.events_heard, record.events_sent, "events that client {client} has heard");
             for subscription in record.subscriptions.values().filter(|_| !record.is_lossy) {
                 subscription.finish(&self.ledger);
+            }
+            if !record.is_lossy {
+                record.told.finish(client);
             }
             if record.is_open && record.dialect.is_some() && record.first_pong.is_some() {
                 let since = record.last_ping.map(|at| self.now.since(at));

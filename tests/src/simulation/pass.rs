@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use shard::{Door, Event, Mode, ShardId, SlowConsumer};
+use shard::{Door, Envelope, Event, Mode, ShardId, SlowConsumer};
 
 use super::mesh::Sent;
 use super::network::End;
@@ -114,7 +114,7 @@ impl World {
             Completion::Receive(id, client, mut bytes) => {
                 let mut oracle = self.oracle.borrow_mut();
                 oracle.trace.note_bytes(&bytes);
-                oracle.records[client].last_arrival = now;
+                oracle.heard_from(client);
                 drop(oracle);
                 shard.handle_receive(now, id, &mut bytes, host);
             }
@@ -168,8 +168,13 @@ impl World {
         for peer in 0..self.plan.shards {
             while let Some(batch) = self.mesh.receive(now, peer, index) {
                 for envelope in batch.iter() {
-                    if let shard::Envelope::Publication { channel, data } = envelope {
-                        self.oracle.borrow_mut().reach(index, channel, data);
+                    let mut oracle = self.oracle.borrow_mut();
+                    match envelope {
+                        Envelope::Publication { channel, data } => oracle.reach(index, channel, data),
+                        Envelope::Addressed { audience, names, act } => {
+                            oracle.addressed(peer, index, audience, names, act);
+                        }
+                        _ => {}
                     }
                 }
                 let detail = || format!("shard {index}: {} envelopes from {peer}", batch.len());
@@ -252,7 +257,8 @@ impl World {
             match event {
                 Event::PauseReceive(id) => {
                     let client = station.client(id);
-                    let record = &self.oracle.borrow().records[client];
+                    let record = &mut self.oracle.borrow_mut().records[client];
+                    record.is_paused = true;
                     // Who has logged in has said something to its user's home.
                     let has_spoken = record.is_open || record.login.is_some();
                     let may_pause = record.dialect.is_none() || has_spoken || record.may_vanish_unopened;
@@ -265,7 +271,9 @@ impl World {
                 Event::ResumeReceive(id) => {
                     let client = station.client(id);
                     self.links[client].is_reading = true;
-                    self.oracle.borrow_mut().records[client].last_resumed = self.now;
+                    let record = &mut self.oracle.borrow_mut().records[client];
+                    record.last_resumed = self.now;
+                    record.is_paused = false;
                 }
                 Event::Shutdown(id) => {
                     let client = station.client(id);

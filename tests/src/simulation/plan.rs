@@ -107,6 +107,16 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// A storm so short that a connection can be killed at each of its steps.
+    pub(super) fn brief(seed: u64) -> Self {
+        let mut plan = Self::new(seed);
+        plan.storm = Duration::from_millis(400);
+        plan.clients = plan.clients.min(6);
+        plan
+    }
+}
+
 /// One shard has no mesh; two have the simplest; with five a subscriber waits for four acknowledgements.
 const SHARDS: [usize; 3] = [1, 2, 5];
 
@@ -145,7 +155,8 @@ fn limits(random: &mut Rng) -> Limits {
         people: PeopleLimits {
             is_online_known: true,
             heartbeat: ping_interval * random.u32(1..=3),
-            silence: ping_interval * random.u32(2..=4),
+            // A sign of life is due every interval; more than half an interval is left for it to come.
+            silence: ping_interval * random.u32(2..=4) + Duration::from_millis(200),
             page_max: random.usize(1..=3),
         },
     }

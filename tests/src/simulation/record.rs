@@ -9,6 +9,7 @@ use shard::{ConnectionId, Limits, Time};
 use super::ledger::Ledger;
 use super::login::{Login, TokenVerdict};
 use super::oracle::{Echoes, STAMP};
+use super::people::Told;
 use super::plan::CHANNELS;
 use super::subscription::Subscription;
 
@@ -75,6 +76,9 @@ pub(super) struct Record {
     pub(super) decisions: BTreeMap<u64, Decision>,
     pub(super) subscriptions: BTreeMap<usize, Subscription>,
     pub(super) login: Option<Login>,
+    /// Users it has ever been.
+    pub(super) users_ever: BTreeSet<Box<str>>,
+    pub(super) told: Told,
     /// The packets with which the client has logged itself out.
     pub(super) logouts: BTreeSet<u64>,
     /// By packet, with the end of the token.
@@ -95,8 +99,15 @@ pub(super) struct Record {
     pub(super) last_ping: Option<Time>,
     /// When the shard last received something from it.
     pub(super) last_arrival: Time,
-    /// When the shard last began to listen to it again.
+    /// When it was last heard again after its user may have counted as silent.
+    pub(super) last_silence: Option<Time>,
+    /// When the shard last began to listen to it again, and whether it does not now.
     pub(super) last_resumed: Time,
+    pub(super) is_paused: bool,
+    /// When its handshake was answered.
+    pub(super) opened_at: Time,
+    /// When the application was told that it is gone.
+    pub(super) left_at: Option<Time>,
     pub(super) is_open: bool,
     pub(super) is_upgraded: bool,
     pub(super) had_flight: bool,
@@ -129,6 +140,11 @@ impl Record {
     /// Nothing more is expected of it.
     pub(super) const fn is_over(&self) -> bool {
         self.is_ended || self.is_released || self.close.is_some() || self.said_close || self.may_vanish
+    }
+
+    /// Whether it is subscribed, once every packet about the channel has been answered.
+    pub(super) fn is_subscribed(&self, channel: usize) -> bool {
+        self.subscriptions.get(&channel).is_some_and(Subscription::is_subscribed)
     }
 
     pub(super) fn subscription(&mut self, channel: usize) -> &mut Subscription {
@@ -219,6 +235,7 @@ impl Record {
             Kind::Handshake => {
                 assert!(!self.is_open, "opened twice");
                 self.is_open = outcome.is_ok();
+                self.opened_at = now;
                 self.may_vanish |= outcome.is_err();
                 if let Ok(data) = outcome {
                     let data = data.as_deref().expect("a handshake's answer says something");
@@ -290,7 +307,7 @@ const fn has_tight_limits(limits: &Limits) -> bool {
 }
 
 /// The `name` of an error object.
-fn error_name(error: &str) -> &str {
+pub(super) fn error_name(error: &str) -> &str {
     let found = error.split_once("\"name\":\"").and_then(|(_, rest)| rest.split_once('"'));
     found.map_or_else(|| panic!("an error without a name: {error}"), |(name, _)| name)
 }

@@ -28,6 +28,8 @@ struct Asked {
     has_call: bool,
     operation: Operation,
     has_failed: bool,
+    /// The server would not enter it: the client is not subscribed.
+    is_refused: bool,
 }
 
 /// How far a publisher has been heard.
@@ -48,8 +50,12 @@ pub(super) struct Subscription {
     acknowledged: Option<u64>,
     /// When the application asked to kick this client out.
     kicks: VecDeque<u64>,
+    /// Of these one that must be told, if the client has not left by itself.
+    sure_kick: Option<u64>,
     cursors: BTreeMap<u64, Cursor>,
     pub(super) received: u64,
+    /// By user: whether the last that was heard is that it has come.
+    pub(super) presence: BTreeMap<String, bool>,
 }
 
 impl Subscription {
@@ -63,22 +69,30 @@ impl Subscription {
             kicks: VecDeque::new(),
             cursors: BTreeMap::new(),
             received: 0,
+            sure_kick: None,
+            presence: BTreeMap::new(),
         }
     }
 
     pub(super) fn subscribe(&mut self, index: u64, has_call: bool) {
-        self.asked.push_back(Asked { index, has_call, operation: Operation::Subscribe, has_failed: false });
+        self.asked.push_back(Asked::new(index, has_call, Operation::Subscribe));
     }
 
     pub(super) fn unsubscribe(&mut self, index: u64, has_call: bool, moment: u64) {
         let owed = self.acknowledged.take().map(|since| (since, moment));
+        self.sure_kick = None;
         let operation = Operation::Unsubscribe { owed };
-        self.asked.push_back(Asked { index, has_call, operation, has_failed: false });
+        self.asked.push_back(Asked::new(index, has_call, operation));
     }
 
     /// The application has refused a subscribe; perhaps nobody will be told.
     pub(super) fn refused(&mut self, index: u64) {
         self.asked.iter_mut().filter(|asked| asked.index == index).for_each(|asked| asked.has_failed = true);
+    }
+
+    /// A subscribe was answered with a limit: there is no subscription, not even an earlier one.
+    pub(super) fn found_no_room(&mut self, index: u64) {
+        self.asked.iter_mut().filter(|asked| asked.index == index).for_each(|asked| asked.is_refused = true);
     }
 
     /// The answer to a subscribe. On success, everything accepted from now on is owed, unless the client has left since.
@@ -99,6 +113,7 @@ impl Subscription {
     pub(super) fn processed(&mut self, index: u64, ledger: &Ledger, is_lossy: bool) {
         while let Some(asked) = self.asked.pop_front_if(|asked| asked.index <= index) {
             match asked.operation {
+                Operation::Subscribe if asked.is_refused => self.is_subscribed = false,
                 Operation::Subscribe => self.is_subscribed |= !asked.has_failed,
                 Operation::Unsubscribe { owed } => {
                     if let Some((since, until)) = owed.filter(|_| !is_lossy) {
@@ -111,15 +126,39 @@ impl Subscription {
         }
     }
 
-    /// The application asks to kick the client out.
-    pub(super) fn kick(&mut self, moment: u64) {
+    /// The application asks to kick the client out; `is_sure`: this concerns it beyond doubt.
+    pub(super) fn kick(&mut self, moment: u64, is_sure: bool) {
+        if !self.may_receive() {
+            return;
+        }
+        if is_sure && self.acknowledged.is_some() && self.kicks.is_empty() {
+            self.sure_kick = Some(moment);
+        }
         self.kicks.push_back(moment);
+    }
+
+    /// Somebody has come to the channel, or has gone: in turns, for each.
+    pub(super) fn hear_presence(&mut self, user: &str, is_here: bool, is_lossy: bool) {
+        assert!(self.may_receive(), "told of {user} after the unsubscribe was acknowledged");
+        let before = self.presence.insert(user.to_owned(), is_here);
+        let may_repeat = is_lossy || self.asked.iter().any(|asked| asked.is_unmarked());
+        assert!(may_repeat || before != Some(is_here), "told twice that {user} is in {}: {is_here}", self.channel);
+    }
+
+    /// Whether everything is owed that was accepted at that moment.
+    pub(super) fn is_owed(&self, accepted: u64) -> bool {
+        self.kicks.is_empty() && self.acknowledged.is_some_and(|since| since < accepted)
+    }
+
+    pub(super) const fn is_subscribed(&self) -> bool {
+        self.is_subscribed
     }
 
     /// The client is told that it was kicked out.
     pub(super) fn kicked_out(&mut self, ledger: &Ledger, is_lossy: bool) {
         assert!(self.may_receive(), "kicked out of a channel that it has left");
         let moment = self.kicks.pop_front().expect("kicked out, but nobody asked for it");
+        self.sure_kick = None;
         if let Some(since) = self.acknowledged.take().filter(|_| !is_lossy) {
             self.settle(ledger, since, moment);
         }
@@ -166,6 +205,7 @@ impl Subscription {
     /// The end of a run, all is quiet: what is still owed is lost.
     pub(super) fn finish(&self, ledger: &Ledger) {
         if let Some(since) = self.acknowledged {
+            assert!(self.sure_kick.is_none(), "never kicked out of {}", self.channel);
             self.settle(ledger, since, u64::MAX);
         }
     }
@@ -183,17 +223,22 @@ impl Subscription {
         }
     }
 
-    fn may_receive(&self) -> bool {
+    pub(super) fn may_receive(&self) -> bool {
         self.is_subscribed
             || self.asked.iter().any(|asked| asked.operation == Operation::Subscribe && !asked.has_failed)
     }
 
     fn forget_gaplessness(&mut self) {
+        self.presence.clear();
         self.cursors.values_mut().for_each(|cursor| cursor.is_gapless = false);
     }
 }
 
 impl Asked {
+    const fn new(index: u64, has_call: bool, operation: Operation) -> Self {
+        Self { index, has_call, operation, has_failed: false, is_refused: false }
+    }
+
     fn is_unmarked(&self) -> bool {
         !self.has_call && matches!(self.operation, Operation::Unsubscribe { .. })
     }

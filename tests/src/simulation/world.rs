@@ -16,6 +16,7 @@ use super::application::Application;
 use super::mesh::Mesh;
 use super::network::{End, Link};
 use super::oracle::Oracle;
+use super::people::shows_members;
 use super::plan::{Faults, Plan};
 use super::record::Record;
 use super::station::Station;
@@ -55,8 +56,12 @@ pub(super) struct World {
     pub(super) stations: Vec<Station>,
     pub(super) mesh: Mesh,
     pub(super) links: Vec<Link>,
-    actors: Vec<Actor>,
+    pub(super) actors: Vec<Actor>,
     is_storming: bool,
+    /// So many things have happened, and with this one a connection is cut off.
+    happened: u64,
+    kill: Option<u64>,
+    storm_happenings: u64,
 }
 
 /// Ten times what the busiest of 16,000 runs needed (86,000): a run that needs more spins.
@@ -71,6 +76,8 @@ pub struct Report {
     pub steps: u64,
     /// What was in the queue of the future altogether.
     pub happenings: u64,
+    /// What happened while clients acted.
+    pub storm_happenings: u64,
     /// How many shards there were.
     pub shards: usize,
     /// Clients that connected.
@@ -87,6 +94,16 @@ pub struct Report {
     pub slow_consumers: u64,
     /// Turns in which lanes were too full.
     pub congested_turns: u64,
+    /// Events that were addressed to people and heard, and those that tell who has come and gone.
+    pub addressed: u64,
+    /// Those that tell who has come to a channel and gone.
+    pub presences: u64,
+    /// Times that a user has come online or gone.
+    pub online_changes: u64,
+    /// Times that one was offline because it was silent.
+    pub naps: u64,
+    /// Questions about people that were answered.
+    pub answers: u64,
     /// Tokens that counted.
     pub tokens_accepted: u64,
     /// Tokens that did not.
@@ -96,15 +113,16 @@ pub struct Report {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, is_verbose: bool) -> Self {
-        let plan = Plan::new(seed);
+    pub(super) fn new(seed: u64, plan: Plan, kill: Option<u64>, is_verbose: bool) -> Self {
         let mut random = Rng::with_seed(seed ^ 0x5eed);
         let oracle = Rc::new(RefCell::new(Oracle::new(plan.limits, is_verbose)));
         let stations = (0..plan.shards).map(|index| {
             let id = ShardId(u8::try_from(index).expect("few shards"));
             let config = Config { id, shards: plan.shards, limits: plan.limits, seed };
             let application = Application::new(index, &plan, random.fork(), oracle.clone());
-            Station::new(Shard::new(config, Time::ZERO), application)
+            let mut shard = Shard::new(config, Time::ZERO);
+            shard.show_members(shows_members);
+            Station::new(shard, application)
         });
         let stations = stations.collect();
         Self {
@@ -118,6 +136,9 @@ impl World {
             links: Vec::new(),
             actors: Vec::new(),
             is_storming: true,
+            happened: 0,
+            kill,
+            storm_happenings: 0,
             random,
             plan,
         }
@@ -146,8 +167,11 @@ impl World {
             + Duration::from_millis(1_500);
         self.run_until(storm_end + calm);
         self.oracle.borrow().check_liveness();
+        self.oracle.borrow().check_said(self.plan.shards);
         self.check_sockets();
-        self.end(storm_end + calm);
+        self.census();
+        self.oracle.borrow().check_liveness();
+        self.end();
         self.report()
     }
 
@@ -167,7 +191,7 @@ impl World {
         Shard::check_rosters(&shards);
     }
 
-    fn run_until(&mut self, end: Time) {
+    pub(super) fn run_until(&mut self, end: Time) {
         while let Some(Reverse((at, ..))) = self.queue.peek() {
             if *at > end {
                 break;
@@ -176,6 +200,10 @@ impl World {
             self.now = at;
             self.oracle.borrow_mut().now = at;
             self.happen(happening);
+            self.happened += 1;
+            if self.kill == Some(self.happened) {
+                self.kill_one();
+            }
             assert!(self.queued < HAPPENINGS_MAX, "the world does not come to rest");
         }
         self.now = end;
@@ -184,6 +212,7 @@ impl World {
 
     fn calm_down(&mut self) {
         self.is_storming = false;
+        self.storm_happenings = self.happened;
         let delays = Faults { short_sends: 0, refused_sends: 0, broken_sends: 0, full_lanes: 0, ..self.faults };
         self.faults = delays;
         self.stations.iter_mut().for_each(|station| station.application.is_calm = true);
@@ -193,7 +222,7 @@ impl World {
     }
 
     /// Everybody goes, or is told to.
-    fn end(&mut self, begin: Time) {
+    fn end(&mut self) {
         let is_connected = |record: &Record| record.is_open && !record.is_over();
         let connected: Vec<bool> = self.oracle.borrow().records.iter().map(is_connected).collect();
         if self.plan.shuts_down {
@@ -209,7 +238,7 @@ impl World {
             }
         }
         let limits = self.plan.limits;
-        self.run_until(begin + limits.close_timeout + limits.handshake_timeout + Duration::from_millis(1_500));
+        self.run_until(self.now + limits.close_timeout + limits.handshake_timeout + Duration::from_millis(1_500));
         for (index, station) in self.stations.iter().enumerate() {
             let shard = &station.shard;
             assert_eq!(shard.connections(), 0, "connections that shard {index} still has: {:?}", station.ports);
@@ -217,9 +246,12 @@ impl World {
             assert!(!shard.has_work(), "shard {index} does not come to rest");
             assert_eq!(shard.is_drained(), self.plan.shuts_down, "shard {index} is drained");
             assert!(station.ports.is_empty(), "sockets that were never closed: {:?}", station.ports);
+            assert_eq!((shard.users(), shard.online()), (0, 0), "users that shard {index} still has");
             station.application.check_empty();
         }
         assert!(self.mesh.is_empty(), "batches that never arrived");
+        let shards: Vec<_> = self.stations.iter().map(|station| &station.shard).collect();
+        Shard::check_rosters(&shards);
         for (client, record) in self.oracle.borrow().records.iter().enumerate() {
             let was_told = record.close == Some(Some(1_001));
             assert!(was_told || !self.plan.shuts_down || !connected[client], "client {client} was not told to go");
@@ -248,6 +280,7 @@ impl World {
             Happening::Act(client) => self.act(client),
             Happening::Unstall(client) => {
                 self.links[client].is_stalled = false;
+                self.actors[client].is_dozing = false;
                 self.hear(client);
             }
             Happening::Whim(index) => {
@@ -312,7 +345,9 @@ impl World {
             let at = self.now + Duration::from_micros(self.random.u64(..100_000));
             return self.at(at, Happening::Arrive);
         }
-        self.actors[client].act(&mut self.oracle.borrow_mut(), &self.plan, &mut self.random);
+        if !self.actors[client].is_dozing {
+            self.actors[client].act(&mut self.oracle.borrow_mut(), &self.plan, &mut self.random);
+        }
         self.after_actor(client);
         let at = self.now + Duration::from_micros(self.random.u64(..=self.plan.act_micros * 2));
         self.at(at, Happening::Act(client));
@@ -337,7 +372,7 @@ impl World {
     }
 
     /// Sends what the actor has written and does what it wants done.
-    fn after_actor(&mut self, client: usize) {
+    pub(super) fn after_actor(&mut self, client: usize) {
         let bytes = std::mem::take(&mut self.actors[client].out);
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
@@ -363,16 +398,29 @@ impl World {
                 self.at(at, Happening::Fly(client));
             }
             Deed::Cut => self.links[client].is_cut = true,
-            Deed::Stall(micros) => {
+            Deed::Stall(micros) | Deed::Doze(micros) => {
                 let mut oracle = self.oracle.borrow_mut();
                 if Duration::from_micros(micros) > self.plan.limits.ping_interval / 2 {
                     oracle.records[client].closes.insert(4_001);
                 }
                 drop(oracle);
                 self.links[client].is_stalled = true;
+                self.actors[client].is_dozing = matches!(deed, Deed::Doze(_));
                 self.at(self.now + Duration::from_micros(micros), Happening::Unstall(client));
             }
         }
+    }
+
+    /// One of all connections is cut off, whatever it is doing.
+    fn kill_one(&mut self) {
+        let is_alive = |record: &&Record| record.id.is_some() && !record.is_over();
+        let alive: Vec<_> = self.oracle.borrow().records.iter().filter(is_alive).map(|record| record.client).collect();
+        let Some(client) = self.random.choice(&alive).copied() else { return };
+        self.oracle.borrow_mut().records[client].may_vanish = true;
+        self.actors[client].vanish();
+        self.links[client].end_up(self.now, End::Reset);
+        self.at(self.now, Happening::Up(client));
+        self.at(self.now, Happening::Fly(client));
     }
 
     /// The kernel has taken bytes: the oracle judges them now, the client hears them when they have arrived.
@@ -440,6 +488,7 @@ impl World {
             hash: oracle.trace.hash(),
             steps: oracle.trace.steps(),
             happenings: self.queued,
+            storm_happenings: self.storm_happenings,
             shards: self.plan.shards,
             clients: self.links.len(),
             publications: oracle.ledger.accepted,
@@ -450,6 +499,11 @@ impl World {
             tokens_accepted: sum(|metrics| metrics.tokens_accepted),
             tokens_refused: sum(|metrics| metrics.tokens_refused),
             tokens_expired: sum(|metrics| metrics.tokens_expired),
+            addressed: oracle.people.heard,
+            presences: oracle.people.presences,
+            online_changes: oracle.people.online.changes,
+            naps: oracle.people.online.naps_seen,
+            answers: self.stations.iter().map(|station| station.application.asking.answers).sum(),
             congested_turns: self.stations.iter().map(|station| station.application.congested_turns).sum(),
         }
     }

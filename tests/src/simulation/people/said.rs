@@ -1,0 +1,223 @@
+//! What the application has said to users, channels and everybody: each is numbered, and each shard that it reaches is
+//! the moment at which it is clear who must hear it (who is of the audience beyond doubt), who may, and who must not.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use shard::{Act, Audience};
+
+use super::super::ledger::{channel_index, identity, payload};
+use super::super::oracle::{Oracle, application};
+use super::super::plan::CHANNELS;
+use super::super::record::Record;
+
+/// Something that was addressed to somebody.
+pub(in super::super) struct Said {
+    origin: usize,
+    audience: Audience,
+    names: Box<str>,
+    /// A moment of the ledger.
+    accepted: u64,
+    /// Shards that it has reached, by name where it goes name by name.
+    reached: BTreeSet<(usize, String)>,
+}
+
+/// What has reached a client's shard for it and is not heard yet, in the order in which it must come.
+#[derive(Debug, Default)]
+pub(in super::super) struct Told {
+    due: VecDeque<Due>,
+    /// It was closed by an address: with this code, unless something else was quicker.
+    pub(in super::super) reported: Option<u16>,
+}
+
+/// Who is in two channels is told twice: once for each.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    number: u64,
+    sure: u32,
+    most: u32,
+    heard: u32,
+}
+
+impl Told {
+    fn owe(&mut self, number: u64, is_sure: bool) {
+        let sure = u32::from(is_sure);
+        match self.due.back_mut().filter(|last| last.number == number) {
+            Some(last) => {
+                last.sure += sure;
+                last.most += 1;
+            }
+            None => self.due.push_back(Due { number, sure, most: 1, heard: 0 }),
+        }
+    }
+
+    fn hear(&mut self, client: usize, number: u64, is_lossy: bool) {
+        while let Some(due) = self.due.front_mut() {
+            if due.number == number {
+                due.heard += 1;
+                return assert!(due.heard <= due.most, "client {client} hears {number} again");
+            }
+            let is_lost = due.heard < due.sure && !is_lossy;
+            assert!(!is_lost, "client {client} hears what was said as {number}, but {} is lost", due.number);
+            self.due.pop_front();
+        }
+        panic!("client {client} hears {number}, which was not said to it, or was heard before");
+    }
+
+    /// All is quiet.
+    pub(in super::super) fn finish(&self, client: usize) {
+        let lost = self.due.iter().find(|due| due.heard < due.sure);
+        assert!(lost.is_none(), "client {client} has never heard what was said to it: {lost:?}");
+    }
+}
+
+impl Oracle {
+    /// The application is about to say something: it gets its number, and reaches the shard on which it is said.
+    pub(in super::super) fn say(
+        &mut self,
+        shard: usize,
+        audience: Audience,
+        names: &str,
+        act: &mut Act<Box<str>>,
+        padding: usize,
+    ) {
+        let number = self.next_number();
+        match act {
+            Act::Event { data, .. } => *data = Some(payload(application(shard), number, padding).into()),
+            Act::Disconnect { reason: text, .. } | Act::KickOut { message: text, .. } => {
+                *text = number.to_string().into();
+            }
+        }
+        self.note(&[8, number], || format!("shard {shard} says {number} to {audience:?} {names:?}: {act:.60?}"));
+        let accepted = self.ledger.moment();
+        let said = Said { origin: shard, audience, names: names.into(), accepted, reached: BTreeSet::new() };
+        self.people.said.insert(number, said);
+        if audience == Audience::Channels {
+            names
+                .split(Audience::SEPARATOR)
+                .for_each(|name| self.addressed(shard, shard, audience, name, act.as_ref()));
+        } else {
+            self.addressed(shard, shard, audience, names, act.as_ref());
+        }
+    }
+
+    /// Something that was said has reached a shard.
+    pub(in super::super) fn addressed(
+        &mut self,
+        from: usize,
+        to: usize,
+        audience: Audience,
+        names: &str,
+        act: Act<&str>,
+    ) {
+        let Some(number) = number_of(act) else { return };
+        let (now, moment) = (self.now, self.ledger.moment());
+        let said = self.people.said.get_mut(&number).unwrap_or_else(|| panic!("nobody has said {number}"));
+        assert_eq!((said.origin, said.audience), (from, audience), "of {number}");
+        assert!(said.names.split(Audience::SEPARATOR).any(|name| names.starts_with(name)), "{number} to {names}");
+        assert!(said.reached.insert((to, names.to_owned())), "{number} reaches shard {to} again");
+        let accepted = said.accepted;
+        for record in self.records.iter_mut().filter(|record| record.shard == Some(to)) {
+            let standing = match audience {
+                Audience::Everyone => Some(record.is_open),
+                Audience::Users => record.is_user(names).then(|| record.is_open && record.is_surely_in(now)),
+                Audience::Channels => record.standing_in(channel_index(names), accepted),
+                Audience::Sessions => None,
+            };
+            let Some(is_sure) = standing else { continue };
+            match act {
+                // Raw connections have no events.
+                Act::Event { .. } if record.dialect.is_none() => {}
+                Act::Event { .. } => record.told.owe(number, is_sure),
+                Act::Disconnect { code, .. } => {
+                    record.closes.insert(code);
+                    record.is_doomed |= is_sure;
+                }
+                Act::KickOut { channel, .. } => {
+                    if let Some(known) = record.subscriptions.get_mut(&channel_index(channel)) {
+                        known.kick(moment, is_sure);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A client hears what was said.
+    pub(in super::super) fn hear_said(&mut self, client: usize, data: Option<&str>) {
+        let identity = data.and_then(identity);
+        let (origin, number) = identity.unwrap_or_else(|| panic!("client {client}: a mangled payload: {data:?}"));
+        let said = self.people.said.get(&number).unwrap_or_else(|| panic!("nobody has said {number}"));
+        assert_eq!(origin, application(said.origin), "who has said {number}");
+        let record = &mut self.records[client];
+        assert!(record.is_open, "client {client} is addressed before it is let in");
+        record.told.hear(client, number, record.is_lossy);
+        self.people.heard += 1;
+    }
+
+    /// A client hears that somebody has come to a channel, or has gone.
+    pub(in super::super) fn hear_presence(&mut self, client: usize, data: Option<&str>) {
+        let value: serde_json::Value = data.and_then(|data| serde_json::from_str(data).ok()).expect("it is JSON");
+        let [channel, event, user] = ["channel", "event", "user"].map(|key| value[key].as_str().expect("a text"));
+        assert!(super::USERS[1..].contains(&user), "a mangled name: {user}");
+        assert!(super::shows_members(channel), "{channel} shows nobody");
+        assert!(matches!(event, "join" | "leave"), "a mangled event: {event}");
+        let record = &mut self.records[client];
+        let subscription = record.subscriptions.get_mut(&channel_index(channel));
+        let subscription = subscription.unwrap_or_else(|| panic!("client {client} never subscribed to {channel}"));
+        subscription.hear_presence(user, event == "join", record.is_lossy);
+        self.people.presences += 1;
+    }
+
+    /// All is quiet: everything has reached every shard that had to be reached.
+    pub(in super::super) fn check_said(&self, shards: usize) {
+        for (number, said) in &self.people.said {
+            if said.audience != Audience::Channels {
+                let everywhere = (0..shards).all(|shard| said.reached.contains(&(shard, said.names.to_string())));
+                assert!(everywhere, "{number} has reached {:?} only", said.reached);
+                continue;
+            }
+            for name in said.names.split(Audience::SEPARATOR) {
+                let channel = channel_index(name);
+                for record in self.records.iter().filter(|record| !record.is_over()) {
+                    let is_owed = record.subscriptions.get(&channel).is_some_and(|known| known.is_owed(said.accepted));
+                    let has_reached = record.shard.is_some_and(|shard| said.reached.contains(&(shard, name.into())));
+                    assert!(!is_owed || has_reached, "{number} to {name} has not reached client {}", record.client);
+                }
+            }
+        }
+    }
+}
+
+impl Record {
+    /// Whether its login is of one of these users.
+    fn is_user(&self, names: &str) -> bool {
+        self.user().is_some_and(|user| names.split(Audience::SEPARATOR).any(|name| name == user))
+    }
+
+    /// Whether it may be a subscriber; then, whether it is beyond doubt, since before that moment.
+    fn standing_in(&self, channel: usize, accepted: u64) -> Option<bool> {
+        let known = self.subscriptions.get(&channel).filter(|known| known.may_receive())?;
+        Some(known.is_owed(accepted))
+    }
+}
+
+/// The number of what was said; none for what shards say by themselves.
+fn number_of(act: Act<&str>) -> Option<u64> {
+    match act {
+        Act::Event { event: "said", data } => {
+            Some(data.and_then(identity).unwrap_or_else(|| panic!("a mangled payload: {data:?}")).1)
+        }
+        Act::Event { event, .. } => {
+            assert_eq!(event, "presence", "nobody says that");
+            None
+        }
+        Act::Disconnect { reason: number, .. } | Act::KickOut { message: number, .. } => {
+            Some(number.parse().unwrap_or_else(|_| panic!("a mangled number: {number}")))
+        }
+    }
+}
+
+/// The names of channels, for an address.
+pub(super) fn channel_names(channels: &[usize]) -> Box<str> {
+    let names: Vec<_> = channels.iter().map(|channel| CHANNELS[*channel]).collect();
+    names.join("\n").into()
+}
