@@ -46,6 +46,12 @@ pub(crate) struct Timing {
 }
 
 impl Timing {
+    /// Between two pings to a connection of that user.
+    const fn interval(&self, user: u32) -> u32 {
+        let is_shorter = user != NO_USER && self.user_heartbeat < self.ping_interval;
+        if is_shorter { self.user_heartbeat } else { self.ping_interval }
+    }
+
     pub(crate) fn new(limits: &Limits, _now: Time) -> Self {
         Self {
             handshake: stamps(limits.handshake_timeout),
@@ -213,8 +219,7 @@ impl Shard {
         if connection.engine.is_some() {
             return self.engine_ping(id, now);
         }
-        let is_known = connection.user != NO_USER;
-        let interval = if is_known { timing.ping_interval.min(timing.user_heartbeat) } else { timing.ping_interval };
+        let interval = timing.interval(connection.user);
         if connection.protocol != Protocol::SocketCluster {
             connection.deadline = now + interval;
             return self.write(id, |out| encode::frame(out, Opcode::Ping, b""));
@@ -233,11 +238,21 @@ impl Shard {
 
     /// The client has answered a ping, and so told its dialect.
     pub(crate) fn pong_received(&mut self, now: Time, id: ConnectionId, dialect: Dialect) {
-        let interval = self.timing.ping_interval;
+        let timing = self.timing;
         let Some(connection) = self.connections.live(id) else { return };
         if matches!(connection.heartbeat, Heartbeat::Probing(_)) {
             connection.heartbeat = Heartbeat::Locked(dialect);
-            connection.deadline = stamp(now) + interval;
+            connection.deadline = stamp(now) + timing.interval(connection.user);
+        }
+    }
+
+    /// A connection is a user's from now on: its next ping is no later than a user's may be.
+    pub(crate) fn hasten_heartbeat(&mut self, id: ConnectionId) {
+        let latest = self.now + self.timing.user_heartbeat;
+        let Some(connection) = self.connections.live(id) else { return };
+        if connection.engine.is_none() && connection.deadline > latest {
+            connection.deadline = latest;
+            self.due[id.slot as usize] = self.due[id.slot as usize].min(latest);
         }
     }
 

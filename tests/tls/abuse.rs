@@ -47,7 +47,7 @@ fn garbage_gets_an_alert_and_nobody_notices() {
     for _ in 0..50 {
         let mut stream = raw(secure.server.tls_address());
         let mut bytes: Vec<u8> = (0..random.usize(1..3_000)).map(|_| random.u8(..)).collect();
-        bytes[0] = 0x80 | bytes[0];
+        bytes[0] |= 0x80;
         let _ = stream.write_all(&bytes);
         let answer = rest(&mut stream);
         assert!(answer.is_empty() || answer.starts_with(&[21, 3]), "an alert, or an end: {answer:?}");

@@ -24,7 +24,7 @@ impl Session {
     /// # Errors
     /// When that is no name (1 to 255 bytes without control characters), and as [`Session::rotate`].
     pub async fn set_user_id(&self, user: &str) -> Result<String> {
-        names(&user, 1)?;
+        names(user, 1)?;
         self.write(Operation::Set { key: USER_KEY.into(), text: to_json(&user)?, expires: 0 })?.outcome().await?;
         self.rotate().await
     }
@@ -54,7 +54,7 @@ impl Session {
     /// # Errors
     /// When the code is none that may be sent, and as [`Publish::user`](super::Publish::user).
     pub fn disconnect(&self, code: u16, reason: impl Into<Cow<'static, str>>) -> Result {
-        self.local().address_all(Audience::Sessions, &self.id(), disconnect(code, reason)?)
+        self.local().address_all(Audience::Sessions, self.id(), disconnect(code, reason)?)
     }
 
     /// Ends a subscription of all its connections; the clients are told the message.
@@ -62,7 +62,7 @@ impl Session {
     /// # Errors
     /// As [`Publish::user`](super::Publish::user).
     pub fn kick_out(&self, channel: &str, message: &str) -> Result {
-        self.local().address_all(Audience::Sessions, &self.id(), kick_out(channel, message))
+        self.local().address_all(Audience::Sessions, self.id(), kick_out(channel, message))
     }
 }
 
@@ -81,7 +81,7 @@ impl SessionChannels {
     /// # Errors
     /// When a name is none that a channel can have, and as [`Session::set`]: each channel counts as a value.
     pub async fn subscribe(&self, channels: impl Recipients) -> Result {
-        let channels = self.names(&channels)?;
+        let channels = self.names(channels)?;
         for channel in &channels {
             let text = "true".into();
             self.session.write(Operation::Set { key: key(channel), text, expires: 0 })?.outcome().await?;
@@ -97,7 +97,7 @@ impl SessionChannels {
     /// # Errors
     /// As [`Session::remove`].
     pub fn unsubscribe(&self, channels: impl Recipients) -> Result {
-        for channel in self.names(&channels)? {
+        for channel in self.names(channels)? {
             self.session.write(Operation::Remove { key: key(&channel) })?;
         }
         Ok(())
@@ -109,7 +109,7 @@ impl SessionChannels {
         self.session.inner().channels().into_iter().map(String::from).collect()
     }
 
-    fn names(&self, channels: &impl Recipients) -> Result<Vec<String>> {
+    fn names(&self, channels: impl Recipients) -> Result<Vec<String>> {
         let names = names(channels, self.session.local().recipients_max)?;
         Ok(names.iter().flat_map(|names| names.split(Audience::SEPARATOR)).map(str::to_owned).collect())
     }

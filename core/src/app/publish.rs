@@ -39,7 +39,7 @@ impl Publish {
     /// no name or a reserved one (it begins with `#`); when the payload cannot be JSON; and when the lanes to other shards
     /// or this shard's command queue are full: nothing is sent then.
     pub fn user(&self, users: impl Recipients, event: &str, payload: impl Serialize) -> Result {
-        self.event(Audience::Users, &users, event, payload)
+        self.event(Audience::Users, users, event, payload)
     }
 
     /// To all connections of a session, or of several.
@@ -47,7 +47,7 @@ impl Publish {
     /// # Errors
     /// As [`Publish::user`].
     pub fn session(&self, sessions: impl Recipients, event: &str, payload: impl Serialize) -> Result {
-        self.event(Audience::Sessions, &sessions, event, payload)
+        self.event(Audience::Sessions, sessions, event, payload)
     }
 
     /// To all subscribers of a channel, or of several: who is in two of them gets it twice.
@@ -55,7 +55,7 @@ impl Publish {
     /// # Errors
     /// As [`Publish::user`].
     pub fn channel(&self, channels: impl Recipients, event: &str, payload: impl Serialize) -> Result {
-        self.event(Audience::Channels, &channels, event, payload)
+        self.event(Audience::Channels, channels, event, payload)
     }
 
     /// To everybody who is connected, logged in or not.
@@ -67,7 +67,7 @@ impl Publish {
         self.local.address(Audience::Everyone, "".into(), act)
     }
 
-    fn event(&self, audience: Audience, to: &impl Recipients, event: &str, payload: impl Serialize) -> Result {
+    fn event(&self, audience: Audience, to: impl Recipients, event: &str, payload: impl Serialize) -> Result {
         let act = act(event, payload)?;
         self.local.address_all(audience, to, act)
     }
@@ -117,7 +117,7 @@ pub(super) fn kick_out(channel: &str, message: &str) -> Act<Box<str>> {
 
 impl Local {
     /// Does something to all connections of these.
-    pub(super) fn address_all(&self, audience: Audience, to: &impl Recipients, act: Act<Box<str>>) -> Result {
+    pub(super) fn address_all(&self, audience: Audience, to: impl Recipients, act: Act<Box<str>>) -> Result {
         match names(to, self.recipients_max)? {
             Some(names) => self.address(audience, names, act),
             None => Ok(()),

@@ -8,68 +8,68 @@ use shard::{Audience, SessionId};
 use super::error::{Error, Result};
 
 /// One or several names: of users, sessions or channels. Who is named twice is meant once.
-pub trait Recipients {
+pub trait Recipients: Sized {
     /// Calls `name` with each.
     #[doc(hidden)]
-    fn each(&self, name: &mut dyn FnMut(&str));
+    fn each(self, name: &mut dyn FnMut(&str));
 }
 
 impl Recipients for &str {
-    fn each(&self, name: &mut dyn FnMut(&str)) {
+    fn each(self, name: &mut dyn FnMut(&str)) {
         name(self);
     }
 }
 
 impl Recipients for String {
-    fn each(&self, name: &mut dyn FnMut(&str)) {
-        name(self);
+    fn each(self, name: &mut dyn FnMut(&str)) {
+        name(&self);
     }
 }
 
 impl Recipients for &String {
-    fn each(&self, name: &mut dyn FnMut(&str)) {
+    fn each(self, name: &mut dyn FnMut(&str)) {
         name(self);
     }
 }
 
 impl Recipients for SessionId {
-    fn each(&self, name: &mut dyn FnMut(&str)) {
+    fn each(self, name: &mut dyn FnMut(&str)) {
         name(&self.to_string());
     }
 }
 
 impl<T: AsRef<str>> Recipients for &[T] {
-    fn each(&self, name: &mut dyn FnMut(&str)) {
+    fn each(self, name: &mut dyn FnMut(&str)) {
         self.iter().for_each(|own| name(own.as_ref()));
     }
 }
 
 impl<T: AsRef<str>> Recipients for &Vec<T> {
-    fn each(&self, name: &mut dyn FnMut(&str)) {
+    fn each(self, name: &mut dyn FnMut(&str)) {
         self.as_slice().each(name);
     }
 }
 
 impl<T: AsRef<str>> Recipients for Vec<T> {
-    fn each(&self, name: &mut dyn FnMut(&str)) {
+    fn each(self, name: &mut dyn FnMut(&str)) {
         self.as_slice().each(name);
     }
 }
 
 impl<T: AsRef<str>, const N: usize> Recipients for [T; N] {
-    fn each(&self, name: &mut dyn FnMut(&str)) {
+    fn each(self, name: &mut dyn FnMut(&str)) {
         self.as_slice().each(name);
     }
 }
 
 impl<T: AsRef<str>, const N: usize> Recipients for &[T; N] {
-    fn each(&self, name: &mut dyn FnMut(&str)) {
+    fn each(self, name: &mut dyn FnMut(&str)) {
         self.as_slice().each(name);
     }
 }
 
 /// The names as they travel; none when there are none.
-pub(super) fn names(recipients: &impl Recipients, recipients_max: usize) -> Result<Option<Box<str>>> {
+pub(super) fn names(recipients: impl Recipients, recipients_max: usize) -> Result<Option<Box<str>>> {
     let (mut names, mut seen, mut outcome) = (String::new(), HashSet::new(), Ok(()));
     recipients.each(&mut |name| {
         if let Err(error) = NameLimits::default().check_channel(name) {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn joined(recipients: impl Recipients) -> Result<Option<Box<str>>> {
-        names(&recipients, 3)
+        names(recipients, 3)
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Users {
     /// # Errors
     /// When the code is none that may be sent, and as [`Publish::user`](super::Publish::user).
     pub fn disconnect(&self, users: impl Recipients, code: u16, reason: impl Into<Cow<'static, str>>) -> Result {
-        self.local.address_all(Audience::Users, &users, disconnect(code, reason)?)
+        self.local.address_all(Audience::Users, users, disconnect(code, reason)?)
     }
 
     /// Ends a subscription of all connections of a user, or of several; the clients are told the message.
@@ -78,7 +78,7 @@ impl Users {
     /// # Errors
     /// As [`Publish::user`](super::Publish::user).
     pub fn kick_out(&self, users: impl Recipients, channel: &str, message: &str) -> Result {
-        self.local.address_all(Audience::Users, &users, kick_out(channel, message))
+        self.local.address_all(Audience::Users, users, kick_out(channel, message))
     }
 }
 

@@ -232,28 +232,26 @@ fn auth(settings: &Settings, found: &mut Vec<Violation>) {
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let size_of = |bytes: &usize| size::format(*bytes as u64);
+        let time = |time: &Duration| duration::format(*time);
         match self {
             Self::ListenEmpty => write!(formatter, "there is no address to listen on: give --listen or --port"),
-            Self::DrainSpread { spread, drain } => write!(
-                formatter,
-                "--drain-spread ({}) must be shorter than --drain ({})",
-                duration::format(*spread),
-                duration::format(*drain)
-            ),
+            Self::DrainSpread { spread, drain } => {
+                write!(formatter, "--drain-spread ({}) must be shorter than --drain ({})", time(spread), time(drain))
+            }
             Self::Tls(violation) => violation.fmt(formatter),
             Self::ListenTwice(address) => write!(formatter, "--listen {address} is given twice"),
             Self::PingTimeout { interval, timeout } => write!(
                 formatter,
                 "--ping-timeout ({}) must be longer than --ping-interval ({}), or every client is cut off",
-                duration::format(*timeout),
-                duration::format(*interval)
+                time(timeout),
+                time(interval)
             ),
             Self::UserSilence { heartbeat, silence } => write!(
                 formatter,
                 "--user-silence ({}) must be longer than the time between two signs of life ({}), or users who are there \
                  count as offline",
-                duration::format(*silence),
-                duration::format(*heartbeat)
+                time(silence),
+                time(heartbeat)
             ),
             Self::OutboxMark { mark, most } => write!(
                 formatter,
@@ -281,8 +279,8 @@ impl fmt::Display for Violation {
             Self::Tick { tick, flag, timeout } => write!(
                 formatter,
                 "{flag} ({}) must not be shorter than --tick ({}), which is how finely time is kept",
-                duration::format(*timeout),
-                duration::format(*tick)
+                time(timeout),
+                time(tick)
             ),
             Self::Spin(spin) => {
                 write!(formatter, "--spin-us ({}) must not be above {}", spin.as_micros(), SPIN_MAX.as_micros())

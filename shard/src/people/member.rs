@@ -59,7 +59,9 @@ impl Shard {
     pub(crate) fn admit_user(&mut self, id: ConnectionId) {
         let Some(user) = self.users.get_mut(self.connections[id.slot].user) else { return };
         user.admitted += 1;
-        if user.admitted == 1 {
+        let is_first = user.admitted == 1;
+        self.hasten_heartbeat(id);
+        if is_first {
             let slot = self.connections[id.slot].user;
             self.announce(slot, true);
         }
