@@ -105,6 +105,22 @@ fn a_request_has_the_session_of_its_cookie_on_whichever_shard() {
     }
     let mut tab = Member::with_cookie(server.address(), cookie);
     assert_eq!(tab.call("session.all", &Value::Null), Ok(json!({ "color": "blue", "n": 20 })));
+    // The session's user is the request's, until it logs out.
+    let ticket = tab.call("session.login", &json!("alice")).expect("a ticket");
+    let ticket = format!("Session-Ticket: {}", ticket.as_str().expect("a text"));
+    let renewed = call(&server, "/session", &["-H", &ticket]);
+    let renewed = renewed.header("set-cookie").and_then(|cookie| cookie.split(';').next()).expect("the new cookie");
+    let renewed = format!("Cookie: {renewed}");
+    for _ in 0..8 {
+        assert_eq!(value(&call(&server, "/api/members/greeting", &["-H", &renewed])), "hello, alice");
+        assert_eq!(
+            call(&server, "/api/members/greeting", &["-H", &header]).status(),
+            401,
+            "the old cookie is worthless"
+        );
+    }
+    tab.call("session.logout", &Value::Null).expect("a ticket");
+    assert_eq!(call(&server, "/api/members/greeting", &["-H", &renewed]).status(), 401);
     let other = call(&server, "/api/session/all", &[]);
     assert_eq!((&*other.body, other.header("set-cookie").is_some()), ("{}", true));
     // What a page of another origin makes a browser visit over plain HTTP is nobody's.

@@ -137,12 +137,17 @@ impl Exchange {
         if self.takes_basic && self.app.logins.has(&self.local.common.http.api_basic) { BASIC } else { BEARER }
     }
 
+    /// Whose the session is that the request has named.
+    fn session_user(&self) -> Option<Box<str>> {
+        self.local.sessions()?.of_peer(self.peer)?.user()
+    }
+
     fn call<'a>(&'a self, occasion: Occasion, identity: Option<&'a Identity>, subject: &'a str) -> Call<'a> {
         Call {
             local: &self.local,
             occasion,
             peer: Some(self.peer),
-            claims: identity.map(|identity| &*identity.claims),
+            claims: identity.and_then(|identity| identity.claims.as_deref()),
             user: identity.and_then(|identity| identity.user.as_deref()),
             subject,
             data: None,
@@ -152,9 +157,9 @@ impl Exchange {
     }
 }
 
-/// Who a caller has shown to be.
+/// Who a caller has shown to be: by its credentials, or by its session, which has no claims.
 struct Identity {
-    claims: Box<str>,
+    claims: Option<Box<str>>,
     user: Option<Box<str>>,
 }
 
@@ -201,14 +206,15 @@ impl Visit<'_> {
     async fn authenticate(&self) -> std::result::Result<Option<Identity>, Objection> {
         let exchange = self.exchange;
         match &exchange.credentials {
-            Credentials::None => Ok(None),
+            Credentials::None => Ok(exchange.session_user().map(|user| Identity { claims: None, user: Some(user) })),
             Credentials::Bearer(token) => {
                 let verified = exchange.local.common.authority.verify(token).map_err(|error| {
                     let mut json = Vec::new();
                     error.write(Dialect::V2, &mut json);
                     Objection { json, challenge: Some(BAD_TOKEN), is_refusal: false }
                 })?;
-                let identity = Identity { claims: verified.claims, user: verified.user };
+                let user = verified.user.or_else(|| exchange.session_user());
+                let identity = Identity { claims: Some(verified.claims), user };
                 let asked = {
                     let call = exchange.call(Occasion::Authenticate, Some(&identity), "");
                     exchange.app.authenticate.ask(Ticket(0), &call)
@@ -244,7 +250,7 @@ impl Visit<'_> {
         match login?.user_id() {
             Some(user_id) => {
                 let claims: Box<str> = json!({ "user_id": user_id, "module": module }).to_string().into();
-                Ok(Identity { user: exchange.local.common.authority.user(&claims), claims })
+                Ok(Identity { user: exchange.local.common.authority.user(&claims), claims: Some(claims) })
             }
             None => Err(bad("invalid username or password")),
         }
