@@ -1,6 +1,6 @@
-//! How many connections one address or one session may have, over all shards. Each such holder has a home shard by its
-//! name, which gives out its seats and takes them back; whoever wants one asks there, and waits as for a hook. Nothing of
-//! it exists unless a limit is set. It counts, and never knows who the holders are.
+//! How many connections one address, one session or one user may have, over all shards. Each such holder has a home shard by its
+//! name, which gives out its seats and takes them back; whoever wants one asks there, and waits as for a hook, but that a
+//! connection that has become a user's goes on meanwhile. Nothing of it exists unless a limit is set. It counts, and never knows who the holders are.
 //!
 //! ```text
 //!   shard of the connection          home of the holder
@@ -32,16 +32,22 @@ pub struct SeatLimits {
     pub per_address: u32,
     /// WebSockets of one session.
     pub per_session: u32,
+    /// WebSockets of one user; the one too many is closed with 4429.
+    pub per_user: u32,
 }
 
 impl SeatLimits {
     const fn is_on(&self) -> bool {
-        self.per_address != 0 || self.per_session != 0
+        self.per_address != 0 || self.per_session != 0 || self.per_user != 0
     }
 
     /// The first character of a holder's name says what it is.
     fn of(&self, holder: &str) -> u32 {
-        if holder.starts_with(SESSION) { self.per_session } else { self.per_address }
+        match holder.chars().next() {
+            Some(SESSION) => self.per_session,
+            Some(USER) => self.per_user,
+            _ => self.per_address,
+        }
     }
 }
 
@@ -65,6 +71,8 @@ pub(crate) struct Seats {
     taken: HashMap<Box<str>, u32, FixedState>,
     /// By slot: whose seats a connection has.
     held: Vec<Vec<Box<str>>>,
+    /// Connections that have become a user's, and have not heard from its home.
+    wanted: HashMap<Ticket, ConnectionId, FixedState>,
     /// Verdicts to act upon when the turn settles, where the host can be called.
     verdicts: VecDeque<(Ticket, Box<str>, bool)>,
 }
@@ -145,6 +153,53 @@ impl Shard {
         Next::Nothing
     }
 
+    /// A connection is a user's from now on: is there a seat? It goes on meanwhile, and is closed if there is none.
+    pub(crate) fn seat_user(&mut self, id: ConnectionId, user: &str) {
+        if self.limits.seats.per_user == 0 {
+            return;
+        }
+        let holder = user_holder(user);
+        let home = home_of(&holder, self.lanes.len());
+        match self.ask_seat(id, &holder, home) {
+            Ok(true) => {}
+            Ok(false) => self.close_seatless(id),
+            Err(ticket) => drop(self.seats_mut().wanted.insert(ticket, id)),
+        }
+    }
+
+    /// A connection is a user's no more.
+    pub(crate) fn unseat_user(&mut self, slot: u32, user: &str) {
+        if self.limits.seats.per_user == 0 {
+            return;
+        }
+        let holder = user_holder(user);
+        let Some(held) = self.seats_mut().held.get_mut(slot as usize) else { return };
+        if let Some(at) = held.iter().position(|held| *held == holder) {
+            held.swap_remove(at);
+            self.leave_seat(&holder);
+        }
+    }
+
+    /// The home of a user has answered.
+    fn seat_wanted(&mut self, id: ConnectionId, holder: Box<str>, is_given: bool) {
+        let user = self.connections.live(id).map(|connection| connection.user);
+        let is_theirs = user.and_then(|user| self.users.name(user)).is_some_and(|user| *user_holder(user) == *holder);
+        // Whoever was this user's twice meanwhile has asked twice.
+        let has_one =
+            is_theirs && self.seats_mut().held.get(id.slot as usize).is_some_and(|held| held.contains(&holder));
+        match (is_theirs && !has_one, is_given) {
+            (true, true) => self.seats_mut().hold(id.slot, holder),
+            (true, false) => self.close_seatless(id),
+            (false, true) => self.leave_seat(&holder),
+            (false, false) => {}
+        }
+    }
+
+    fn close_seatless(&mut self, id: ConnectionId) {
+        self.metrics.seats_refused += 1;
+        self.close_later(id, Disconnect::new(4429, "too many connections of this user"));
+    }
+
     /// Whether there is a seat. `Err`: the home was asked, and will answer to this ticket.
     fn ask_seat(&mut self, id: ConnectionId, holder: &str, home: ShardId) -> Result<bool, Ticket> {
         if home != self.id {
@@ -183,6 +238,10 @@ impl Shard {
     /// Acts upon what the homes have said.
     pub(crate) fn finish_seats<H: Host>(&mut self, now: Time, host: &mut H) {
         while let Some((ticket, holder, is_given)) = self.seats.as_mut().and_then(|seats| seats.verdicts.pop_front()) {
+            if let Some(id) = self.seats_mut().wanted.remove(&ticket) {
+                self.seat_wanted(id, holder, is_given);
+                continue;
+            }
             let Some(Pending { connection: id, work, .. }) = self.take_pending(ticket) else {
                 // Whoever asked has left, or has lost patience.
                 if is_given {
@@ -267,6 +326,10 @@ fn address_holder(address: IpAddr) -> Box<str> {
     holder.into()
 }
 
+fn user_holder(user: &str) -> Box<str> {
+    format!("{USER}{user}").into()
+}
+
 fn session_holder(session: SessionId) -> Box<str> {
     format!("{SESSION}{session}").into()
 }
@@ -280,6 +343,7 @@ fn home_of(holder: &str, shards: usize) -> ShardId {
 
 const ADDRESS: char = 'a';
 const SESSION: char = 's';
+const USER: char = 'u';
 
 /// The first 64 bits of an IPv6 address: the smallest network that customers are given (RFC 6177).
 const NETWORK: u128 = !0 << 64;

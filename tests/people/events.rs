@@ -60,6 +60,25 @@ fn subscribers_hear_events_of_their_channels() {
 }
 
 #[test]
+fn a_user_has_no_more_connections_than_the_limit_allows() {
+    let server = Server::start(&["--max-connections-per-user", "2"]);
+    let (mut near, mut far) = logged_in(server.address(), "alice", "alice");
+    for _ in 0..4 {
+        let mut third = Member::connect(server.address());
+        third.start_call("app.login", &json!({ "user": "alice" }));
+        let mut socket = third.into_socket();
+        let end = std::iter::from_fn(|| Some(socket.receive())).find(|received| !matches!(received, Received::Text(_)));
+        assert!(matches!(end, Some(Received::Close(Some((4429, _))))), "not the close frame: {end:?}");
+    }
+    call(&mut far, "app.logout", &Value::Null);
+    let mut third = Member::connect(server.address());
+    log_in(&mut third, "alice");
+    for member in [&mut near, &mut third] {
+        assert_eq!(call(member, "users.me", &Value::Null), json!("alice"));
+    }
+}
+
+#[test]
 fn all_connections_of_a_user_are_closed_with_the_code() {
     let server = Server::start(&[]);
     let (mut near, far) = logged_in(server.address(), "alice", "alice");

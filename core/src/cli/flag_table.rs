@@ -134,6 +134,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("max-connections", "10k"),
     ("max-connections-per-address", "8"),
     ("max-connections-per-session", "9"),
+    ("max-connections-per-user", "5"),
     ("max-message", "64KiB"),
     ("max-fragments", "9"),
     ("max-head", "8KiB"),

@@ -269,11 +269,12 @@ fn people_rows(limits: &PeopleLimits, rows: &mut Vec<(&'static str, String)>) {
 }
 
 fn share_rows(seats: &SeatLimits, rates: &RateLimits, rows: &mut Vec<(&'static str, String)>) {
-    let SeatLimits { per_address, per_session } = seats;
+    let SeatLimits { per_address, per_session, per_user } = seats;
     let RateLimits { requests_per_second, ban, calls, publications, subscriptions, failed_logins_per_minute } = rates;
     rows.extend([
         ("max-connections-per-address", count::format(u64::from(*per_address))),
         ("max-connections-per-session", count::format(u64::from(*per_session))),
+        ("max-connections-per-user", count::format(u64::from(*per_user))),
         ("login-rate", count::format(u64::from(*failed_logins_per_minute))),
         ("client-rate", count::format(u64::from(*requests_per_second))),
         ("client-ban", ban.map_or_else(|| "until it leaves".to_owned(), duration::format)),

@@ -47,6 +47,7 @@ impl Shard {
         let Some(name) = wanted else { return };
         let user = self.users.attach(&name, id.slot);
         self.connections[id.slot].user = user;
+        self.seat_user(id, &name);
         if is_admitted {
             self.admit_user(id);
         }
@@ -72,6 +73,10 @@ impl Shard {
         let slot = std::mem::replace(&mut self.connections[connection].user, NO_USER);
         if slot == NO_USER {
             return;
+        }
+        if let Some(user) = self.users.get(slot) {
+            let name = user.name.clone();
+            self.unseat_user(connection, &name);
         }
         for channel in self.shown_channels(connection) {
             self.exit_channel(channel, slot);

@@ -96,6 +96,11 @@ impl Shard {
         }
     }
 
+    /// Has a connection closed when the turn settles, from where the host cannot be called.
+    pub(crate) fn close_later(&mut self, id: ConnectionId, disconnect: Disconnect) {
+        self.people.closing.push((id, disconnect));
+    }
+
     /// Time has passed: the peers learn how many are online.
     pub(crate) fn tell_online(&mut self) {
         let users = self.people.rosters.online.len() as u64;

@@ -152,3 +152,50 @@ fn without_limits_there_are_no_seats() {
     assert!(world.shards.iter().all(|shard| shard.seats.is_none()));
     clients.into_iter().for_each(|client| world.end(client));
 }
+
+/// A member that has logged in as alice, the only one whom good tokens of this world name.
+fn alice(world: &mut World, shard: usize) -> Client {
+    let client = world.member(shard, "10.0.0.1");
+    world.send(client, r##"{"event":"#authenticate","data":"good","cid":2}"##);
+    client
+}
+
+#[test]
+fn a_user_has_so_many_connections_over_all_shards() {
+    let mut world = world(3, SeatLimits { per_user: 3, ..SeatLimits::default() });
+    let clients: Vec<_> = (0..3).map(|shard| alice(&mut world, shard)).collect();
+    assert!(clients.iter().all(|client| !world.is_over(*client)));
+    assert_eq!(taken(&world), 3);
+    for shard in 0..3 {
+        let refused = alice(&mut world, shard);
+        let heard = world.heard(refused);
+        assert!(heard.iter().any(|heard| heard.contains("4429")), "{heard:?}");
+        let _ = world.member(shard, "10.0.0.1");
+    }
+    assert_eq!(taken(&world), 3, "nobody's connections are not counted");
+    // One leaves, one logs out, one logs in again and again: two seats are free, and no more.
+    world.end(clients[0]);
+    for _ in 0..4 {
+        world.send(clients[1], r##"{"event":"#authenticate","data":"good","cid":3}"##);
+    }
+    world.send(clients[1], r##"{"event":"#removeAuthToken"}"##);
+    assert_eq!(taken(&world), 1);
+    let again = [alice(&mut world, 0), alice(&mut world, 1), alice(&mut world, 2)];
+    let over: Vec<_> =
+        again.iter().map(|client| world.heard(*client).iter().any(|heard| heard.contains("4429"))).collect();
+    assert_eq!((over, taken(&world)), (vec![false, false, true], 3));
+    let refused: u64 = world.shards.iter().map(|shard| shard.metrics().seats_refused).sum();
+    assert_eq!(refused, 4);
+}
+
+#[test]
+fn a_connection_that_is_somebody_else_before_the_answer_keeps_no_seat() {
+    let mut world = world(5, SeatLimits { per_user: 2, ..SeatLimits::default() });
+    for shard in 0..5 {
+        let client = world.member(shard, "10.0.0.1");
+        // Both in one message: the home is asked, and asked again, and neither time for long.
+        let quick = r##"[{"event":"#authenticate","data":"good","cid":2},{"event":"#removeAuthToken"},{"event":"#authenticate","data":"good","cid":3},{"event":"#removeAuthToken"}]"##;
+        world.send(client, quick);
+        assert_eq!(taken(&world), 0, "shard {shard}");
+    }
+}

@@ -41,6 +41,16 @@ pub(super) struct LimitFlags {
     )]
     pub(super) max_connections_per_session: u32,
 
+    /// WebSockets of one user (0: no limit)
+    ///
+    /// Range: 0 to 16M, over all shards; one more is closed with 4429 when it has logged in. Set it to the number of devices
+    /// and tabs that a person may have open.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_MAX_CONNECTIONS_PER_USER", default_value = "0",
+        value_parser = count::within::<u32>(0..=16_000_000),
+    )]
+    pub(super) max_connections_per_user: u32,
+
     /// Bytes of one message from a client
     ///
     /// Range: 1KiB to 64MiB; a longer one ends the connection with 1009. Raise it together with --outbox-bytes-max when

@@ -232,6 +232,7 @@ impl Flags {
             seats: SeatLimits {
                 per_address: self.limits.max_connections_per_address,
                 per_session: self.limits.max_connections_per_session,
+                per_user: self.limits.max_connections_per_user,
             },
             rates: self.rate_limits(),
             engine: EngineLimits {
