@@ -12,7 +12,10 @@ impl Shard {
     /// an action publishes leaves before its reply.
     #[inline]
     pub(crate) fn drain_commands<H: Host>(&mut self, now: Time, host: &mut H) {
-        while let Some(command) = host.poll_command() {
+        // A shard that is joining does not know yet who wants what: its application has to wait.
+        while !self.is_joining()
+            && let Some(command) = host.poll_command()
+        {
             self.apply(now, command, host);
         }
         self.settle_sessions();

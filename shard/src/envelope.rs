@@ -39,6 +39,10 @@ pub enum Envelope<'a> {
         /// What is said.
         message: SeatMessage,
     },
+    /// The sender has told everything that it knows to a peer that has joined.
+    Told,
+    /// The sender answers: what it has to know before that, it knows.
+    Serving,
     /// Something about a session.
     Session(&'a SessionMessage),
     /// Something about people.
@@ -93,6 +97,9 @@ enum Kind {
     SeatGiven,
     SeatDenied,
     SeatLeft,
+    SeatHeld,
+    Told,
+    Serving,
     Session,
     People,
     Poll,
@@ -126,9 +133,12 @@ impl Batch {
                     SeatMessage::Given(ticket) => (Kind::SeatGiven, ticket.0),
                     SeatMessage::Denied(ticket) => (Kind::SeatDenied, ticket.0),
                     SeatMessage::Left => (Kind::SeatLeft, 0),
+                    SeatMessage::Held => (Kind::SeatHeld, 0),
                 };
                 (kind, holder, "", ticket)
             }
+            Envelope::Told => (Kind::Told, "", "", 0),
+            Envelope::Serving => (Kind::Serving, "", "", 0),
             Envelope::Session(message) => {
                 self.boxed_bytes += message.bytes();
                 self.sessions.push(message.clone());
@@ -183,6 +193,9 @@ impl Batch {
                 Kind::SeatGiven => seat(channel, SeatMessage::Given(Ticket(generation))),
                 Kind::SeatDenied => seat(channel, SeatMessage::Denied(Ticket(generation))),
                 Kind::SeatLeft => seat(channel, SeatMessage::Left),
+                Kind::SeatHeld => seat(channel, SeatMessage::Held),
+                Kind::Told => Envelope::Told,
+                Kind::Serving => Envelope::Serving,
                 Kind::Session => Envelope::Session(sessions.next().expect("one for each entry of its kind")),
                 Kind::Poll => Envelope::Poll(polls.next().expect("one for each entry of its kind")),
                 Kind::People => Envelope::People(people.next().expect("one for each entry of its kind")),
@@ -265,6 +278,9 @@ mod tests {
             Envelope::Seat { holder: "a10.0.0.1", message: SeatMessage::Given(Ticket(9)) },
             Envelope::Seat { holder: "a10.0.0.1", message: SeatMessage::Denied(Ticket(u64::MAX)) },
             Envelope::Seat { holder: "s", message: SeatMessage::Left },
+            Envelope::Told,
+            Envelope::Seat { holder: "s", message: SeatMessage::Held },
+            Envelope::Serving,
         ];
         let mut batch = Batch::default();
         assert!(batch.is_empty());

@@ -61,6 +61,15 @@ impl Interest {
         self.waiting.extract_if(.., is_over).collect()
     }
 
+    /// A peer is gone: it need not acknowledge any more, and asks nothing. Returns the calls to answer, if it was the last
+    /// one to wait for; `peers` are those that are left.
+    pub(crate) fn forget_peer(&mut self, gone: ShardId, peers: ShardSet) -> Vec<Waiting> {
+        self.acknowledged.remove(gone);
+        self.waiting.retain(|waiting| !matches!(waiting, Waiting::Peer { shard, .. } if *shard == gone));
+        let is_complete = self.generation.is_some() && self.is_complete(peers);
+        if is_complete { std::mem::take(&mut self.waiting) } else { Vec::new() }
+    }
+
     /// A peer's acknowledgement; returns the calls to answer when it was the last one.
     pub(crate) fn acknowledge(&mut self, peer: ShardId, generation: u64, peers: ShardSet) -> Vec<Waiting> {
         if self.generation != Some(generation) {

@@ -15,13 +15,15 @@
 //! begin_turn(now)                        what the last pass sent stays readable one pass longer
 //! handle_accept / handle_receive / handle_end / handle_send_failed / handle_sent     every completion of the pass
 //! handle_batch(peer, batch)              what the mesh brought
+//! handle_peer_lost / handle_peer_joined  a peer has died, once its last batch is handled; another one is in its place
 //! command(...)                           what tasks of the application ask for
 //! settle(now, host)                      resumes what was held back, finishes what is drained
 //! poll_batch(peer) …                     to the mesh
 //! poll_transmit() …                      one per connection that is due; nothing else is called until the kernel took them
 //! poll_event() …                         pause, resume, shut down, abort, close
 //! ```
-//! A panic in here is a bug of ours and stops the shard; bad input never panics, it ends one connection.
+//! A panic in here is a bug of ours and ends the shard: another one takes its place (`joining.rs`). Bad input never
+//! panics, it ends one connection.
 
 mod authentication;
 mod channel;
@@ -39,6 +41,7 @@ mod heartbeat;
 mod host;
 mod id;
 mod interest;
+mod joining;
 mod lame_duck;
 mod lane;
 mod limits;

@@ -85,6 +85,8 @@ pub struct Metrics {
     pub pauses: u64,
     /// Passes after which subscribers still waited for their turn's publications.
     pub turns_continued: u64,
+    /// Peers that have died.
+    pub peers_lost: u64,
     /// Sends that went short and were queued.
     pub sends_short: u64,
     /// Times something was said or done to users, sessions, channels' subscribers or everybody.
@@ -113,6 +115,10 @@ pub struct Metrics {
     pub session_writes_refused: u64,
     /// Questions to homes, where each message asks.
     pub session_reads: u64,
+    /// Writes of this shard's application whose home has died before it acknowledged them.
+    pub session_writes_lost: u64,
+    /// Sessions that this shard has taken over as the home of a shard that has died.
+    pub sessions_restored: u64,
     /// Loads asked of the store.
     pub session_loads: u64,
     /// Loads that failed.

@@ -142,6 +142,11 @@ impl PendingCalls {
         self.by_connection.range(own).map(|(_, ticket)| *ticket).collect()
     }
 
+    /// All that are not answered, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Ticket, &Pending)> {
+        self.calls.iter().map(|(ticket, pending)| (*ticket, pending))
+    }
+
     fn take(&mut self, ticket: Ticket) -> Option<Pending> {
         let pending = self.calls.remove(&ticket)?;
         self.by_connection.remove(&(pending.connection, ticket));

@@ -92,6 +92,9 @@ impl Shard {
 
     /// Queues an envelope for a peer; from the high-water mark on, whoever causes more is not read.
     pub(crate) fn send_to_peer(&mut self, peer: ShardId, envelope: Envelope<'_>) {
+        if !self.peers.contains(peer) {
+            return; // Whoever takes its place is told what it has to know.
+        }
         let lane = &mut self.lanes[peer.index()];
         lane.push(envelope);
         if lane.bytes() > self.limits.lane_high_water_mark {
@@ -122,6 +125,8 @@ impl Shard {
                     self.handle_session(from, message);
                     self.settle_sessions();
                 }
+                Envelope::Told => self.handle_told(from),
+                Envelope::Serving => self.handle_serving(from),
                 Envelope::Poll(message) => self.poll_work.push_back((from, message.clone())),
                 Envelope::People(message) => self.handle_people(from, message),
                 Envelope::Addressed { audience, names, act } => self.handle_addressed(from, audience, names, act),

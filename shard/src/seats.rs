@@ -62,13 +62,15 @@ pub enum SeatMessage {
     Denied(Ticket),
     /// A connection is gone that had one.
     Left,
+    /// A connection has one, which a home that has died had given.
+    Held,
 }
 
 /// One shard's part: the seats of the holders whose home it is, and whose seats its own connections have.
 #[derive(Debug, Default)]
 pub(crate) struct Seats {
-    /// As a home: how many are taken. No more holders than there are connections on all shards.
-    taken: HashMap<Box<str>, u32, FixedState>,
+    /// As a home: how many are taken, by shard. No more holders than there are connections on all shards.
+    taken: HashMap<Box<str>, Vec<(ShardId, u32)>, FixedState>,
     /// By slot: whose seats a connection has.
     held: Vec<Vec<Box<str>>>,
     /// Connections that have become a user's, and have not heard from its home.
@@ -83,22 +85,46 @@ impl Seats {
         limits.is_on().then(Box::default)
     }
 
-    fn take(&mut self, holder: &str, seats_max: u32) -> bool {
-        let Some(taken) = self.taken.get_mut(holder) else {
-            self.taken.insert(holder.into(), 1);
-            return true; // A limit is at least one.
-        };
-        let has_room = *taken < seats_max;
-        *taken += u32::from(has_room);
+    fn take(&mut self, from: ShardId, holder: &str, seats_max: u32) -> bool {
+        let taken = self.taken.get(holder).map_or(0, |taken| taken.iter().map(|(_, count)| count).sum());
+        // A limit is at least one.
+        let has_room = taken < seats_max;
+        if has_room {
+            self.count(from, holder);
+        }
         has_room
     }
 
-    fn give_back(&mut self, holder: &str) {
+    /// A shard has one more.
+    fn count(&mut self, from: ShardId, holder: &str) {
+        let Some(taken) = self.taken.get_mut(holder) else {
+            self.taken.insert(holder.into(), vec![(from, 1)]);
+            return;
+        };
+        match taken.iter_mut().find(|(shard, _)| *shard == from) {
+            Some((_, count)) => *count += 1,
+            None => taken.push((from, 1)),
+        }
+    }
+
+    fn give_back(&mut self, from: ShardId, holder: &str) {
         let Some(taken) = self.taken.get_mut(holder) else { return };
-        *taken -= 1;
-        if *taken == 0 {
+        let Some(at) = taken.iter().position(|(shard, _)| *shard == from) else { return };
+        taken[at].1 -= 1;
+        if taken[at].1 == 0 {
+            taken.swap_remove(at);
+        }
+        if taken.is_empty() {
             self.taken.remove(holder);
         }
+    }
+
+    /// A shard has died, and its connections with it.
+    fn forget_shard(&mut self, gone: ShardId) {
+        self.taken.retain(|_, taken| {
+            taken.retain(|(shard, _)| *shard != gone);
+            !taken.is_empty()
+        });
     }
 
     fn hold(&mut self, slot: u32, holder: Box<str>) {
@@ -204,12 +230,12 @@ impl Shard {
     fn ask_seat(&mut self, id: ConnectionId, holder: &str, home: ShardId) -> Result<bool, Ticket> {
         if home != self.id {
             let ticket = self.pending.ticket();
-            self.send_to_peer(home, Envelope::Seat { holder, message: SeatMessage::Asked(ticket) });
+            self.ask_peer(home, Envelope::Seat { holder, message: SeatMessage::Asked(ticket) });
             return Err(ticket);
         }
-        let seats_max = self.limits.seats.of(holder);
+        let (own, seats_max) = (self.id, self.limits.seats.of(holder));
         let seats = self.seats_mut();
-        if !seats.take(holder, seats_max) {
+        if !seats.take(own, holder, seats_max) {
             return Ok(false);
         }
         seats.hold(id.slot, holder.into());
@@ -222,7 +248,7 @@ impl Shard {
         let Some(seats) = &mut self.seats else { return };
         match message {
             SeatMessage::Asked(ticket) => {
-                let message = if seats.take(holder, seats_max) {
+                let message = if seats.take(from, holder, seats_max) {
                     SeatMessage::Given(ticket)
                 } else {
                     SeatMessage::Denied(ticket)
@@ -231,7 +257,8 @@ impl Shard {
             }
             SeatMessage::Given(ticket) => seats.verdicts.push_back((ticket, holder.into(), true)),
             SeatMessage::Denied(ticket) => seats.verdicts.push_back((ticket, holder.into(), false)),
-            SeatMessage::Left => seats.give_back(holder),
+            SeatMessage::Left => seats.give_back(from, holder),
+            SeatMessage::Held => seats.count(from, holder),
         }
     }
 
@@ -292,15 +319,57 @@ impl Shard {
     }
 
     fn leave_seat(&mut self, holder: &str) {
-        let session = holder.strip_prefix(SESSION).and_then(|id| id.parse::<SessionId>().ok());
-        let home = match session {
-            Some(session) => session.home(self.lanes.len()),
-            None => home_of(holder, self.lanes.len()),
-        };
-        if home == self.id {
-            self.seats_mut().give_back(holder);
+        let (own, home) = (self.id, self.home_of_holder(holder));
+        if home == own {
+            self.seats_mut().give_back(own, holder);
         } else {
             self.send_to_peer(home, Envelope::Seat { holder, message: SeatMessage::Left });
+        }
+    }
+
+    fn home_of_holder(&self, holder: &str) -> ShardId {
+        let session = holder.strip_prefix(SESSION).and_then(|id| id.parse::<SessionId>().ok());
+        match session {
+            Some(session) => session.home(self.lanes.len()),
+            None => home_of(holder, self.lanes.len()),
+        }
+    }
+
+    /// Whose seats this shard's connections have that were given by that home, one by one.
+    pub(crate) fn seats_at(&self, home: ShardId) -> Vec<Box<str>> {
+        let held = self.seats.iter().flat_map(|seats| seats.held.iter().flatten());
+        held.filter(|holder| self.home_of_holder(holder) == home).cloned().collect()
+    }
+
+    /// A peer has died: its connections sit nowhere any more.
+    pub(crate) fn forget_seats(&mut self, peer: ShardId) {
+        if let Some(seats) = &mut self.seats {
+            seats.forget_shard(peer);
+        }
+    }
+
+    /// A home answers again, or for the first time: whoever waits for it asks.
+    pub(crate) fn ask_seats(&mut self, home: ShardId) {
+        let Some(seats) = &self.seats else { return };
+        let users = seats.wanted.iter().filter_map(|(ticket, id)| {
+            let user = self
+                .users
+                .name(self.connections.get(id.slot).filter(|known| known.generation == id.generation)?.user)?;
+            Some((*ticket, user_holder(user)))
+        });
+        let others = self.pending.iter().filter_map(|(ticket, pending)| {
+            let id = pending.connection;
+            let holder = match &pending.work {
+                Work::Seat(None) => address_holder(self.connections.get(id.slot)?.address.ip()),
+                Work::Seat(Some(_)) => session_holder(self.session_of(id)?),
+                _ => return None,
+            };
+            Some((ticket, holder))
+        });
+        let mut asked: Vec<_> = users.chain(others).filter(|(_, holder)| self.home_of_holder(holder) == home).collect();
+        asked.sort_unstable();
+        for (ticket, holder) in asked {
+            self.send_to_peer(home, Envelope::Seat { holder: &holder, message: SeatMessage::Asked(ticket) });
         }
     }
 

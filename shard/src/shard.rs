@@ -14,6 +14,7 @@ use crate::connections::Connections;
 use crate::filter::Filtered;
 use crate::form::Written;
 use crate::heartbeat::{Timing, stamp};
+use crate::joining::Joining;
 use crate::lame_duck::LameDuck;
 use crate::lane::Lane;
 use crate::logins::Logins;
@@ -73,7 +74,12 @@ impl Event {
 /// One CPU's share of the server; see the crate's documentation for how to drive it.
 pub struct Shard {
     pub(crate) id: ShardId,
+    /// The others that are there.
     pub(crate) peers: ShardSet,
+    /// Those of them that answer.
+    pub(crate) serving: ShardSet,
+    /// Set from the beginning of a shard that takes another's place until it knows what that one knew.
+    pub(crate) joining: Option<Box<Joining>>,
     pub(crate) limits: Limits,
     pub(crate) timing: Timing,
     pub(crate) seed: u64,
@@ -144,6 +150,8 @@ impl Shard {
         Self {
             id: config.id,
             peers: ShardSet::others(config.shards, config.id),
+            serving: ShardSet::others(config.shards, config.id),
+            joining: None,
             limits,
             timing: Timing::new(&limits, now),
             seed: config.seed,
@@ -318,6 +326,7 @@ impl Shard {
 
     /// The end of a turn's input: resumes what was held back, ends what is to end.
     pub fn settle<H: Host>(&mut self, now: Time, host: &mut H) {
+        self.finish_joining(now, host);
         self.deliver_filtered(now, host);
         self.finish_sessions(now, host);
         self.finish_seats(now, host);

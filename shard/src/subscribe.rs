@@ -235,7 +235,7 @@ impl Shard {
     }
 
     /// Whoever has waited for an interest hears that it is established.
-    fn stop_waiting(&mut self, waiting: Waiting) {
+    pub(crate) fn stop_waiting(&mut self, waiting: Waiting) {
         match waiting {
             Waiting::Call { connection, call } => {
                 self.answer(connection, CallId::new(RawJson::from_validated(&call)), Ok(None));

@@ -12,7 +12,7 @@ use codec::socketcluster::TokenError;
 use codec::websocket::{Decoder, Limits as FrameLimits, Message, Opcode, Role, encode, handshake};
 
 use crate::{
-    Caller, Command, Config, ConnectionId, Disconnect, Door, Event, Host, Invocation, Invoked, Limits, Peer,
+    Answer, Caller, Command, Config, ConnectionId, Disconnect, Door, Event, Host, Invocation, Invoked, Limits, Peer,
     RawMessage, RawReplies, Reply, Request, Responded, Route, SessionId, Shard, ShardId, Ticket, Time, Verdict,
     Verified,
 };
@@ -183,6 +183,39 @@ impl World {
         }
     }
 
+    /// A shard dies. What it had not sent is lost, its clients' connections are gone; the others hear of it.
+    pub(crate) fn lose(&mut self, index: usize) {
+        let lost = self.shards[index].id();
+        self.shards[index].abandon(&mut self.hosts[index]);
+        for (client, ear) in &mut self.clients {
+            ear.is_over |= client.shard == index;
+        }
+        for other in (0..self.shards.len()).filter(|other| *other != index) {
+            let (shard, host) = (&mut self.shards[other], &mut self.hosts[other]);
+            shard.begin_turn(self.now);
+            shard.handle_peer_lost(self.now, lost, host);
+            self.finish(other);
+            self.shards[other].check();
+        }
+        let limits = self.shards[index].limits;
+        let config = Config { id: lost, shards: self.shards.len(), limits, seed: 70 + index as u64 };
+        self.shards[index] = Shard::new(config, self.now);
+        self.shards[index].begin_anew();
+    }
+
+    /// A shard takes the place of one that was lost.
+    pub(crate) fn replace(&mut self, index: usize) {
+        let new = self.shards[index].id();
+        for other in (0..self.shards.len()).filter(|other| *other != index) {
+            let id = self.shards[other].id();
+            self.shards[index].handle_peer_joined(self.now, id);
+            self.shards[other].handle_peer_joined(self.now, new);
+        }
+        self.shards[index].begin_turn(self.now);
+        self.settle(index);
+        self.shards.iter().for_each(Shard::check);
+    }
+
     /// Ends a shard's pass, and has the others act upon what it tells them, until there is nothing more to tell.
     fn settle(&mut self, index: usize) {
         self.finish(index);
@@ -324,6 +357,10 @@ impl Host for Stub {
 
     fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()
+    }
+
+    fn answered(&mut self, ticket: u64, _answer: Answer) {
+        self.told.push(format!("answered {ticket}"));
     }
 
     fn congested(&mut self, _congested: bool) {}

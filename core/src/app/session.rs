@@ -309,6 +309,7 @@ fn refused(error: WriteError) -> Error {
     match error {
         WriteError::Busy => Error::busy(),
         WriteError::Ended => Error::new("SessionEndedError", "the session has ended"),
+        WriteError::Lost => Error::new("SessionLostError", "it is not known whether this was written"),
         WriteError::NotANumber => Error::new("SessionValueError", "the value is no whole number of 64 bits"),
         WriteError::TooLarge => Error::new("SessionLimitError", "the session would hold too much"),
         WriteError::TooManyKeys => Error::new("SessionLimitError", "the session would have too many values"),

@@ -41,7 +41,7 @@ impl Shard {
     }
 
     /// The connections of this shard.
-    fn reach(&mut self, audience: Audience, names: &str, act: Act<&str>) {
+    pub(super) fn reach(&mut self, audience: Audience, names: &str, act: Act<&str>) {
         let mut reached = std::mem::take(&mut self.people.reached);
         self.find_audience(audience, names, &mut reached);
         match act {

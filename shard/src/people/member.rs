@@ -8,15 +8,32 @@
 //!     the last one gone                    ──>   Member(…, gone)
 //! ```
 
+use std::hash::BuildHasher;
+use std::rc::Rc;
+
 use codec::json::write_string;
 use foldhash::fast::FixedState;
-use std::hash::BuildHasher;
 
 use super::message::PeopleMessage;
 use super::users::NO_USER;
 use crate::connection::State;
 use crate::shard::Shard;
 use crate::{Act, Audience, ConnectionId, Envelope, ShardId};
+
+/// What a channel's subscribers are told.
+#[derive(Clone, Copy)]
+enum Presence {
+    Join,
+    Leave,
+    /// Nobody is known to be there, until those who are have been named.
+    Reset,
+}
+
+impl From<bool> for Presence {
+    fn from(is_here: bool) -> Self {
+        if is_here { Self::Join } else { Self::Leave }
+    }
+}
 
 /// The event that tells a channel's subscribers who has come and gone.
 const PRESENCE_EVENT: &str = "presence";
@@ -124,18 +141,92 @@ impl Shard {
             return;
         }
         self.metrics.members_changed += 1;
-        let mut data = Vec::with_capacity(48 + channel.len() + user.len());
+        if !self.is_joining() {
+            self.present(channel, is_here.into(), Some(user));
+        }
+    }
+
+    /// Tells a channel's subscribers who has come or gone, or that those who are there will be named.
+    fn presence(channel: &str, what: Presence, user: Option<&str>) -> String {
+        let mut data = Vec::with_capacity(48 + channel.len() + user.map_or(0, str::len));
         data.extend_from_slice(b"{\"channel\":");
         write_string(&mut data, channel);
-        data.extend_from_slice(if is_here {
-            b",\"event\":\"join\",\"user\":"
-        } else {
-            b",\"event\":\"leave\",\"user\":"
+        data.extend_from_slice(match what {
+            Presence::Join => b",\"event\":\"join\"",
+            Presence::Leave => b",\"event\":\"leave\"",
+            Presence::Reset => b",\"event\":\"reset\"",
         });
-        write_string(&mut data, user);
+        if let Some(user) = user {
+            data.extend_from_slice(b",\"user\":");
+            write_string(&mut data, user);
+        }
         data.push(b'}');
-        let data = std::str::from_utf8(&data).expect("names are text, and so is what is around them");
-        self.address(Audience::Channels, channel, Act::Event { event: PRESENCE_EVENT, data: Some(data) });
+        String::from_utf8(data).expect("names are text, and so is what is around them")
+    }
+
+    fn present(&mut self, channel: &str, what: Presence, user: Option<&str>) {
+        let data = Self::presence(channel, what, user);
+        self.address(Audience::Channels, channel, Act::Event { event: PRESENCE_EVENT, data: Some(&data) });
+    }
+
+    /// Tells a peer that has joined of the users and members here whose home it is, and how many are online here.
+    pub(crate) fn tell_people(&mut self, peer: ShardId) {
+        let online = self.users.iter().filter(|(_, user)| user.is_announced).map(|(_, user)| (None, user.name.clone()));
+        let mut here: Vec<(Option<Rc<str>>, Rc<str>)> = online.collect();
+        for (_, channel) in self.channels.iter() {
+            let members = channel.members.iter().flat_map(|members| members.keys());
+            let names = members.filter_map(|user| self.users.get(*user)).map(|user| user.name.clone());
+            here.extend(names.map(|user| (Some(channel.name.clone()), user)));
+        }
+        here.sort_unstable();
+        for (channel, user) in here {
+            if self.home_of(channel.as_ref().unwrap_or(&user)) == peer {
+                let message = PeopleMessage::Member {
+                    channel: channel.as_deref().map(Into::into),
+                    user: (&*user).into(),
+                    is_here: true,
+                };
+                self.send_to_peer(peer, Envelope::People(&message));
+            }
+        }
+        let users = self.people.own_told;
+        self.send_to_peer(peer, Envelope::People(&PeopleMessage::Online { users }));
+    }
+
+    /// A peer has died: its users are gone, and whoever was told by it who is in a channel has to begin anew.
+    pub(crate) fn forget_people(&mut self, peer: ShardId) {
+        let rosters = &self.people.rosters;
+        let mut gone: Vec<(Option<Box<str>>, Box<str>)> =
+            rosters.online.of(peer).map(|user| (None, user.into())).collect();
+        for (channel, roster) in rosters.iter() {
+            gone.extend(roster.of(peer).map(|user| (Some(channel.into()), user.into())));
+        }
+        gone.sort_unstable();
+        for (channel, user) in gone {
+            self.note_member(peer, channel.as_deref(), &user, false);
+        }
+        self.people.forget_online(peer);
+        let shown = self.channels.iter().filter(|(_, channel)| channel.members.is_some());
+        let mut shown: Vec<Rc<str>> = shown.map(|(_, channel)| channel.name.clone()).collect();
+        shown.sort_unstable();
+        for channel in shown {
+            if self.home_of(&channel) == peer {
+                let data = Self::presence(&channel, Presence::Reset, None);
+                self.reach(Audience::Channels, &channel, Act::Event { event: PRESENCE_EVENT, data: Some(&data) });
+            }
+        }
+    }
+
+    /// As a home that takes another's place: names everybody who is in its channels.
+    pub(crate) fn present_members(&mut self) {
+        let mut members: Vec<(Box<str>, Box<str>)> = Vec::new();
+        for (channel, roster) in self.people.rosters.iter() {
+            members.extend(roster.iter().map(|(user, _)| (channel.into(), user.into())));
+        }
+        members.sort_unstable();
+        for (channel, user) in members {
+            self.present(&channel, Presence::Join, Some(&user));
+        }
     }
 
     /// A connection is subscribed to a channel that shows its members: its user is in it.

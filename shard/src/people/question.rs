@@ -79,6 +79,8 @@ impl Answer {
 #[derive(Debug)]
 pub(crate) struct Gathering {
     waits_for: ShardSet,
+    /// To be asked again where a shard has died before it has answered.
+    question: Question,
     answer: Answer,
     count: usize,
 }
@@ -121,17 +123,34 @@ impl Shard {
             Question::Members { .. } => Answer::Members { users: Vec::new(), has_more: false },
             _ => Answer::Settled,
         };
-        let mut waits_for = if home.is_some() { ShardSet::EMPTY } else { self.peers };
+        let others = ShardSet::others(self.lanes.len(), self.id);
+        let mut waits_for = if home.is_some() { ShardSet::EMPTY } else { others };
         waits_for.insert(home.unwrap_or(self.id));
-        self.people.gatherings.insert(ticket, Gathering { waits_for, answer, count });
-        let is_asked = waits_for.contains(self.id);
-        waits_for.remove(self.id);
+        self.people.gatherings.insert(ticket, Gathering { waits_for, question: question.clone(), answer, count });
         for shard in waits_for.iter() {
-            let message = PeopleMessage::Ask { ticket, question: question.clone() };
-            self.send_to_peer(shard, Envelope::People(&message));
+            self.ask_shard(shard, ticket, &question);
         }
-        if is_asked {
-            self.asked(self.id, ticket, &question);
+    }
+
+    /// Asks a shard, perhaps this one. One that has died has a successor, which is asked as soon as it can know.
+    fn ask_shard(&mut self, shard: ShardId, ticket: u64, question: &Question) {
+        if shard == self.id {
+            if !self.is_joining() {
+                self.asked(shard, ticket, question);
+            }
+        } else {
+            let message = PeopleMessage::Ask { ticket, question: question.clone() };
+            self.ask_peer(shard, Envelope::People(&message));
+        }
+    }
+
+    /// A shard answers from here on, perhaps this one: everything that waits for it is asked.
+    pub(crate) fn ask_people(&mut self, shard: ShardId) {
+        let waiting = self.people.gatherings.iter().filter(|(_, gathering)| gathering.waits_for.contains(shard));
+        let mut waiting: Vec<_> = waiting.map(|(ticket, gathering)| (*ticket, gathering.question.clone())).collect();
+        waiting.sort_unstable_by_key(|(ticket, _)| *ticket);
+        for (ticket, question) in waiting {
+            self.ask_shard(shard, ticket, &question);
         }
     }
 
@@ -193,7 +212,8 @@ mod tests {
         let mut waits_for = ShardSet::EMPTY;
         (0..3).for_each(|shard| waits_for.insert(ShardId(shard)));
         let answer = Answer::Members { users: Vec::new(), has_more: false };
-        let mut gathering = Gathering { waits_for, answer, count: 3 };
+        let question = Question::Members { channel: None, after: None, count: 3 };
+        let mut gathering = Gathering { waits_for, question, answer, count: 3 };
         let page = |names: &[&str], has_more| Answer::Members {
             users: names.iter().map(|name| (*name).into()).collect(),
             has_more,

@@ -60,7 +60,12 @@ impl Roster {
         (page, rest.next().is_some())
     }
 
-    /// Every member with its shards, for checks.
+    /// Members that a shard has said are there.
+    pub(crate) fn of(&self, shard: ShardId) -> impl Iterator<Item = &str> {
+        self.iter().filter(move |(_, shards)| shards.contains(shard)).map(|(name, _)| name)
+    }
+
+    /// Every member with its shards.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, ShardSet)> {
         self.members.iter().map(|(name, shards)| (&**name, *shards))
     }
@@ -95,7 +100,7 @@ impl Rosters {
         has_changed
     }
 
-    /// Every channel's, for checks.
+    /// Every channel's.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Roster)> {
         self.channels.iter().map(|(channel, roster)| (&**channel, roster))
     }

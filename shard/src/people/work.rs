@@ -28,7 +28,7 @@ pub(crate) struct People {
     /// By shard: how many users are online whose home that is.
     online: Box<[u64]>,
     /// What the peers and the host know of our own count.
-    own_told: u64,
+    pub(super) own_told: u64,
     total_told: u64,
     pub(super) sweep_cursor: usize,
 }
@@ -48,6 +48,11 @@ impl People {
             total_told: 0,
             sweep_cursor: 0,
         }
+    }
+
+    /// A home has died.
+    pub(super) fn forget_online(&mut self, shard: ShardId) {
+        self.online[shard.index()] = 0;
     }
 
     fn has_work(&self) -> bool {

@@ -49,6 +49,9 @@ impl Shard {
                 }
                 if key.shard == self.id {
                     self.handle_poll(now, Poller { shard: self.id, connection: id }, &key, posted.as_ref(), host);
+                } else if !self.serving.contains(key.shard) {
+                    // It went with the shard that it lived on.
+                    self.poll_answered(now, id, &Polled::Refused(Refusal::SessionUnknown), host);
                 } else {
                     self.metrics.polls_carried += 1;
                     let message = PollMessage::Request { connection: id, key, posted };

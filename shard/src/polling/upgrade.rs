@@ -11,13 +11,16 @@ use codec::engineio::{Packet, Refusal, Version};
 use codec::websocket::handshake::{self, Accept};
 use codec::websocket::{Message, Opcode, encode};
 
-use super::{PollMessage, Poller, SessionKey};
+use super::{PollMessage, Polled, Poller, SessionKey};
 use crate::connection::{Connection, Protocol, State};
 use crate::engineio::Engine;
 use crate::heartbeat::stamp;
 use crate::requests::Next;
 use crate::shard::Shard;
 use crate::{ConnectionId, Disconnect, Envelope, Host, ShardId, Time};
+
+/// The shard of the other half has died.
+const LOST: Disconnect = Disconnect::new(1006, "the shard has failed");
 
 /// What a WebSocket knows that carries a connection.
 #[derive(Debug)]
@@ -85,6 +88,10 @@ impl Shard {
         if key.shard == self.id {
             // Not in place: frames are being looked at.
             self.poll_work.push_back((self.id, message));
+        } else if let PollMessage::Probe { connection, .. } = message
+            && !self.serving.contains(key.shard)
+        {
+            self.poll_work.push_back((self.id, PollMessage::CarrierEnded { connection }));
         } else {
             self.send_to_peer(key.shard, Envelope::Poll(&message));
         }
@@ -163,6 +170,34 @@ impl Shard {
             return self.engine_violation(now, key.connection, "too much at once", host);
         }
         self.handle_receive(now, key.connection, frames, host);
+    }
+
+    /// A shard has died: what it carried here has lost its carrier, what lived there is gone, and nobody there waits.
+    pub(crate) fn forget_polls<H: Host>(&mut self, now: Time, peer: ShardId, host: &mut H) {
+        let asked = self.polls.iter().filter(|(_, context)| context.key.is_some_and(|key| key.shard == peer));
+        let mut asked: Vec<_> = asked.map(|(id, _)| *id).collect();
+        asked.sort_unstable();
+        for id in asked {
+            self.poll_answered(now, id, &Polled::Refused(Refusal::SessionUnknown), host);
+        }
+        let all: Vec<_> = self.connections.iter().map(|(slot, connection)| connection.id(slot)).collect();
+        for id in all {
+            let Some(engine) = self.connections.live(id).and_then(|connection| connection.engine.as_mut()) else {
+                continue;
+            };
+            if engine.carrier.as_ref().is_some_and(|carrier| carrier.key.shard == peer) {
+                self.leave(now, id, &LOST, host);
+                continue;
+            }
+            let Some(polling) = &mut engine.polling else { continue };
+            polling.waiting.take_if(|poller| poller.shard == peer);
+            polling.upgrading.take_if(|poller| poller.shard == peer);
+            if let Some(carrier) = polling.carrier.filter(|carrier| carrier.shard == peer) {
+                let secret = polling.secret;
+                let key = SessionKey { shard: self.id, connection: id, secret };
+                self.carrier_lost(now, carrier, key, LOST.code, host);
+            }
+        }
     }
 
     /// The carrier's end is the connection's, once it is all that there is.

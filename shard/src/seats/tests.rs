@@ -19,7 +19,9 @@ fn per_address(per_address: u32) -> SeatLimits {
 
 /// How many seats are taken, on all shards.
 fn taken(world: &World) -> usize {
-    let of = |shard: &Shard| shard.seats.as_ref().map_or(0, |seats| seats.taken.values().sum::<u32>() as usize);
+    let of = |shard: &Shard| {
+        shard.seats.as_ref().map_or(0, |seats| seats.taken.values().flatten().map(|(_, count)| *count as usize).sum())
+    };
     world.shards.iter().map(of).sum()
 }
 

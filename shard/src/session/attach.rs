@@ -165,7 +165,8 @@ impl Shard {
         let ticket = self.pending.ticket();
         self.await_verdict(now, ticket, id, None, Work::Read);
         self.metrics.session_reads += 1;
-        self.send_session(home, session.id(), SessionMessageKind::Read { ticket: ticket.0 });
+        debug_assert_eq!(home, session.id().home(self.lanes.len()));
+        self.ask_home(session.id(), SessionMessageKind::Read { ticket: ticket.0 });
         true
     }
 

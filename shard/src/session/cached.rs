@@ -4,9 +4,11 @@
 use super::copy::{Opener, Session, Stage};
 use super::home::Opening;
 use super::work::Completion;
-use super::{OpenError, Operation, Record, SessionId, SessionMessageKind, WriteError, WriteToken, Written};
-use crate::ShardId;
+use super::{
+    OpenError, Operation, Record, SessionId, SessionMessage, SessionMessageKind, WriteError, WriteToken, Written,
+};
 use crate::shard::Shard;
+use crate::{Envelope, ShardId};
 
 impl Shard {
     /// Opens a session whose home is elsewhere.
@@ -27,7 +29,7 @@ impl Shard {
             cold.cached.number = number;
             cold.waiting.push(opener);
         }
-        self.send_session(id.home(self.lanes.len()), id, SessionMessageKind::Open { number });
+        self.ask_home(id, SessionMessageKind::Open { number });
         Opening::Waiting
     }
 
@@ -100,6 +102,12 @@ impl Shard {
         }
     }
 
+    /// Asks the home of a session; one that has died has a successor, which is asked when it answers.
+    pub(crate) fn ask_home(&mut self, id: SessionId, kind: SessionMessageKind) {
+        let home = id.home(self.lanes.len());
+        self.ask_peer(home, Envelope::Session(&SessionMessage { session: id, kind }));
+    }
+
     /// The session has another id. Whoever has asked for it under that id meanwhile gets this copy; the home's answer to
     /// that is still to come, and says by which opening we are a holder.
     fn rename_copy(&mut self, session: &Session, to: SessionId) {
@@ -117,6 +125,7 @@ impl Shard {
             cold.waiting.extend(waiting);
             self.session_work.merged.insert(number, state.slot);
         }
+        session.state().remember_id();
         self.sessions.rename(session, to);
         if asked.is_some() {
             self.admit_openers(session);
@@ -132,7 +141,7 @@ impl Shard {
                 state.refused(token, &context);
             }
             let cached = &mut state.cold_mut().cached;
-            cached.unacknowledged = cached.unacknowledged.saturating_sub(1);
+            cached.unacknowledged.retain(|known| known.0 != token);
         }
         let token = WriteToken(token);
         self.session_work.completions.push_back(Completion::Written { token, outcome });

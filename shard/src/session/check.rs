@@ -25,7 +25,11 @@ impl Shard {
             };
             let home = &cold.home;
             assert!(state.is_home || (home.holders.is_empty() && home.in_flight.is_empty()), "{id} is not home");
-            assert!(!state.is_home || cold.cached.unacknowledged == 0, "the home asks nobody");
+            assert!(!state.is_home || cold.cached.unacknowledged.is_empty(), "the home asks nobody");
+            let is_lost =
+                state.stage != Stage::Opening && !state.is_home && !self.serving.contains(id.home(self.lanes.len()));
+            assert!(!cold.cached.is_orphan || !state.is_home, "{id} is its own orphan");
+            assert!(!is_lost || cold.cached.is_orphan, "{id} does not know that its home has died");
             for (holder, _) in &home.holders {
                 assert!(self.peers.contains(*holder), "a holder of {id} is no peer");
             }

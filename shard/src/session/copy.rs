@@ -128,8 +128,12 @@ pub(crate) struct Cached {
     pending: VecDeque<(WriteToken, Operation)>,
     /// The last of them that was sent.
     sent: Option<WriteToken>,
-    /// Own writes that are not acknowledged.
-    pub(crate) unacknowledged: usize,
+    /// Own writes that are not acknowledged, in order.
+    pub(crate) unacknowledged: VecDeque<WriteToken>,
+    /// The home has died, and its successor has not said what there is: nothing is sent meanwhile.
+    pub(crate) is_orphan: bool,
+    /// Ids that it had before, the newest last.
+    pub(crate) former: Vec<SessionId>,
 }
 
 /// The home's dealings with everybody.
@@ -317,14 +321,14 @@ impl State {
 
     fn write_cached(&mut self, token: WriteToken, operation: Operation, context: &Context) -> Result<(), WriteError> {
         let cold = self.cold.get_or_insert_default();
-        if cold.cached.unacknowledged >= context.limits.writes_max {
+        if cold.cached.unacknowledged.len() >= context.limits.writes_max {
             return Err(WriteError::Busy);
         }
         let (local, _) = resolve(operation.clone(), &self.view, context.now.get(), &context.limits)?;
         let base = &self.view;
         cold.cached.base.get_or_insert_with(|| base.clone());
         cold.cached.pending.push_back((token, operation));
-        cold.cached.unacknowledged += 1;
+        cold.cached.unacknowledged.push_back(token);
         apply(&local, &mut self.view);
         context.note(self.slot, &local);
         Ok(())
@@ -431,6 +435,73 @@ impl State {
         }
     }
 
+    /// The home has died. Nobody knows what has become of the writes that were sent to it and not acknowledged: they are
+    /// taken back, and returned.
+    pub(crate) fn orphan(&mut self, context: &Context) -> Vec<WriteToken> {
+        let slot = self.slot;
+        let cached = &mut self.cold_mut().cached;
+        cached.is_orphan = true;
+        cached.asked = None;
+        let sent = cached.sent;
+        let is_sent = |token: &WriteToken| sent.is_some_and(|sent| *token <= sent);
+        // Both are in the order of their tokens.
+        let lost = cached.unacknowledged.partition_point(is_sent);
+        let lost = cached.unacknowledged.drain(..lost).collect();
+        let unordered = cached.pending.partition_point(|(token, _)| is_sent(token));
+        for (_, operation) in cached.pending.drain(..unordered) {
+            context.note(slot, &operation);
+        }
+        self.replay(context);
+        lost
+    }
+
+    /// As the last home had ordered it, as far as is known here.
+    pub(crate) fn ordered(&self) -> Record {
+        let base = self.cold.as_ref().and_then(|cold| cold.cached.base.as_ref());
+        self.record_of(base.unwrap_or(&self.view))
+    }
+
+    /// The home is there again, and has this; own writes that nobody has ordered stay on top of it.
+    pub(crate) fn restore(&mut self, record: &Record, context: &Context) {
+        self.note_all(context);
+        let stage = self.stage;
+        self.load(record);
+        self.stage = stage;
+        let cached = &mut self.cold_mut().cached;
+        cached.is_orphan = false;
+        cached.base = Some(record.values());
+        self.replay(context);
+        self.note_all(context);
+    }
+
+    /// There is nothing left of it. Returns the own writes that nobody has ordered.
+    pub(crate) fn end_orphan(&mut self) -> VecDeque<WriteToken> {
+        let cached = &mut self.cold_mut().cached;
+        cached.is_orphan = false;
+        cached.base = None;
+        cached.pending.clear();
+        let unacknowledged = std::mem::take(&mut cached.unacknowledged);
+        self.view = Values::default();
+        unacknowledged
+    }
+
+    /// Whatever a session says about its connections may have changed.
+    fn note_all(&self, context: &Context) {
+        for value in self.view.all().iter().filter(|value| value.key.starts_with('#')) {
+            context.note(self.slot, &Operation::Remove { key: (&*value.key).into() });
+        }
+    }
+
+    /// The session is about to get another id.
+    pub(crate) fn remember_id(&mut self) {
+        let id = self.id;
+        let former = &mut self.cold_mut().cached.former;
+        if former.len() == FORMER_MAX {
+            former.remove(0);
+        }
+        former.push(id);
+    }
+
     /// The session as it was sent or stored.
     pub(crate) fn load(&mut self, record: &Record) {
         self.stage = Stage::Ready;
@@ -444,13 +515,17 @@ impl State {
     /// The home's session, to be sent or stored.
     pub(crate) fn record(&self) -> Record {
         debug_assert!(self.is_home, "a copy is never copied");
+        self.record_of(&self.view)
+    }
+
+    fn record_of(&self, values: &Values) -> Record {
         let value = |value: &super::values::Value| ((&*value.key).into(), (&*value.text).into(), value.expires);
         Record {
             version: self.version,
             created_at: self.created_at,
             touched: self.touched,
             lifetime: self.lifetime,
-            values: self.view.all().iter().map(value).collect(),
+            values: values.all().iter().map(value).collect(),
         }
     }
 
@@ -459,6 +534,9 @@ impl State {
         self.is_dirty = false;
         let Some(cold) = &mut self.cold else { return Vec::new() };
         let cached = &mut cold.cached;
+        if cached.is_orphan {
+            return Vec::new();
+        }
         let from = cached.pending.partition_point(|(token, _)| cached.sent.is_some_and(|sent| *token <= sent));
         cached.sent = cached.pending.back().map(|(token, _)| *token).or(cached.sent);
         cached.pending.iter().skip(from).cloned().collect()
@@ -535,7 +613,8 @@ impl Cold {
             && !home.is_unsaved
             && self.waiting.is_empty()
             && self.cached.pending.is_empty()
-            && self.cached.unacknowledged == 0
+            && self.cached.unacknowledged.is_empty()
+            && !self.cached.is_orphan
             && self.cached.asked.is_none()
     }
 
@@ -543,6 +622,10 @@ impl Cold {
         self.is_quiet() && self.others.is_empty()
     }
 }
+
+/// Ids that a copy remembers: what a home has given up and not every holder heard of when it died. A login and a logout
+/// make two.
+const FORMER_MAX: usize = 8;
 
 pub(crate) fn seconds(millis: u64) -> u32 {
     u32::try_from(millis / 1_000).unwrap_or(u32::MAX)

@@ -43,6 +43,12 @@ impl Shard {
             }
             SessionMessageKind::Received { version } => self.received(from, id, *version),
             SessionMessageKind::Written { token, outcome } => self.copy_written(id, *token, *outcome),
+            SessionMessageKind::Restore { number, former, is_ended, record } => {
+                self.take_restore(from, id, *number, former, *is_ended, record);
+            }
+            SessionMessageKind::Restored { number, to, record } => {
+                self.copy_restored(id, *number, *to, record.as_deref());
+            }
             SessionMessageKind::Read { ticket } => {
                 let session = self.sessions.by_id(self.sessions.current_id(id));
                 if let Some(session) = session {

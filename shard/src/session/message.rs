@@ -10,6 +10,10 @@
 //!     Received(version) ─────────────────>  from every holder but the writer
 //!     <──────────── Written(token, outcome)  when all holders have it, and the store
 //!     Release(number) ───────────────────>  no holder any more
+//!
+//!   where the home has died:
+//!     Restore(number, record) ───────────>  takes the highest version of all holders
+//!     <─────────── Restored(number, record)  a holder again
 //! ```
 
 use super::{Operation, Record, SessionId, WriteError, Written};
@@ -71,6 +75,26 @@ pub enum SessionMessageKind {
         /// How it went.
         outcome: Result<Written, WriteError>,
     },
+    /// To a home that takes the place of one that has died: what the sender holds.
+    Restore {
+        /// The opening that gave the copy.
+        number: u32,
+        /// Ids that it had before, the newest last.
+        former: Vec<SessionId>,
+        /// The session has ended.
+        is_ended: bool,
+        /// As the last home had ordered it, as far as the sender has heard.
+        record: Box<Record>,
+    },
+    /// The answer: what there is of it now, and the receiver is a holder; or nothing.
+    Restored {
+        /// The opening that gave the copy.
+        number: u32,
+        /// What it is called now.
+        to: SessionId,
+        /// As the home has it. None: it has ended.
+        record: Option<Box<Record>>,
+    },
     /// The sender wants to know of every write so far.
     Read {
         /// Echoed.
@@ -98,7 +122,9 @@ impl SessionMessage {
     /// Memory it stands for, against the lane's high-water mark.
     pub(crate) fn bytes(&self) -> usize {
         let text = match &self.kind {
-            SessionMessageKind::Opened { outcome: Ok(record), .. } => record.bytes(),
+            SessionMessageKind::Opened { outcome: Ok(record), .. }
+            | SessionMessageKind::Restore { record, .. }
+            | SessionMessageKind::Restored { record: Some(record), .. } => record.bytes(),
             SessionMessageKind::Write { operation, .. } | SessionMessageKind::Update { operation, .. } => {
                 operation.bytes()
             }

@@ -82,6 +82,8 @@ pub enum WriteError {
     TooManyKeys,
     /// Too many writes are not acknowledged yet.
     Busy,
+    /// The session's home has died: nobody knows whether it was done.
+    Lost,
 }
 
 impl fmt::Display for WriteError {
@@ -92,6 +94,7 @@ impl fmt::Display for WriteError {
             Self::TooLarge => "the session would hold too much",
             Self::TooManyKeys => "the session would have too many values",
             Self::Busy => "too many writes to the session are under way",
+            Self::Lost => "the shard of the session has failed: it is not known whether this was written",
         })
     }
 }
