@@ -141,6 +141,7 @@ impl Shard {
         if is_carrier {
             self.carrier_gone(id, disconnect.code);
         }
+        self.end_client_calls(id, None, host);
         self.unsubscribe_all(id);
         self.leave_user(id.slot, is_admitted);
         self.end_compression(id);

@@ -3,6 +3,7 @@
 use codec::message::{CallId, RawJson};
 
 use crate::connection::{Protocol, State};
+use crate::invoking::ClientCall;
 use crate::pending::{Pending, Work};
 use crate::shard::Shard;
 use crate::{Command, Disconnect, Host, RawMessage, RawReplies, Refusal, Reply, Ticket, Time};
@@ -31,11 +32,27 @@ impl Shard {
                 self.publish(&channel, data.as_deref().map(RawJson::from_validated));
                 self.deliver_filtered(now, host);
             }
-            Command::Emit { connection, event, data } => {
+            Command::Emit { connection, event, data, is_volatile } => {
                 let data = data.as_deref().map(RawJson::from_validated);
-                if self.connections.live(connection).is_some_and(|known| known.state == State::Open) {
-                    self.emit(connection, &event, data);
+                let Some(known) = self.connections.live(connection) else { return };
+                if known.state != State::Open {
+                    return;
                 }
+                if is_volatile && !known.is_ready() {
+                    self.metrics.volatile_dropped += 1;
+                    return;
+                }
+                self.emit(connection, &event, data);
+            }
+            Command::Invoke { connection, ticket, event, data, timeout } => {
+                self.invoke_client(now, connection, &ClientCall { ticket, event, data, timeout }, host);
+            }
+            Command::Join { connection, ticket, channel } => {
+                let joined = self.join_by_command(connection, &channel);
+                host.client_answered(ticket, joined.map(|()| None));
+            }
+            Command::Leave { connection, channel } => {
+                self.take_out(connection, &channel);
             }
             Command::Send { connection, payload } => {
                 let Some(known) = self.connections.live(connection) else { return };
@@ -55,7 +72,9 @@ impl Shard {
             Command::RemoveToken { connection } => self.remove_token(connection),
             Command::SessionLoaded { session, outcome } => self.loaded(session, outcome),
             Command::SessionSaved { session, version, outcome } => self.saved(session, version, outcome),
-            Command::Address { audience, names, act } => self.address(audience, &names, act.as_ref()),
+            Command::Address { audience, names, act, except } => {
+                self.address(audience, &names, act.as_ref(), except);
+            }
             Command::Ask { ticket, question } => self.ask(ticket, question),
             Command::LoginFailed { connection } => self.note_failed_login(now, connection),
             Command::Disconnect { connection, disconnect } => self.close(now, connection, &disconnect, host),

@@ -227,6 +227,11 @@ impl Connection {
         self.chain.bytes as usize + self.backlog_bytes()
     }
 
+    /// What it is told now can be sent at once.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.pauses & pause::OUTBOX == 0 && self.backlog_bytes() == 0
+    }
+
     pub(crate) fn in_flight(&self) -> bool {
         self.outbox.as_ref().is_some_and(|outbox| outbox.in_flight())
     }

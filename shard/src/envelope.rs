@@ -111,6 +111,8 @@ enum Kind {
 enum Verb {
     Event,
     EventWithoutData,
+    Volatile,
+    VolatileWithoutData,
     Disconnect,
     KickOut,
 }
@@ -156,8 +158,15 @@ impl Batch {
             }
             Envelope::Addressed { audience, names, act } => {
                 let (verb, first, second, code) = match act {
-                    Act::Event { event, data: Some(data) } => (Verb::Event, event, data, 0),
-                    Act::Event { event, data: None } => (Verb::EventWithoutData, event, "", 0),
+                    Act::Event { event, data, is_volatile } => {
+                        let verb = match (data, is_volatile) {
+                            (Some(_), false) => Verb::Event,
+                            (None, false) => Verb::EventWithoutData,
+                            (Some(_), true) => Verb::Volatile,
+                            (None, true) => Verb::VolatileWithoutData,
+                        };
+                        (verb, event, data.unwrap_or_default(), 0)
+                    }
                     Act::Disconnect { code, reason } => (Verb::Disconnect, "", reason, code),
                     Act::KickOut { channel, message } => (Verb::KickOut, channel, message, 0),
                 };
@@ -203,8 +212,12 @@ impl Batch {
                     let (second, after) = rest.split_at((generation & u64::from(u32::MAX)) as usize);
                     rest = after;
                     let act = match verb {
-                        Verb::Event => Act::Event { event: data, data: Some(second) },
-                        Verb::EventWithoutData => Act::Event { event: data, data: None },
+                        Verb::Event | Verb::Volatile => {
+                            Act::Event { event: data, data: Some(second), is_volatile: verb == Verb::Volatile }
+                        }
+                        Verb::EventWithoutData | Verb::VolatileWithoutData => {
+                            Act::Event { event: data, data: None, is_volatile: verb == Verb::VolatileWithoutData }
+                        }
                         Verb::Disconnect => {
                             let code = u16::try_from(generation >> 32).expect("it was one");
                             Act::Disconnect { code, reason: second }
@@ -255,7 +268,7 @@ mod tests {
             Envelope::Addressed {
                 audience: Audience::Users,
                 names: "alice\nbob",
-                act: Act::Event { event: "hello", data: Some("[1]") },
+                act: Act::Event { event: "hello", data: Some("[1]"), is_volatile: false },
             },
             Envelope::People(&member),
             Envelope::Addressed {
@@ -271,7 +284,17 @@ mod tests {
             Envelope::Addressed {
                 audience: Audience::Channels,
                 names: "a",
-                act: Act::Event { event: "e", data: None },
+                act: Act::Event { event: "e", data: None, is_volatile: false },
+            },
+            Envelope::Addressed {
+                audience: Audience::AnyChannel,
+                names: "a\nb",
+                act: Act::Event { event: "e", data: Some("1"), is_volatile: true },
+            },
+            Envelope::Addressed {
+                audience: Audience::AnyChannel,
+                names: "a",
+                act: Act::Event { event: "e", data: None, is_volatile: true },
             },
             Envelope::Interest { channel: "a", generation: 8, wanted: false },
             Envelope::Seat { holder: "a10.0.0.1", message: SeatMessage::Asked(Ticket(9)) },

@@ -19,7 +19,7 @@ use crate::turn::Arena;
 /// 64 .. 95   Socket.IO on Engine.IO 3, and the namespace's number
 /// + 128 × n  the same, compressed for the n-th window
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Form(u16);
 
 impl Form {

@@ -85,6 +85,7 @@ impl Shard {
             self.metrics.calls_timed_out += 1;
             self.expire_call(now, pending, host);
         }
+        self.expire_client_calls(now, host);
         let slots = self.due.len();
         let stop = (slots / 4).max(SWEEP_SLOTS_MIN).min(slots);
         let now_stamp = stamp(now);

@@ -13,6 +13,7 @@ use codec::websocket::{Opcode, encode};
 pub use codec::socketcluster::TokenError;
 
 use crate::engineio::write_message;
+use crate::invoking::Unanswered;
 use crate::people::{Act, Answer, Audience, Question};
 use crate::session::{SessionId, StoreFailed, StoreRequest, WriteError, WriteToken, Written};
 use crate::{ConnectionId, Ticket};
@@ -319,6 +320,38 @@ pub enum Command {
         event: Box<str>,
         /// Its payload, valid JSON.
         data: Option<Box<str>>,
+        /// It is dropped where the connection cannot be sent it at once.
+        is_volatile: bool,
+    },
+    /// Sends one event to one connection, which answers it: [`Host::client_answered`] brings the answer.
+    Invoke {
+        /// To whom.
+        connection: ConnectionId,
+        /// Echoed by the answer. Never used again.
+        ticket: u64,
+        /// The event's name.
+        event: Box<str>,
+        /// Its payload, valid JSON.
+        data: Option<Box<str>>,
+        /// How long the answer may take.
+        timeout: Duration,
+    },
+    /// Subscribes one connection whose protocol has channels; no hook is asked. [`Host::client_answered`] tells whether it
+    /// is.
+    Join {
+        /// Whose.
+        connection: ConnectionId,
+        /// Echoed. Never used again.
+        ticket: u64,
+        /// To which channel.
+        channel: Box<str>,
+    },
+    /// Ends a subscription of one connection, which is not told.
+    Leave {
+        /// Whose.
+        connection: ConnectionId,
+        /// Of which channel.
+        channel: Box<str>,
     },
     /// Sends one message to one raw WebSocket connection.
     Send {
@@ -375,6 +408,8 @@ pub enum Command {
         names: Box<str>,
         /// What.
         act: Act<Box<str>>,
+        /// But not to this connection.
+        except: Option<ConnectionId>,
     },
     /// Asks something about people; [`Host::answered`] brings the answer.
     Ask {
@@ -457,6 +492,9 @@ pub trait Host {
 
     /// A write to a session is acknowledged: every connection of the session sees it; or it was refused.
     fn session_written(&mut self, _token: WriteToken, _outcome: Result<Written, WriteError>) {}
+
+    /// What became of a [`Command::Invoke`], or of a [`Command::Join`]. Told once for each.
+    fn client_answered(&mut self, _ticket: u64, _outcome: Result<Option<RawJson<'_>>, Unanswered<'_>>) {}
 
     /// What a [`Command::Ask`] has asked for.
     fn answered(&mut self, _ticket: u64, _answer: Answer) {}

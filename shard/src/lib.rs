@@ -41,6 +41,7 @@ mod heartbeat;
 mod host;
 mod id;
 mod interest;
+mod invoking;
 mod joining;
 mod lame_duck;
 mod lane;
@@ -78,6 +79,7 @@ pub use host::{
     Request, Responded, Route, TokenError, Verdict, Verified,
 };
 pub use id::{ConnectionId, ShardId, ShardSet, Ticket};
+pub use invoking::Unanswered;
 pub use limits::{Limits, SlowConsumer};
 pub use meters::RateLimits;
 pub use metrics::Metrics;

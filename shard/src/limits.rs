@@ -41,6 +41,9 @@ pub struct Limits {
     pub channels_max: usize,
     /// Pending calls of one connection; more are answered with `busy`. 100: a page that has more waits on itself.
     pub calls_per_connection_max: usize,
+    /// Events of the server to one connection that it has not answered yet; more are refused. 100, as in the other
+    /// direction.
+    pub client_calls_max: usize,
     /// How long an action may take before its caller gets a time-out. 10 s: the clients' `ackTimeout`.
     pub call_timeout: Duration,
     /// Queued bytes of one connection above which its socket is not read. 256 KiB: two messages of the largest size.
@@ -94,6 +97,7 @@ impl Default for Limits {
             subscriptions_per_connection_max: 1_000,
             channels_max: 1_000_000,
             calls_per_connection_max: 100,
+            client_calls_max: 100,
             call_timeout: Duration::from_secs(10),
             outbox_high_water_mark: 256 << 10,
             outbox_bytes_max: 1 << 20,

@@ -37,6 +37,16 @@ pub struct Metrics {
     pub calls_busy: u64,
     /// Calls that missed `call_timeout`.
     pub calls_timed_out: u64,
+    /// Events of the server that wanted an answer.
+    pub client_calls: u64,
+    /// Those that were refused because their client had `client_calls_max` to answer.
+    pub client_calls_busy: u64,
+    /// Those that were not answered in time.
+    pub client_calls_timed_out: u64,
+    /// Answers that nobody waited for.
+    pub client_answers_ignored: u64,
+    /// Volatile events not queued because their connection was not ready.
+    pub volatile_dropped: u64,
     /// Clients that are not heard any more because they ask for too much.
     pub clients_ignored: u64,
     /// What they asked for since, and nobody heard.

@@ -14,6 +14,7 @@ use crate::connections::Connections;
 use crate::filter::Filtered;
 use crate::form::Written;
 use crate::heartbeat::{Timing, stamp};
+use crate::invoking::Invoking;
 use crate::joining::Joining;
 use crate::lame_duck::LameDuck;
 use crate::lane::Lane;
@@ -95,6 +96,7 @@ pub struct Shard {
     /// The message at hand has put more on a lane that is too full.
     pub(crate) has_overflowed: bool,
     pub(crate) pending: PendingCalls,
+    pub(crate) invoking: Invoking,
     pub(crate) filtered: Filtered,
     pub(crate) logins: Option<Box<Logins>>,
     pub(crate) meters: Option<Box<Meters>>,
@@ -165,6 +167,7 @@ impl Shard {
             is_congested: false,
             has_overflowed: false,
             pending: PendingCalls::new(config.seed),
+            invoking: Invoking::default(),
             filtered: Filtered::default(),
             logins: Logins::new(limits.rates.failed_logins_per_minute, config.seed),
             meters: Meters::new(&limits.rates),

@@ -127,8 +127,7 @@ impl Shard {
             }
             // A second handshake is ignored: answering it again could only confuse its sender.
             ClientMessage::Handshake { .. } => {}
-            // The server makes no calls yet.
-            ClientMessage::Reply { .. } => {}
+            ClientMessage::Reply { call, outcome } => self.client_answered(id, call, outcome, host),
             ClientMessage::Unknown => self.metrics.messages_unknown += 1,
         }
     }

@@ -114,8 +114,12 @@ impl Shard {
         match packet.kind {
             Kind::Event => self.socketio_event(now, id, packet, host),
             Kind::Disconnect => self.leave_namespace(now, id, namespace, host),
-            // The server makes no calls yet.
-            Kind::Ack => {}
+            Kind::Ack => {
+                let Some(call) = packet.id else { return self.metrics.client_answers_ignored += 1 };
+                let mut scratch = String::new();
+                let (call, data) = (CallId::new(RawJson::from_validated(call)), packet.arguments.data(&mut scratch));
+                self.handle_packet(now, id, ClientMessage::Reply { call, outcome: Ok(data) }, host);
+            }
             Kind::Connect | Kind::ConnectError => self.engine_violation(now, id, "packet of a server", host),
         }
     }
@@ -184,9 +188,12 @@ impl Shard {
         let Some(connection) = self.connections.live(id) else { return };
         let Some(engine) = connection.engine.as_mut() else { return };
         engine.namespaces &= !(1 << namespace);
-        if engine.namespaces == 0 {
+        let is_last = engine.namespaces == 0;
+        self.end_client_calls(id, Some(namespace), host);
+        if is_last {
             return self.close(now, id, &Disconnect::new(1000, "the client has left"), host);
         }
+        let Some(connection) = self.connections.live(id) else { return };
         let form = connection.form();
         if let Some(engine) = connection.engine.as_mut() {
             engine.current = u8::try_from(engine.namespaces.trailing_zeros()).expect("a bit's number");
@@ -262,6 +269,14 @@ impl Shard {
         }
         let (version, namespace) = (engine.version, engine.current);
         let address = self.socketio_address(namespace);
+        self.write(id, |out| socketio::event(out, version, &address, name, data));
+    }
+
+    /// Sends an event that is to be acknowledged, likewise.
+    pub(crate) fn socketio_invoke(&mut self, id: ConnectionId, name: &str, data: Option<RawJson<'_>>, call: u32) {
+        let Some(engine) = self.connections.live(id).and_then(|connection| connection.engine.as_ref()) else { return };
+        let (version, namespace) = (engine.version, engine.current);
+        let address = format!("{}{call}", self.socketio_address(namespace));
         self.write(id, |out| socketio::event(out, version, &address, name, data));
     }
 

@@ -5,11 +5,13 @@
 
 use codec::message::{CallId, RawJson};
 use codec::socketcluster::errors::WireError;
+use codec::socketio::is_reserved;
 
 use crate::channel::{Channels, Subscriber, Subscription};
-use crate::connection::{Connection, State};
+use crate::connection::{Connection, Protocol, State};
 use crate::form::Form;
 use crate::interest::Waiting;
+use crate::invoking::Unanswered;
 use crate::pending::Work;
 use crate::people::{Answer, NO_USER};
 use crate::shard::Shard;
@@ -113,6 +115,21 @@ impl Shard {
         Some(slot)
     }
 
+    /// The application subscribes a connection. What follows is as for any subscription, but the client is not told.
+    pub(crate) fn join_by_command(&mut self, id: ConnectionId, channel: &str) -> Result<(), Unanswered<'static>> {
+        let known = self.connections.live(id).filter(|known| known.state == State::Open);
+        let is_possible = match known.ok_or(Unanswered::Ended)?.protocol {
+            Protocol::SocketCluster => true,
+            // Its publications would be events that the client takes for its own.
+            Protocol::SocketIo => !is_reserved(channel),
+            _ => false,
+        };
+        if !is_possible {
+            return Err(Unanswered::Unsupported);
+        }
+        self.join(id, channel).map(drop).ok_or(Unanswered::Busy)
+    }
+
     fn refuse_subscription(&mut self, id: ConnectionId, channel: &str, call: Option<CallId<'_>>) {
         let connection = self.public_id(id);
         let subscriptions_max = self.limits.subscriptions_per_connection_max as u64;
@@ -149,6 +166,13 @@ impl Shard {
 
     /// Ends a connection's subscriptions to one channel from our side, in whatever forms they are told.
     pub(crate) fn kick_out(&mut self, id: ConnectionId, channel: &str, message: &str) {
+        if self.take_out(id, channel) {
+            self.say_kicked_out(id, channel, message);
+        }
+    }
+
+    /// The same, and the client is not told; whether there were any.
+    pub(crate) fn take_out(&mut self, id: ConnectionId, channel: &str) -> bool {
         let mut has_ended = false;
         while let Some(slot) = self.channels.find(channel)
             && let Some(connection) = self.connections.live(id)
@@ -157,9 +181,7 @@ impl Shard {
             self.remove_subscription(id, index);
             has_ended = true;
         }
-        if has_ended {
-            self.say_kicked_out(id, channel, message);
-        }
+        has_ended
     }
 
     /// Ends all subscriptions of a connection that are told in this form.

@@ -13,8 +13,8 @@ use codec::websocket::{Decoder, Limits as FrameLimits, Message, Opcode, Role, en
 
 use crate::{
     Answer, Caller, Command, Config, ConnectionId, Disconnect, Door, Event, Host, Invocation, Invoked, Limits, Peer,
-    RawMessage, RawReplies, Reply, Request, Responded, Route, SessionId, Shard, ShardId, Ticket, Time, Verdict,
-    Verified,
+    RawMessage, RawReplies, Reply, Request, Responded, Route, SessionId, Shard, ShardId, Ticket, Time, Unanswered,
+    Verdict, Verified,
 };
 
 /// Shards and their clients.
@@ -114,6 +114,13 @@ impl World {
         shard.begin_turn(self.now);
         shard.handle_receive(self.now, client.id, &mut bytes.to_vec(), host);
         self.settle(client.shard);
+    }
+
+    /// The application asks its shard for something.
+    pub(crate) fn command(&mut self, shard: usize, command: Command) {
+        self.shards[shard].begin_turn(self.now);
+        self.shards[shard].command(self.now, command, &mut self.hosts[shard]);
+        self.settle(shard);
     }
 
     /// The client ends its direction.
@@ -361,6 +368,14 @@ impl Host for Stub {
 
     fn answered(&mut self, ticket: u64, _answer: Answer) {
         self.told.push(format!("answered {ticket}"));
+    }
+
+    fn client_answered(&mut self, ticket: u64, outcome: Result<Option<RawJson<'_>>, Unanswered<'_>>) {
+        let outcome = outcome.map(|data| data.map_or_else(|| "none".to_owned(), |data| format!("{:?}", data.as_str())));
+        self.told.push(match outcome {
+            Ok(data) => format!("client {ticket} Ok({data})"),
+            Err(error) => format!("client {ticket} Err({error:?})"),
+        });
     }
 
     fn congested(&mut self, _congested: bool) {}

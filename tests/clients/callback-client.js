@@ -40,6 +40,17 @@ class CallbackClient {
     });
   }
 
+  // Events of the server of this name are answered so.
+  answer(name, work) {
+    this.socket.on(name, (data, respond) => {
+      try {
+        respond(null, work(data));
+      } catch (error) {
+        respond(error);
+      }
+    });
+  }
+
   publish(channel, data) {
     return new Promise((resolve, reject) => {
       this.socket.publish(channel, data, (error) => (error ? reject(error) : resolve()));

@@ -22,27 +22,27 @@ const SCENARIO_LIMIT: Duration = Duration::from_secs(240);
 
 #[test]
 fn npm_client_20_is_served() {
-    scenario(Client::Npm(20), &["batch", "idle"]);
+    scenario(Client::Npm(20), &["batch", "asked", "idle"]);
 }
 
 #[test]
 fn npm_client_16_is_served() {
-    scenario(Client::Npm(16), &["batch", "idle"]);
+    scenario(Client::Npm(16), &["batch", "asked", "idle"]);
 }
 
 #[test]
 fn npm_client_14_is_served() {
-    scenario(Client::Npm(14), &["batchOfSubscriptions", "idle"]);
+    scenario(Client::Npm(14), &["batchOfSubscriptions", "asked", "idle"]);
 }
 
 #[test]
 fn npm_client_5_is_served() {
-    scenario(Client::Npm(5), &["idle"]);
+    scenario(Client::Npm(5), &["asked", "idle"]);
 }
 
 #[test]
 fn npm_client_2_is_served() {
-    scenario(Client::Npm(2), &["idle"]);
+    scenario(Client::Npm(2), &["asked", "idle"]);
 }
 
 #[test]

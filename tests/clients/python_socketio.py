@@ -33,6 +33,20 @@ class Scenario:
         assert error["name"] == "UnknownActionError", error
         await client.disconnect()
 
+    async def stock(self):
+        client = await self.joined()
+        assert await client.call("app.square", 25) == 625
+        assert (await client.call("nosuch"))["error"]["name"] == "UnknownActionError"
+        await client.disconnect()
+
+    async def asked(self):
+        client = await self.joined()
+        client.on("twice", lambda number: number * 2)
+        client.on("pair", lambda data: (data, 1))
+        assert await call(client, "client.invoke", {"event": "twice", "data": 21}) == [None, 42]
+        assert await call(client, "client.invoke", {"event": "pair", "data": b"\0"}) == [None, [b"\0", 1]]
+        await client.disconnect()
+
     async def payloads(self):
         client = await self.joined()
         for text in ["", "é", "😀", "x😀" * 1000, "a" * 1000000]:

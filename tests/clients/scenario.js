@@ -44,6 +44,20 @@ class Scenario {
     await until(`subscription to ${channel}`, () => client.subscribed.get(channel) === 1);
   }
 
+  // The server asks, and is answered: by a value, by an error, by nobody.
+  async asked() {
+    const client = await this.connectOne();
+    const ask = (event, data, ms) => within(event, client.invoke('client.invoke', { event, data, ms }));
+    client.answer('twice', (number) => number * 2);
+    client.answer('fail', () => {
+      throw Object.assign(new Error('not today'), { name: 'RefusedError' });
+    });
+    const answers = await Promise.all([1, 2, 3].map((number) => ask('twice', number)));
+    assert.deepStrictEqual(answers, [2, 4, 6]);
+    await assert.rejects(ask('fail', null), (error) => error.message === 'not today');
+    await assert.rejects(ask('nobody', null, 100), (error) => error.name === 'TimeoutError');
+  }
+
   // Two connections that live on different shards.
   async connect() {
     this.near = await this.connectOne();

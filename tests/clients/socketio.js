@@ -56,6 +56,22 @@ class SocketIo {
     assert.strictEqual(refusal.name, 'UnauthenticatedError');
   }
 
+  // With the shape of acknowledgements that is the default.
+  async stock() {
+    const socket = await this.joined();
+    assert.deepStrictEqual(await call(socket, 'app.square', 25), [625]);
+    assert.deepStrictEqual(await call(socket, 'app.echo'), []);
+    const [refusal] = await call(socket, 'nosuch');
+    assert.strictEqual(refusal.error.name, 'UnknownActionError');
+    if (this.version < 4) return;
+    assert.strictEqual(await socket.emitWithAck('app.square', 3), 9);
+    assert.strictEqual(await socket.timeout(LIMIT_MS).emitWithAck('app.square', 4), 16);
+    const answer = within('answer', (resolve) => {
+      socket.timeout(LIMIT_MS).emit('app.square', 5, (error, square) => resolve([error, square]));
+    });
+    assert.deepStrictEqual(await answer, [null, 25]);
+  }
+
   async binary() {
     const socket = await this.joined();
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, index) => index));
@@ -124,6 +140,47 @@ class SocketIo {
     await new Promise((resolve) => setTimeout(resolve, 5000));
     assert(!hasGone);
     assert.deepStrictEqual(await call(socket, 'app.square', 2), [null, 4]);
+  }
+
+  // Events of the server that the client acknowledges: a value, several, binary, and nothing in time.
+  async asked() {
+    const socket = await this.joined();
+    socket.on('twice', (number, ack) => ack(number * 2));
+    socket.on('pair', (data, ack) => ack(data, { b: [1] }));
+    socket.on('bytes', (bytes, ack) => ack(Buffer.concat([bytes, bytes])));
+    socket.on('silent', () => {});
+    const ask = (event, data, ms) => call(socket, 'client.invoke', { event, data, ms });
+    assert.deepStrictEqual(await ask('twice', 21), [null, 42]);
+    assert.deepStrictEqual(await ask('pair', 'é'), [null, ['é', { b: [1] }]]);
+    const bytes = Buffer.from([0, 1, 255]);
+    const [, twice] = await ask('bytes', bytes);
+    assert(twice.equals(Buffer.concat([bytes, bytes])));
+    const [error] = await ask('silent', null, 100);
+    assert.strictEqual(error.name, 'TimeoutError');
+    const numbers = Array.from({ length: 50 }, (_, index) => index);
+    const answers = await Promise.all(numbers.map((number) => ask('twice', number)));
+    assert.deepStrictEqual(answers, numbers.map((number) => [null, number * 2]));
+  }
+
+  // Rooms of the application: once for each in any of them, and past the one who speaks.
+  async rooms() {
+    const sockets = [await this.joined(), await this.joined(), await this.joined('/chat')];
+    const rooms = ['a', 'b'].map((name) => `rooms-${process.pid}-${this.version}-${name}`);
+    const heard = sockets.map(() => []);
+    for (const [index, socket] of sockets.entries()) {
+      socket.on('said', (data) => heard[index].push(data));
+      for (const room of rooms) assert.deepStrictEqual(await call(socket, 'rooms.join', room), [null]);
+    }
+    for (let number = 0; number < 20; number++) {
+      await call(sockets[0], 'rooms.say', { to: rooms, event: 'said', data: number });
+    }
+    await until(() => heard[1].length >= 20 && heard[2].length >= 20);
+    for (const room of rooms) await call(sockets[1], 'rooms.leave', room);
+    await call(sockets[0], 'rooms.say', { to: rooms, event: 'said', data: 20 });
+    await until(() => heard[2].length === 21);
+    await call(sockets[1], 'app.echo', 'barrier');
+    const all = Array.from({ length: 21 }, (_, index) => index);
+    assert.deepStrictEqual(heard, [[], all.slice(0, 20), all]);
   }
 
   // A close code that allows it brings clients back.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use harness::script::{Script, installed, local};
 use harness::server::Server;
 
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 13] = [
     "connect",
     "square",
     "binary",
@@ -17,13 +17,21 @@ const STEPS: [&str; 11] = [
     "channels",
     "namespaces",
     "login",
+    "asked",
+    "rooms",
     "idle",
     "reconnect",
     "meet",
 ];
 
+/// What a client's user writes who has read no documentation but the client's.
+const STOCK: [&str; 1] = ["stock"];
+
 /// Quick enough that several time-outs pass within seconds.
 const QUICK_HEARTBEAT: [&str; 4] = ["--engine-ping-interval", "1s", "--engine-ping-timeout", "1s"];
+
+/// The other shape of acknowledgements than the default.
+const ERROR_FIRST: [&str; 2] = ["--ack-shape", "error-first"];
 
 /// The scripts give each wait 20 s: all of them together stay below this.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -69,6 +77,14 @@ fn socketio_client_2_goes_over_to_a_websocket() {
 }
 
 #[test]
+fn acknowledgements_are_what_stock_clients_expect() {
+    for version in [4, 3, 2] {
+        start("socketio.js", version, "websocket", &STOCK, &Server::start(&[]));
+    }
+    start_python("polling", &STOCK, &Server::start(&[]));
+}
+
+#[test]
 fn engineio_clients_go_over_to_a_websocket() {
     for version in [6, 3] {
         run("engineio.js", version, "polling,websocket", &["echo", "idle"]);
@@ -91,21 +107,29 @@ fn engineio_clients_are_served_by_websocket() {
 
 #[test]
 fn python_socketio_is_served_by_every_transport() {
-    let steps = ["square", "payloads", "channels", "idle"];
+    let steps = ["square", "asked", "payloads", "channels", "idle"];
     for transports in ["websocket", "polling", "polling,websocket"] {
-        let server = Server::start(&QUICK_HEARTBEAT);
-        let mut command = Command::new(installed(".cache/python/bin/python"));
-        command.arg(local("clients/python_socketio.py")).arg(transports);
-        command.arg(server.address().port().to_string()).args(steps);
-        Script::start(format!("python-socketio {transports}"), command, &steps).expect_every_step(LIMIT, &server);
+        let server = Server::start(&[&QUICK_HEARTBEAT[..], &ERROR_FIRST].concat());
+        start_python(transports, &steps, &server);
     }
 }
 
+fn start_python(transports: &str, steps: &[&str], server: &Server) {
+    let mut command = Command::new(installed(".cache/python/bin/python"));
+    command.arg(local("clients/python_socketio.py")).arg(transports);
+    command.arg(server.address().port().to_string()).args(steps);
+    Script::start(format!("python-socketio {transports}"), command, steps).expect_every_step(LIMIT, server);
+}
+
 fn run(script: &str, version: u32, transports: &str, steps: &[&str]) {
-    let server = Server::start(&QUICK_HEARTBEAT);
+    let server = Server::start(&[&QUICK_HEARTBEAT[..], &ERROR_FIRST].concat());
+    start(script, version, transports, steps, &server);
+}
+
+fn start(script: &str, version: u32, transports: &str, steps: &[&str], server: &Server) {
     installed("clients/node_modules/socket.io-client-4/package.json");
     let mut command = Command::new("node");
     command.arg(local(&format!("clients/{script}"))).arg(version.to_string()).arg(transports);
     command.arg(server.address().port().to_string()).args(steps);
-    Script::start(format!("{script} {version} {transports}"), command, steps).expect_every_step(LIMIT, &server);
+    Script::start(format!("{script} {version} {transports}"), command, steps).expect_every_step(LIMIT, server);
 }

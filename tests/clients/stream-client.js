@@ -39,6 +39,17 @@ class StreamClient {
     return this.socket.invoke(action, data);
   }
 
+  // Calls of the server to this procedure are answered so.
+  answer(name, work) {
+    this.each(this.socket.procedure(name), (request) => {
+      try {
+        request.end(work(request.data));
+      } catch (error) {
+        request.error(error);
+      }
+    });
+  }
+
   publish(channel, data) {
     return this.socket.invokePublish(channel, data);
   }

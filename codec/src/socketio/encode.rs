@@ -67,9 +67,9 @@ pub fn event(out: &mut Vec<u8>, version: Version, address: &str, name: &str, dat
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AnswerShape {
     /// `(error, result)`: the error is `null` where there is none.
-    #[default]
     ErrorFirst,
     /// `(result)`, or `({"error":…})`.
+    #[default]
     Single,
 }
 

@@ -389,7 +389,7 @@ impl App {
         self
     }
 
-    /// What Socket.IO's acknowledgements are like: [`AckShape::ErrorFirst`] unless this says otherwise.
+    /// What Socket.IO's acknowledgements are like: [`AckShape::Single`] unless this says otherwise.
     pub const fn ack_shape(mut self, shape: AckShape) -> Self {
         self.socket_io.answer_shape = shape;
         self

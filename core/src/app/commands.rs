@@ -74,10 +74,11 @@ fn bytes(command: &Command) -> usize {
     let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len());
     match command {
         Command::Publish { channel, data } => channel.len() + text(data),
-        Command::Emit { event, data, .. } => event.len() + text(data),
+        Command::Emit { event, data, .. } | Command::Invoke { event, data, .. } => event.len() + text(data),
         Command::Send { payload: Ok(text), .. } => text.len(),
         Command::Send { payload: Err(bytes), .. } => bytes.len(),
         Command::Address { names, act, .. } => names.len() + act.bytes(),
+        Command::Join { channel, .. } | Command::Leave { channel, .. } => channel.len(),
         Command::KickOut { channel, message, .. } => channel.len() + message.len(),
         Command::SetToken { token, verified, .. } => token.len() + verified.claims.len(),
         // Bounded by the requests that wait for them.

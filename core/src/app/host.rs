@@ -11,7 +11,7 @@ use codec::message::RawJson;
 use shard::{
     Answer, Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Request,
     Responded, Route, SessionConfig, SessionId, Sessions, ShardId, SocketIoConfig, StoreRequest, Ticket, Time,
-    TokenError, Verdict, Verified, WriteError, WriteToken, Written,
+    TokenError, Unanswered, Verdict, Verified, WriteError, WriteToken, Written,
 };
 
 use super::api::{Exchange, Reference, Standing, Way, standing};
@@ -416,6 +416,10 @@ impl Host for ShardHost {
         if let Some(sessions) = self.local.sessions() {
             sessions.waits().finish(&token, outcome);
         }
+    }
+
+    fn client_answered(&mut self, ticket: u64, outcome: std::result::Result<Option<RawJson<'_>>, Unanswered<'_>>) {
+        self.local.client_answered(ticket, outcome);
     }
 
     fn answered(&mut self, ticket: u64, answer: Answer) {

@@ -1,5 +1,7 @@
 //! The bounds of what an application may have under way on one shard, each with its unit, default and arithmetic.
 
+use std::time::Duration;
+
 /// Bounds of the application's own queues on one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AppLimits {
@@ -16,6 +18,9 @@ pub struct AppLimits {
     /// Names that one event may be addressed to; more are refused with an error. 10,000: with the longest names 2.5 MB for
     /// each shard.
     pub recipients_max: usize,
+    /// How long a client may take to answer an event ([`Peer::invoke`](super::Peer::invoke)). 10 s, as in the other
+    /// direction.
+    pub client_call_timeout: Duration,
 }
 
 impl Default for AppLimits {
@@ -26,6 +31,7 @@ impl Default for AppLimits {
             tasks_max: 100_000,
             timers_max: 1_000_000,
             recipients_max: 10_000,
+            client_call_timeout: Duration::from_secs(10),
         }
     }
 }

@@ -5,10 +5,12 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::task::Waker;
+use std::time::Duration;
 
 use shard::{Answer, ShardId, Time};
 
 use super::api::Exchanges;
+use super::client_call::ClientAnswer;
 use super::commands::Commands;
 use super::common::Common;
 use super::error::{Error, Result};
@@ -33,6 +35,9 @@ pub(crate) struct Local {
     /// What the shards are asked about people, by numbers that are never used again.
     pub(super) questions: Cell<u64>,
     pub(super) answers: Waits<u64, Answer>,
+    /// What clients are asked, by the same numbers.
+    pub(super) client_answers: Waits<u64, ClientAnswer>,
+    pub(super) client_call_timeout: Duration,
     pub(super) recipients_max: usize,
     pub(crate) exchanges: Exchanges,
     /// Work spawned while tasks run or outside of them; the runner takes it over.
@@ -68,6 +73,8 @@ impl Local {
             online: Cell::new(0),
             questions: Cell::new(0),
             answers: Waits::default(),
+            client_answers: Waits::default(),
+            client_call_timeout: limits.client_call_timeout,
             recipients_max: limits.recipients_max,
             exchanges: Exchanges::default(),
             spawned: RefCell::default(),

@@ -9,6 +9,7 @@ mod args;
 mod bell;
 mod call;
 mod channels;
+mod client_call;
 mod commands;
 mod common;
 mod disconnected;

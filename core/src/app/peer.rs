@@ -54,9 +54,13 @@ impl Peer {
     /// When the shard's command queue is full, when the name is empty or reserved (it begins with `#`), or when the
     /// data cannot be JSON.
     pub fn emit(&self, event: &str, data: impl Serialize) -> Result {
+        self.emit_so(event, data, false)
+    }
+
+    pub(super) fn emit_so(&self, event: &str, data: impl Serialize, is_volatile: bool) -> Result {
         check_event(event)?;
-        let data = Some(to_json(&data)?);
-        self.local.commands.push(Command::Emit { connection: self.peer.connection, event: event.into(), data })
+        let (connection, event, data) = (self.peer.connection, event.into(), Some(to_json(&data)?));
+        self.local.commands.push(Command::Emit { connection, event, data, is_volatile })
     }
 
     /// Gives this connection a token with these claims, a JSON object: from now on it is whom they name, and the client
@@ -114,6 +118,10 @@ impl Peer {
     #[must_use]
     pub fn shard(&self) -> usize {
         self.local.shard.index()
+    }
+
+    pub(super) const fn local(&self) -> &Rc<Local> {
+        &self.local
     }
 
     pub(crate) const fn connection(&self) -> ConnectionId {

@@ -6,12 +6,12 @@ use std::rc::Rc;
 use codec::name::NameLimits;
 use codec::websocket::close::is_sendable;
 use serde::Serialize;
-use shard::{Act, Audience, Command};
+use shard::{Act, Audience, Command, ConnectionId};
 
 use super::call::{Call, FromCall};
 use super::error::{Error, Result};
 use super::local::Local;
-use super::peer::to_json;
+use super::peer::{Peer, to_json};
 use super::recipients::{Recipients, names};
 
 /// Extracts the way to send events to people. An event has a name and a payload; a SocketCluster client gets it as a
@@ -29,9 +29,28 @@ use super::recipients::{Recipients, names};
 #[derive(Clone, Debug)]
 pub struct Publish {
     local: Rc<Local>,
+    /// Who does not get it.
+    except: Option<ConnectionId>,
+    is_volatile: bool,
 }
 
 impl Publish {
+    /// The same way, but past this connection: `publish.except(&peer).rooms(…)` is what Socket.IO's servers call
+    /// `socket.to(…).emit(…)`. Of several the last counts. A peer of another shard is not among those that this can name.
+    #[must_use]
+    pub fn except(mut self, peer: &Peer) -> Self {
+        self.except = Some(peer.connection());
+        self
+    }
+
+    /// The same way, but past connections that cannot be sent it at once, because something else is still queued for them
+    /// (`volatile_dropped` counts).
+    #[must_use]
+    pub const fn volatile(mut self) -> Self {
+        self.is_volatile = true;
+        self
+    }
+
     /// To all connections of a user, or of several.
     ///
     /// # Errors
@@ -58,30 +77,42 @@ impl Publish {
         self.event(Audience::Channels, channels, event, payload)
     }
 
+    /// To all subscribers of any of these channels, each once. Socket.IO's clients get it in the namespace in which they
+    /// subscribed.
+    ///
+    /// # Errors
+    /// As [`Publish::user`].
+    pub fn rooms(&self, channels: impl Recipients, event: &str, payload: impl Serialize) -> Result {
+        self.event(Audience::AnyChannel, channels, event, payload)
+    }
+
     /// To everybody who is connected, logged in or not.
     ///
     /// # Errors
     /// As [`Publish::user`].
     pub fn broadcast(&self, event: &str, payload: impl Serialize) -> Result {
-        let act = act(event, payload)?;
-        self.local.address(Audience::Everyone, "".into(), act)
+        let act = self.act(event, payload)?;
+        self.local.address(Audience::Everyone, "".into(), act, self.except)
     }
 
     fn event(&self, audience: Audience, to: impl Recipients, event: &str, payload: impl Serialize) -> Result {
-        let act = act(event, payload)?;
-        self.local.address_all(audience, to, act)
+        let act = self.act(event, payload)?;
+        match names(to, self.local.recipients_max)? {
+            Some(names) => self.local.address(audience, names, act, self.except),
+            None => Ok(()),
+        }
+    }
+
+    fn act(&self, event: &str, payload: impl Serialize) -> Result<Act<Box<str>>> {
+        check_event(event)?;
+        Ok(Act::Event { event: event.into(), data: Some(to_json(&payload)?), is_volatile: self.is_volatile })
     }
 }
 
 impl FromCall for Publish {
     fn from_call(call: &Call<'_>) -> Result<Self> {
-        Ok(Self { local: Rc::clone(call.local()) })
+        Ok(Self { local: Rc::clone(call.local()), except: None, is_volatile: false })
     }
-}
-
-fn act(event: &str, payload: impl Serialize) -> Result<Act<Box<str>>> {
-    check_event(event)?;
-    Ok(Act::Event { event: event.into(), data: Some(to_json(&payload)?) })
 }
 
 /// Whether clients can be sent an event of this name.
@@ -119,15 +150,15 @@ impl Local {
     /// Does something to all connections of these.
     pub(super) fn address_all(&self, audience: Audience, to: impl Recipients, act: Act<Box<str>>) -> Result {
         match names(to, self.recipients_max)? {
-            Some(names) => self.address(audience, names, act),
+            Some(names) => self.address(audience, names, act, None),
             None => Ok(()),
         }
     }
 
-    fn address(&self, audience: Audience, names: Box<str>, act: Act<Box<str>>) -> Result {
+    fn address(&self, audience: Audience, names: Box<str>, act: Act<Box<str>>, except: Option<ConnectionId>) -> Result {
         if self.is_congested() {
             return Err(Error::busy());
         }
-        self.commands.push(Command::Address { audience, names, act })
+        self.commands.push(Command::Address { audience, names, act, except })
     }
 }

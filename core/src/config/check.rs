@@ -136,6 +136,7 @@ fn limits(settings: &Settings, found: &mut Vec<Violation>) {
         ("--max-subscriptions", limits.subscriptions_per_connection_max),
         ("--max-channels", limits.channels_max),
         ("--max-calls", limits.calls_per_connection_max),
+        ("--max-client-calls", limits.client_calls_max),
         ("--max-batch", limits.socketcluster.batch_messages_max),
         ("--max-depth", limits.socketcluster.json.depth_max),
         ("--max-channel-name", limits.socketcluster.names.channel_name_bytes_max),

@@ -95,6 +95,7 @@ fn application_rows(settings: &ApplicationSettings, rows: &mut Vec<(&'static str
         tasks_max,
         timers_max,
         recipients_max,
+        client_call_timeout,
         ack_shape,
         has_channel_events,
     } = settings;
@@ -106,6 +107,7 @@ fn application_rows(settings: &ApplicationSettings, rows: &mut Vec<(&'static str
         ("max-timers", own(timers_max, count::format)),
         ("max-commands", own(commands_max, count::format)),
         ("max-recipients", own(recipients_max, count::format)),
+        ("client-call-timeout", client_call_timeout.map_or_else(|| AS_APPLICATION.to_owned(), duration::format)),
         ("max-command-bytes", own(command_bytes_max, size::format)),
         ("ack-shape", ack_shape.map_or(AS_APPLICATION, shape_name).to_owned()),
         ("channel-events", has_channel_events.map_or(AS_APPLICATION, |on| if on { "on" } else { "off" }).to_owned()),
@@ -192,27 +194,28 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         subscriptions_per_connection_max,
         channels_max,
         calls_per_connection_max,
-        call_timeout,
+        client_calls_max,
         outbox_high_water_mark,
         outbox_bytes_max,
         slow_consumer,
-        send_timeout,
-        handshake_timeout,
-        ping_interval,
-        ping_timeout,
-        close_timeout,
-        idle_timeout,
         body_bytes_max,
-        body_timeout,
         lane_high_water_mark,
         sends_per_pass,
         drain_connections_per_turn,
-        seats: _,       // in `share_rows`
-        rates: _,       // in `share_rows`
-        compression: _, // in `compression_rows`
-        engine: _,      // in `engine_rows`
-        sessions: _,    // in `session_rows`
-        people: _,      // in `people_rows`
+        ping_interval: _,     // in `time_rows`
+        ping_timeout: _,      // in `time_rows`
+        handshake_timeout: _, // in `time_rows`
+        body_timeout: _,      // in `time_rows`
+        call_timeout: _,      // in `time_rows`
+        send_timeout: _,      // in `time_rows`
+        close_timeout: _,     // in `time_rows`
+        idle_timeout: _,      // in `time_rows`
+        seats: _,             // in `share_rows`
+        rates: _,             // in `share_rows`
+        compression: _,       // in `compression_rows`
+        engine: _,            // in `engine_rows`
+        sessions: _,          // in `session_rows`
+        people: _,            // in `people_rows`
     } = limits;
     let count = |value: &usize| count::format(*value as u64);
     let size = |value: &usize| size::format(*value as u64);
@@ -225,25 +228,32 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         ("max-subscriptions", count(subscriptions_per_connection_max)),
         ("max-channels", count(channels_max)),
         ("max-calls", count(calls_per_connection_max)),
+        ("max-client-calls", count(client_calls_max)),
         ("max-batch", count(batch_messages_max)),
         ("max-depth", count(depth_max)),
         ("max-channel-name", size(channel_name_bytes_max)),
         ("max-action-name", size(action_name_bytes_max)),
         ("max-call-id", size(call_id_bytes_max)),
-        ("ping-interval", duration::format(*ping_interval)),
-        ("ping-timeout", duration::format(*ping_timeout)),
-        ("handshake-timeout", duration::format(*handshake_timeout)),
-        ("body-timeout", duration::format(*body_timeout)),
-        ("call-timeout", duration::format(*call_timeout)),
-        ("send-timeout", duration::format(*send_timeout)),
-        ("close-timeout", duration::format(*close_timeout)),
-        ("idle-timeout", duration::format(*idle_timeout)),
         ("slow-consumer", policy_name(*slow_consumer).to_owned()),
         ("sends-per-pass", count(sends_per_pass)),
         ("outbox-high-water-mark", size(outbox_high_water_mark)),
         ("outbox-bytes-max", size(outbox_bytes_max)),
         ("lane-high-water-mark", size(lane_high_water_mark)),
         ("drain-batch", count(drain_connections_per_turn)),
+    ]);
+    time_rows(limits, rows);
+}
+
+fn time_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
+    rows.extend([
+        ("ping-interval", duration::format(limits.ping_interval)),
+        ("ping-timeout", duration::format(limits.ping_timeout)),
+        ("handshake-timeout", duration::format(limits.handshake_timeout)),
+        ("body-timeout", duration::format(limits.body_timeout)),
+        ("call-timeout", duration::format(limits.call_timeout)),
+        ("send-timeout", duration::format(limits.send_timeout)),
+        ("close-timeout", duration::format(limits.close_timeout)),
+        ("idle-timeout", duration::format(limits.idle_timeout)),
     ]);
 }
 

@@ -69,6 +69,8 @@ pub struct ApplicationSettings {
     pub timers_max: Option<usize>,
     /// In the place of `AppLimits::recipients_max`.
     pub recipients_max: Option<usize>,
+    /// In the place of `AppLimits::client_call_timeout`.
+    pub client_call_timeout: Option<Duration>,
     /// In the place of [`App::ack_shape`](crate::App::ack_shape).
     pub ack_shape: Option<AckShape>,
     /// In the place of [`App::channel_events`](crate::App::channel_events).
@@ -192,13 +194,15 @@ impl ApplicationSettings {
     /// The application's limits with these in their place. No `..` in here: a limit of the application without a
     /// setting does not compile.
     pub(crate) fn over(self, limits: AppLimits) -> AppLimits {
-        let AppLimits { commands_max, command_bytes_max, tasks_max, timers_max, recipients_max } = limits;
+        let AppLimits { commands_max, command_bytes_max, tasks_max, timers_max, recipients_max, client_call_timeout } =
+            limits;
         AppLimits {
             commands_max: self.commands_max.unwrap_or(commands_max),
             command_bytes_max: self.command_bytes_max.unwrap_or(command_bytes_max),
             tasks_max: self.tasks_max.unwrap_or(tasks_max),
             timers_max: self.timers_max.unwrap_or(timers_max),
             recipients_max: self.recipients_max.unwrap_or(recipients_max),
+            client_call_timeout: self.client_call_timeout.unwrap_or(client_call_timeout),
         }
     }
 }

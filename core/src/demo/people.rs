@@ -1,10 +1,12 @@
 //! Who is online, who is in a room, and events to people, as any caller may ask for them here. A real application decides
 //! who may say what to whom; this one has nothing to protect.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{App, Args, Channels, Publish, Result, Session, UserId, UserPage, Users};
+use crate::{App, Args, Channels, Peer, Publish, Result, Session, UserId, UserPage, Users};
 
 /// Adds the actions.
 pub(super) fn add(app: App) -> App {
@@ -16,6 +18,10 @@ pub(super) fn add(app: App) -> App {
         .action("publish.session", publish_session)
         .action("publish.channel", publish_channel)
         .action("publish.broadcast", broadcast)
+        .action("client.invoke", invoke)
+        .action("rooms.join", |peer: Peer, Args(room): Args<String>| async move { peer.join(&room).await })
+        .action("rooms.leave", |peer: Peer, Args(room): Args<String>| peer.leave(&room))
+        .action("rooms.say", say)
         .presence("room.*")
         .action("room.members", members)
         .action("session.login", login)
@@ -81,6 +87,15 @@ struct Event {
     data: Value,
 }
 
+/// An event that the caller answers, in so many milliseconds.
+#[derive(Deserialize)]
+struct Question {
+    event: String,
+    #[serde(default)]
+    data: Value,
+    ms: Option<u64>,
+}
+
 impl Event {
     fn take_names(&mut self) -> Vec<String> {
         self.to.take().map(Names::list).unwrap_or_default()
@@ -98,6 +113,17 @@ async fn publish_session(publish: Publish, session: Session, Args(event): Args<E
 
 async fn publish_channel(publish: Publish, Args(mut event): Args<Event>) -> Result {
     publish.channel(event.take_names(), &event.event, event.data)
+}
+
+/// Sends the caller an event, and answers with what it has answered.
+async fn invoke(peer: Peer, Args(question): Args<Question>) -> Result<Value> {
+    let timeout = Duration::from_millis(question.ms.unwrap_or(5_000));
+    peer.invoke_within(timeout, &question.event, question.data).await
+}
+
+/// To everybody in any of these rooms, but not to the caller's own connection.
+async fn say(publish: Publish, peer: Peer, Args(mut event): Args<Event>) -> Result {
+    publish.except(&peer).rooms(event.take_names(), &event.event, event.data)
 }
 
 async fn broadcast(publish: Publish, Args(event): Args<Event>) -> Result {

@@ -78,12 +78,24 @@ pub(super) fn line(
         ("batches_received", mesh.batches_received),
         ("lanes_full", mesh.lanes_full),
     ];
-    let (sessions, sockets) = (session_counters(shard), socket_counters(sockets));
-    let all = counters.iter().chain(&sessions).chain(&sockets).chain(application);
+    let (clients, sessions, sockets) = (client_counters(shard), session_counters(shard), socket_counters(sockets));
+    let all = counters.iter().chain(&clients).chain(&sessions).chain(&sockets).chain(application);
     for (name, count) in all.filter(|(_, count)| *count > 0) {
         write!(line, " {name}={count}").expect("writing to a string");
     }
     line
+}
+
+/// What clients were asked.
+const fn client_counters(shard: &Shard) -> [(&'static str, u64); 5] {
+    let metrics = shard.metrics();
+    [
+        ("client_calls", metrics.client_calls),
+        ("client_calls_busy", metrics.client_calls_busy),
+        ("client_calls_timed_out", metrics.client_calls_timed_out),
+        ("client_answers_ignored", metrics.client_answers_ignored),
+        ("volatile_dropped", metrics.volatile_dropped),
+    ]
 }
 
 fn session_counters(shard: &Shard) -> [(&'static str, u64); 15] {

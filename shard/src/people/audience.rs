@@ -7,8 +7,10 @@ pub enum Audience {
     Users,
     /// All connections of these sessions.
     Sessions,
-    /// All subscribers of these channels.
+    /// All subscribers of these channels, once for each that they are in.
     Channels,
+    /// All subscribers of any of these channels, once.
+    AnyChannel,
     /// Everybody; names nobody.
     Everyone,
 }
@@ -27,6 +29,8 @@ pub enum Act<Text> {
         event: Text,
         /// Its payload, valid JSON.
         data: Option<Text>,
+        /// It is dropped for connections that cannot be sent it at once.
+        is_volatile: bool,
     },
     /// It is closed.
     Disconnect {
@@ -49,7 +53,9 @@ impl Act<Box<str>> {
     #[must_use]
     pub fn as_ref(&self) -> Act<&str> {
         match self {
-            Self::Event { event, data } => Act::Event { event, data: data.as_deref() },
+            Self::Event { event, data, is_volatile } => {
+                Act::Event { event, data: data.as_deref(), is_volatile: *is_volatile }
+            }
             Self::Disconnect { code, reason } => Act::Disconnect { code: *code, reason },
             Self::KickOut { channel, message } => Act::KickOut { channel, message },
         }
@@ -59,7 +65,7 @@ impl Act<Box<str>> {
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Event { event, data } => event.len() + data.as_ref().map_or(0, |data| data.len()),
+            Self::Event { event, data, .. } => event.len() + data.as_ref().map_or(0, |data| data.len()),
             Self::Disconnect { reason, .. } => reason.len(),
             Self::KickOut { channel, message } => channel.len() + message.len(),
         }

@@ -166,7 +166,8 @@ impl Shard {
 
     fn present(&mut self, channel: &str, what: Presence, user: Option<&str>) {
         let data = Self::presence(channel, what, user);
-        self.address(Audience::Channels, channel, Act::Event { event: PRESENCE_EVENT, data: Some(&data) });
+        let act = Act::Event { event: PRESENCE_EVENT, data: Some(&data), is_volatile: false };
+        self.address(Audience::Channels, channel, act, None);
     }
 
     /// Tells a peer that has joined of the users and members here whose home it is, and how many are online here.
@@ -212,7 +213,8 @@ impl Shard {
         for channel in shown {
             if self.home_of(&channel) == peer {
                 let data = Self::presence(&channel, Presence::Reset, None);
-                self.reach(Audience::Channels, &channel, Act::Event { event: PRESENCE_EVENT, data: Some(&data) });
+                let act = Act::Event { event: PRESENCE_EVENT, data: Some(&data), is_volatile: false };
+                self.reach(Audience::Channels, &channel, act, None);
             }
         }
     }

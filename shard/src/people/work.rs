@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::FixedState;
 
+use super::address::Reached;
 use super::message::PeopleMessage;
 use super::question::{Answer, Gathering};
 use super::roster::Rosters;
@@ -23,8 +24,8 @@ pub(crate) struct People {
     pub(super) changes: VecDeque<(Box<str>, bool)>,
     /// Connections to close.
     pub(super) closing: Vec<(ConnectionId, Disconnect)>,
-    /// Slots of an audience, while it is addressed.
-    pub(super) reached: Vec<u32>,
+    /// Connections of an audience, while it is addressed.
+    pub(super) reached: Vec<Reached>,
     /// By shard: how many users are online whose home that is.
     online: Box<[u64]>,
     /// What the peers and the host know of our own count.

@@ -8,7 +8,11 @@ use crate::{Limits, SocketIoConfig};
 fn world(shards: usize) -> World {
     let mut world = World::new(shards, Limits::default());
     for shard in &mut world.shards {
-        shard.open_socket_io(SocketIoConfig { has_channel_events: true, ..SocketIoConfig::default() });
+        shard.open_socket_io(SocketIoConfig {
+            answer_shape: codec::socketio::encode::AnswerShape::ErrorFirst,
+            has_channel_events: true,
+            ..SocketIoConfig::default()
+        });
     }
     world
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use codec::socketio::encode::AnswerShape;
 use codec::websocket::{Opcode, encode};
 
+use crate::outbox::Outbox;
 use crate::world::{Client, World};
-use crate::{Command, Disconnect, Limits, SocketIoConfig};
+use crate::{Act, Audience, Command, Disconnect, Limits, SocketIoConfig};
 
 const V4: &str = "/socket.io/?EIO=4&transport=websocket";
 const V3: &str = "/socket.io/?EIO=3&transport=websocket";
@@ -197,7 +198,7 @@ fn events_of_the_server_and_its_last_word() {
     assert_eq!(ask(&mut world, client, r#"420["subscribe","news"]"#), "430[null]");
     let connection = client.id;
     let kick = Command::KickOut { connection, channel: "news".into(), message: "no \"more\"".into() };
-    let emit = Command::Emit { connection, event: "hello".into(), data: Some("[1]".into()) };
+    let emit = Command::Emit { connection, event: "hello".into(), data: Some("[1]".into()), is_volatile: false };
     world.hosts[0].commands.extend([emit, kick, Command::RemoveToken { connection }]);
     world.send(client, r#"421["x"]"#);
     let kicked = r##"42["#kickOut",{"channel":"news","message":"no \"more\""}]"##;
@@ -214,6 +215,65 @@ fn events_of_the_server_and_its_last_word() {
     world.hosts[0].commands.push_back(Command::Disconnect { connection: client.id, disconnect });
     world.send(client, r#"42["x"]"#);
     assert_eq!(world.heard(client), ["close 1001 later"]);
+}
+
+/// An event for all who are in any of these rooms, from the application of the first shard.
+fn say(names: &str, is_volatile: bool, except: Option<Client>) -> Command {
+    let act = Act::Event { event: "said".into(), data: Some("1".into()), is_volatile };
+    Command::Address {
+        audience: Audience::AnyChannel,
+        names: names.into(),
+        act,
+        except: except.map(|client| client.id),
+    }
+}
+
+#[test]
+fn a_room_hears_once_in_its_namespace_and_past_who_is_excepted() {
+    let mut world = world(2);
+    let (one, far) = (joined(&mut world, 0, V4), joined(&mut world, 1, V3));
+    let member = world.member(0, "10.0.0.1");
+    for (client, channel) in [(one, "a"), (one, "b"), (far, "a"), (far, "b"), (member, "b")] {
+        let join = Command::Join { connection: client.id, ticket: 1, channel: channel.into() };
+        world.command(client.shard, join);
+    }
+    assert_eq!(world.hosts[0].told.drain(..).collect::<Vec<_>>(), ["client 1 Ok(none)"; 3]);
+    world.ask(one, "40/chat,");
+    world.command(0, say("a\nb\nnosuch", false, None));
+    assert_eq!(
+        (world.heard(one), world.heard(far)),
+        (vec![r#"42["said",1]"#.to_owned()], vec![r#"42["said",1]"#.into()])
+    );
+    assert_eq!(world.heard(member), [r#"{"event":"said","data":1}"#]);
+    world.command(0, say("b\na", false, Some(one)));
+    assert_eq!((world.heard(one).len(), world.heard(far).len(), world.heard(member).len()), (0, 1, 1));
+    world.command(1, Command::Leave { connection: far.id, channel: "a".into() });
+    world.command(1, Command::Leave { connection: far.id, channel: "b".into() });
+    world.command(0, say("a\nb", false, None));
+    assert_eq!((world.heard(one).len(), world.heard(far).len()), (1, 0), "it left");
+    let again = world.ask(one, r#"420["subscribe","connect"]"#).expect("an answer");
+    assert!(again.contains("BrokerError") || again.contains("Invalid"), "{again}");
+    world.command(0, Command::Join { connection: one.id, ticket: 2, channel: "connect".into() });
+    assert_eq!(world.hosts[0].told.last().map(String::as_str), Some("client 2 Err(Unsupported)"));
+}
+
+#[test]
+fn what_is_volatile_is_dropped_where_something_waits() {
+    let mut world = world(1);
+    let path = "/socket.io/?EIO=4&transport=websocket";
+    let (ready, busy) = (joined(&mut world, 0, path), joined(&mut world, 0, path));
+    for client in [ready, busy] {
+        world.command(0, Command::Join { connection: client.id, ticket: 1, channel: "a".into() });
+    }
+    let connection = world.shards[0].connections.live(busy.id).expect("it is open");
+    connection.outbox = Some(Box::new(Outbox::with_rest(b"what the kernel would not take")));
+    let emit =
+        |client: Client| Command::Emit { connection: client.id, event: "e".into(), data: None, is_volatile: true };
+    world.command(0, emit(busy));
+    world.command(0, say("a", true, None));
+    world.command(0, emit(ready));
+    assert_eq!(world.heard(ready), [r#"42["said",1]"#, r#"42["e"]"#]);
+    assert_eq!(world.shards[0].metrics().volatile_dropped, 2);
 }
 
 #[test]

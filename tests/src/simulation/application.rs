@@ -159,11 +159,12 @@ impl Application {
                 }
             }
             Command::SessionLoaded { .. } | Command::SessionSaved { .. } => panic!("there are no sessions here"),
-            Command::Address { audience, names, act } => {
+            Command::Address { audience, names, act, .. } => {
                 let padding = self.random.usize(..=self.plan.padding_bytes_max);
                 oracle.say(self.shard, *audience, names, act, padding);
             }
             Command::Ask { .. } => {}
+            Command::Invoke { .. } | Command::Join { .. } | Command::Leave { .. } => panic!("no client is asked here"),
             Command::LoginFailed { .. } => panic!("nobody counts logins here"),
             Command::Disconnect { connection, disconnect } => {
                 if let Some((client, _)) = self.admitted.get(connection) {
@@ -588,7 +589,9 @@ fn publication(channel: usize) -> Command {
 /// Something for one client; an event gets its number when it is sent.
 fn greeting(connection: ConnectionId, route: Route) -> Command {
     match route {
-        Route::SocketCluster | Route::SocketIo => Command::Emit { connection, event: "tick".into(), data: None },
+        Route::SocketCluster | Route::SocketIo => {
+            Command::Emit { connection, event: "tick".into(), data: None, is_volatile: false }
+        }
         Route::Raw(_) | Route::EngineIo(_) => Command::Send { connection, payload: Ok("hello".into()) },
     }
 }

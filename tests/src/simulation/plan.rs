@@ -133,6 +133,7 @@ fn limits(random: &mut Rng) -> Limits {
         socketcluster: socketcluster::Limits { batch_messages_max: 16, ..socketcluster::Limits::default() },
         subscriptions_per_connection_max: *random.choice(&[2, 100]).expect("two"),
         channels_max: *random.choice(&[3, 100, 100]).expect("three"),
+        client_calls_max: 100,
         calls_per_connection_max: *random.choice(&[3, 50]).expect("two"),
         call_timeout: Duration::from_millis(*random.choice(&[300, 1_000, 4_000]).expect("three")),
         outbox_high_water_mark,

@@ -111,7 +111,9 @@ fn a_peer_knows_itself_and_can_be_disconnected_and_sent_events() {
     let mut world = World::new(App::new().action("act", act));
     assert_eq!(world.call("act", None), data(r#""3-7-9 127.0.0.1:5000 3""#));
     let mut commands = world.commands().into_iter();
-    let Some(Command::Emit { connection: to, event, data }) = commands.next() else { panic!("an event comes first") };
+    let Some(Command::Emit { connection: to, event, data, .. }) = commands.next() else {
+        panic!("an event comes first")
+    };
     assert_eq!((to, &*event, data.as_deref()), (connection(), "greeting", Some(r#"{"text":"hi"}"#)));
     let Some(Command::Disconnect { connection: whom, disconnect }) = commands.next() else { panic!("then the end") };
     assert_eq!((whom, disconnect), (connection(), Disconnect::new(4001, "bye")));

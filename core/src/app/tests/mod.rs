@@ -6,6 +6,7 @@ mod actions;
 mod allocations;
 mod api;
 mod auth;
+mod client_calls;
 mod gates;
 mod hooks;
 mod line;

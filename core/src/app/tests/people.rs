@@ -15,14 +15,14 @@ fn first(app: App) -> World {
 
 fn addressed(commands: Vec<Command>) -> Vec<(Audience, String, Act<Box<str>>)> {
     let address = |command| match command {
-        Command::Address { audience, names, act } => (audience, names.into(), act),
+        Command::Address { audience, names, act, .. } => (audience, names.into(), act),
         other => panic!("not addressed to anybody: {other:?}"),
     };
     commands.into_iter().map(address).collect()
 }
 
 fn event(event: &str, data: &str) -> Act<Box<str>> {
-    Act::Event { event: event.into(), data: Some(data.into()) }
+    Act::Event { event: event.into(), data: Some(data.into()), is_volatile: false }
 }
 
 #[test]

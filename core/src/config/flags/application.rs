@@ -1,11 +1,13 @@
 //! How much the application may have under way. It states its own limits in its code; these flags are the operator's
 //! last word on them.
 
+use std::time::Duration;
+
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::app::AckShape;
-use crate::config::{count, size};
+use crate::config::{count, duration, size};
 
 /// The group "Application".
 #[derive(Args, Clone, Debug)]
@@ -51,6 +53,16 @@ pub(super) struct ApplicationFlags {
     )]
     pub(super) max_recipients: Option<usize>,
 
+    /// How long a client may take to answer an event of the server
+    ///
+    /// Range: 100ms to 1h, where the action does not say otherwise. In the place of the application's own limit (10s if it
+    /// states none).
+    #[arg(
+        long, value_name = "TIME", env = "SOCKETSHARD_CLIENT_CALL_TIMEOUT",
+        value_parser = duration::within(Duration::from_millis(100)..=Duration::from_secs(3_600)),
+    )]
+    pub(super) client_call_timeout: Option<Duration>,
+
     /// Bytes of those commands
     ///
     /// Range: 4KiB to 16GiB; more are refused with a busy error. In the place of the application's own limit (64MiB if it
@@ -63,8 +75,8 @@ pub(super) struct ApplicationFlags {
 
     /// The arguments of a Socket.IO acknowledgement
     ///
-    /// In the place of the application's own word: `error-first` (null or an error, then the result) if it has none.
-    /// `single` is the result, or {"error":...}, as emitWithAck and servers in other languages have it.
+    /// In the place of the application's own word: `single` (the result, or {"error":...}) if it has none, as emitWithAck
+    /// and Python's call want it. `error-first` is null or an error, then the result.
     #[arg(long, value_name = "SHAPE", env = "SOCKETSHARD_ACK_SHAPE", value_parser = ack_shapes())]
     pub(super) ack_shape: Option<AckShape>,
 

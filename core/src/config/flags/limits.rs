@@ -117,6 +117,15 @@ pub(super) struct LimitFlags {
     )]
     pub(super) max_calls: usize,
 
+    /// Events of the server that one connection has to answer
+    ///
+    /// Range: 1 to 10k; the application is refused more with a busy error. Raise it for a client that is itself a server.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_MAX_CLIENT_CALLS", default_value = "100",
+        value_parser = count::within::<usize>(1..=10_000),
+    )]
+    pub(super) max_client_calls: usize,
+
     /// Packets in one message from a client
     ///
     /// Range: 1 to 100k; a message of more is not looked at. Raise it for a client that batches more than that.

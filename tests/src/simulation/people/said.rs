@@ -121,7 +121,7 @@ impl Oracle {
                 Audience::Everyone => Some(record.is_open),
                 Audience::Users => record.is_user(names).then(|| record.is_open && record.is_surely_in(now)),
                 Audience::Channels => record.standing_in(channel_index(names), accepted),
-                Audience::Sessions => None,
+                Audience::Sessions | Audience::AnyChannel => None,
             };
             let Some(is_sure) = standing else { continue };
             match act {
@@ -203,7 +203,7 @@ impl Record {
 /// The number of what was said; none for what shards say by themselves.
 fn number_of(act: Act<&str>) -> Option<u64> {
     match act {
-        Act::Event { event: "said", data } => {
+        Act::Event { event: "said", data, .. } => {
             Some(data.and_then(identity).unwrap_or_else(|| panic!("a mangled payload: {data:?}")).1)
         }
         Act::Event { event, .. } => {

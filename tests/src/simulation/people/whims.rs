@@ -22,7 +22,7 @@ pub(in super::super) fn whim(asking: &mut Asking, plan: &Plan, random: &mut Rng)
             let names = user_names(1, random);
             if random.bool() { address_to(Audience::Users, names, act) } else { address(act, plan, random) }
         }
-        _ => address(Act::Event { event: "said".into(), data: None }, plan, random),
+        _ => address(Act::Event { event: "said".into(), data: None, is_volatile: false }, plan, random),
     }
 }
 
@@ -56,7 +56,7 @@ fn address(act: Act<Box<str>>, plan: &Plan, random: &mut Rng) -> Command {
 }
 
 fn address_to(audience: Audience, names: Box<str>, act: Act<Box<str>>) -> Command {
-    Command::Address { audience, names, act }
+    Command::Address { audience, names, act, except: None }
 }
 
 fn user_names(count: usize, random: &mut Rng) -> Box<str> {
