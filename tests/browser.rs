@@ -14,6 +14,8 @@ const CHAT: [&str; 8] =
 
 const COOKIES: [&str; 8] = ["hidden", "shared", "login", "oldCookie", "reload", "otherSites", "logout", "noComplaints"];
 
+const LISTEN: [&str; 6] = ["open", "publications", "namedEvents", "refusal", "comesBack", "noComplaints"];
+
 /// A cold start of the browser on a loaded machine, and its steps, each of a few waits of at most 20 s.
 const LIMIT: Duration = Duration::from_secs(200);
 
@@ -51,4 +53,10 @@ fn two_tabs_on_different_shards_chat() {
 fn two_tabs_share_the_session_of_a_cookie_that_no_script_sees() {
     let server = Server::start(&[]);
     Script::start("chromium", script(&server, "cookies.js"), &COOKIES).expect_every_step(LIMIT, &server);
+}
+
+#[test]
+fn an_event_source_hears_publications_and_events_and_comes_back() {
+    let server = Server::start(&["--sse-retry", "100ms"]);
+    Script::start("chromium", script(&server, "listen.js"), &LISTEN).expect_every_step(LIMIT, &server);
 }

@@ -6,6 +6,7 @@
 
 pub mod base64;
 pub mod engineio;
+pub mod eventstream;
 pub mod http;
 pub mod json;
 pub mod message;

@@ -57,6 +57,14 @@ impl Objection {
         }
     }
 
+    /// The status of a request that cannot go on without it.
+    const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Token(_) => Some(401),
+            Self::Hook(_) => None,
+        }
+    }
+
     fn json(self, dialect: Dialect) -> Box<str> {
         match self {
             Self::Token(error) => {
@@ -280,7 +288,16 @@ impl Shard {
         if connection.state != State::Handshake {
             return true; // The authenticate hook has thrown it out.
         }
+        if connection.protocol == Protocol::EventStream
+            && let Some(objection) = objection
+        {
+            // Whoever shows a token wants to be heard as somebody: better no stream than a stranger's.
+            let status = objection.status();
+            self.refuse_stream(id, status, &objection.json(Dialect::V2));
+            return true;
+        }
         let route = match connection.protocol {
+            Protocol::EventStream => Route::EventStream,
             Protocol::SocketIo => Route::SocketIo,
             _ => Route::SocketCluster,
         };
@@ -317,10 +334,14 @@ impl Shard {
             return self.refuse_handshake(now, id, call, &refusal, host);
         }
         connection.state = State::Open;
-        if connection.protocol == Protocol::SocketIo {
-            self.namespace_opened(id);
-            self.start_heartbeat(now, id);
-            return self.admit(id);
+        match connection.protocol {
+            Protocol::SocketIo => {
+                self.namespace_opened(id);
+                self.start_heartbeat(now, id);
+                return self.admit(id);
+            }
+            Protocol::EventStream => return self.stream_admitted(now, id, host),
+            _ => {}
         }
         // Its time may be over since the hook was asked; the client learns it like any other end of a token.
         let has_expired = connection.identity.as_ref().is_some_and(|identity| identity.is_over(now));
@@ -352,7 +373,7 @@ impl Shard {
     /// The application gives a token to a connection.
     pub(crate) fn set_token(&mut self, now: Time, id: ConnectionId, token: &str, verified: Verified) {
         let Some(connection) = self.connections.live(id) else { return };
-        if !matches!(connection.protocol, Protocol::SocketCluster | Protocol::SocketIo)
+        if !matches!(connection.protocol, Protocol::SocketCluster | Protocol::SocketIo | Protocol::EventStream)
             || connection.state == State::Closing
         {
             return;
@@ -369,14 +390,14 @@ impl Shard {
         data.push(b'}');
         let data = String::from_utf8(data).expect("a JSON string is text");
         self.spare_secret(|shard| {
-            shard.socketio_emit(id, "#setAuthToken", Some(RawJson::from_validated(&data)));
+            shard.emit(id, "#setAuthToken", Some(RawJson::from_validated(&data)));
         });
     }
 
     /// The application takes a connection's token away.
     pub(crate) fn remove_token(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.live(id) else { return };
-        if matches!(connection.protocol, Protocol::SocketCluster | Protocol::SocketIo) {
+        if matches!(connection.protocol, Protocol::SocketCluster | Protocol::SocketIo | Protocol::EventStream) {
             self.identify(id, None);
             self.emit(id, "#removeAuthToken", None);
         }

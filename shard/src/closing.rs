@@ -27,6 +27,11 @@ impl Shard {
             // A request that was heard is not left without an answer.
             self.write(id, |out| response::write(out, 503, &[("Retry-After", "1")], b"", false));
         } else if matches!(connection.state, State::Handshake | State::Open) {
+            if connection.only_listens() || connection.protocol == Protocol::Http {
+                // What is no WebSocket has no close frame.
+                self.stream_farewell(id, disconnect);
+                return self.leave(now, id, disconnect, host);
+            }
             let announces = connection.protocol == Protocol::SocketCluster && connection.heartbeat.announces_close();
             let connection_is_socketio = connection.protocol == Protocol::SocketIo;
             let (code, reason) = (disconnect.code, disconnect.reason.as_ref());
@@ -120,6 +125,7 @@ impl Shard {
         let deadline = stamp(now) + self.timing.close;
         let Some(connection) = self.connections.live(id) else { return };
         let is_carrier = connection.protocol == Protocol::Carrier;
+        let is_stream = connection.only_listens();
         let is_polling = connection.pauses & pause::POLL != 0;
         let is_paused = std::mem::take(&mut connection.pauses) != 0;
         let is_admitted = std::mem::take(&mut connection.admitted);
@@ -137,6 +143,9 @@ impl Shard {
         let user = self.users.get(user).map(|user| Rc::clone(&user.name));
         if is_polling {
             self.poller_gone(id);
+        }
+        if is_stream {
+            self.streams.remove(&id);
         }
         if is_carrier {
             self.carrier_gone(id, disconnect.code);

@@ -47,6 +47,8 @@ pub(crate) enum Protocol {
     /// Messages of a raw route, in Engine.IO's packets.
     EngineIo(u16),
     SocketIo,
+    /// A response without end; nothing is received.
+    EventStream,
     /// Another connection, which has no socket of its own.
     Carrier,
 }
@@ -209,6 +211,7 @@ impl Connection {
     pub(crate) fn form(&self) -> Form {
         let form = match &self.engine {
             Some(engine) => Form::socketio(engine.version, engine.current),
+            None if self.protocol == Protocol::EventStream => Form::EVENT_STREAM,
             None => Form::SOCKETCLUSTER,
         };
         self.compression.as_ref().map_or(form, |compression| form.compressed(compression.window_bits()))

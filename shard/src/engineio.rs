@@ -86,7 +86,7 @@ impl EngineOpening {
     pub(crate) fn of_route(route: Route, head: &Head<'_>) -> Result<Option<Self>, Refusal> {
         match route {
             Route::SocketIo | Route::EngineIo(_) => Self::of(head).map(Some),
-            Route::SocketCluster | Route::Raw(_) => Ok(None),
+            Route::SocketCluster | Route::Raw(_) | Route::EventStream => Ok(None),
         }
     }
 

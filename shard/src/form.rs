@@ -3,6 +3,7 @@
 //! at all in the others. A form never depends on who the receiver is.
 
 use codec::engineio::Version;
+use codec::eventstream;
 use codec::message::RawJson;
 use codec::socketcluster::encode as socketcluster;
 use codec::websocket::extension::WINDOW_BITS_MIN;
@@ -15,6 +16,7 @@ use crate::turn::Arena;
 ///
 /// ```text
 /// 0          SocketCluster
+/// 1          an event stream
 /// 32 .. 63   Socket.IO on Engine.IO 4, and the namespace's number
 /// 64 .. 95   Socket.IO on Engine.IO 3, and the namespace's number
 /// + 128 × n  the same, compressed for the n-th window
@@ -25,6 +27,9 @@ pub(crate) struct Form(u16);
 impl Form {
     /// SocketCluster's `#publish`, in a text frame.
     pub(crate) const SOCKETCLUSTER: Self = Self(0);
+
+    /// A block of an event stream.
+    pub(crate) const EVENT_STREAM: Self = Self(1);
 
     /// Namespaces of Socket.IO that have forms.
     pub(crate) const NAMESPACES_MAX: usize = 32;
@@ -104,8 +109,16 @@ impl Shard {
         match form.0 & !NAMESPACE_MASK {
             SOCKETIO_4 => self.write_socketio(Version::V4, (form.0 & NAMESPACE_MASK) as u8, push),
             SOCKETIO_3 => self.write_socketio(Version::V3, (form.0 & NAMESPACE_MASK) as u8, push),
+            _ if form == Form::EVENT_STREAM => write_event_stream(&mut self.turn.shared, push),
             _ => write_socketcluster(&mut self.turn.shared, push),
         }
+    }
+}
+
+fn write_event_stream(out: &mut Vec<u8>, push: Push<'_>) {
+    match push {
+        Push::Publication { channel, data } => eventstream::publication(out, channel, data),
+        Push::Event { event, data } => eventstream::event(out, event, data),
     }
 }
 

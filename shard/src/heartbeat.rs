@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use codec::eventstream;
 use codec::http::response;
 use codec::message::{CallId, RawJson};
 use codec::socketcluster::Dialect;
@@ -186,7 +187,7 @@ impl Shard {
     fn beat<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
         let (now_stamp, timing) = (stamp(now), self.timing);
         let Some(connection) = self.connections.live(id) else { return };
-        if connection.pauses != 0 {
+        if connection.pauses != 0 || connection.only_listens() {
             // It is we who do not listen. Hooks, flights and lanes have their own time-outs.
             connection.last_seen = now_stamp;
         }
@@ -203,6 +204,9 @@ impl Shard {
             return self.close(now, id, &Disconnect::new(4001, "client pong timed out"), host);
         }
         if connection.deadline <= now_stamp {
+            if connection.only_listens() {
+                self.expire_token(now, id); // Nothing comes from it that would show that its time is over.
+            }
             self.ping(id, now_stamp);
             if let Some(meters) = &mut self.meters {
                 meters.tidy(id.slot, now);
@@ -221,6 +225,10 @@ impl Shard {
             return self.engine_ping(id, now);
         }
         let interval = timing.interval(connection.user);
+        if connection.only_listens() {
+            connection.deadline = now + interval;
+            return self.write(id, |out| out.extend_from_slice(eventstream::HEARTBEAT));
+        }
         if connection.protocol != Protocol::SocketCluster {
             connection.deadline = now + interval;
             return self.write(id, |out| encode::frame(out, Opcode::Ping, b""));

@@ -81,6 +81,24 @@ pub enum Route {
     SocketIo,
     /// Engine.IO, whose messages go to [`Host::message`] with this index.
     EngineIo(u16),
+    /// Publications and events as a response without end; no WebSocket.
+    EventStream,
+}
+
+/// Who may read what a request is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Nobody: a page that may not has made a browser ask.
+    Foreign,
+    /// Whoever asks; pages of other origins are not concerned.
+    Own,
+    /// A page of another origin.
+    Page {
+        /// Its origin, or `*` for any.
+        origin: Box<str>,
+        /// It may read what its visitor's cookies open.
+        is_named: bool,
+    },
 }
 
 /// Why and with which code a connection ends. Clients decide by the code whether to come back: see `protocol.md`.
@@ -447,7 +465,12 @@ pub trait Host {
         true
     }
 
-    /// A client asks for a WebSocket, before anything is known of it but its request. Pending: the request is shown
+    /// Who may read the answer to this request, which is no upgrade; asked where that is a response without end.
+    fn reader(&mut self, _peer: Peer, _head: &Head<'_>) -> Reader {
+        Reader::Own
+    }
+
+    /// A client asks for a WebSocket or an event stream, before anything is known of it but its request. Pending: the request is shown
     /// again, and not asked about, when the verdict is there.
     fn handshake(&mut self, _ticket: Ticket, _peer: Peer, _head: &Head<'_>) -> Verdict {
         Verdict::Allow

@@ -35,6 +35,7 @@ mod connection;
 mod connections;
 mod engineio;
 mod envelope;
+mod eventstream;
 mod filter;
 mod form;
 mod heartbeat;
@@ -75,7 +76,7 @@ pub use compression::CompressionLimits;
 pub use engineio::EngineLimits;
 pub use envelope::{Batch, Envelope};
 pub use host::{
-    Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Refusal, Reply,
+    Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reader, Refusal, Reply,
     Request, Responded, Route, TokenError, Verdict, Verified,
 };
 pub use id::{ConnectionId, ShardId, ShardSet, Ticket};

@@ -46,6 +46,9 @@ pub struct Limits {
     pub client_calls_max: usize,
     /// How long an action may take before its caller gets a time-out. 10 s: the clients' `ackTimeout`.
     pub call_timeout: Duration,
+    /// How long a page is told to wait before it asks for its event stream again; each waits up to twice as long.
+    /// 2 s: reconnecting clients of other protocols wait about as long.
+    pub stream_retry: Duration,
     /// Queued bytes of one connection above which its socket is not read. 256 KiB: two messages of the largest size.
     pub outbox_high_water_mark: usize,
     /// Queued bytes of one connection at which it counts as a slow consumer. 1 MiB.
@@ -99,6 +102,7 @@ impl Default for Limits {
             calls_per_connection_max: 100,
             client_calls_max: 100,
             call_timeout: Duration::from_secs(10),
+            stream_retry: Duration::from_secs(2),
             outbox_high_water_mark: 256 << 10,
             outbox_bytes_max: 1 << 20,
             slow_consumer: SlowConsumer::Close,

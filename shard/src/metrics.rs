@@ -31,6 +31,8 @@ pub struct Metrics {
     pub polls: u64,
     /// Those of them that were carried to another shard.
     pub polls_carried: u64,
+    /// Event streams that were let in.
+    pub streams_opened: u64,
     /// Action calls.
     pub calls: u64,
     /// Calls refused because the connection had `calls_per_connection_max` pending.

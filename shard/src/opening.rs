@@ -35,7 +35,7 @@ impl Shard {
             return next;
         }
         match host.route(head.path) {
-            None => {
+            None | Some(Route::EventStream) => {
                 self.refuse_request(now, id, 404, &[], "no websocket here", host);
                 Next::Nothing
             }
@@ -58,7 +58,7 @@ impl Shard {
                 }
                 let agreement = self.agree_compression(head);
                 let dialect = head.query.and_then(dialect_of);
-                let waiting = Waiting { accept: Some(accept), route, dialect, engine, agreement };
+                let waiting = Waiting { accept: Some(accept), route, dialect, engine, agreement, stream: None };
                 let ticket = self.pending.ticket();
                 match self.attach_session(id, ticket, head, host) {
                     Attached::Ready(cookie) => self.seat_session(now, id, waiting, cookie, host),
@@ -76,7 +76,13 @@ impl Shard {
     }
 
     /// The handshake hook's turn. `None`: it has nothing against the upgrade.
-    fn ask_to_upgrade<H: Host>(&mut self, now: Time, id: ConnectionId, head: &Head<'_>, host: &mut H) -> Option<Next> {
+    pub(crate) fn ask_to_upgrade<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        head: &Head<'_>,
+        host: &mut H,
+    ) -> Option<Next> {
         let ticket = self.pending.ticket();
         let connection = self.connections.live(id).filter(|connection| !connection.is_greeted)?;
         match host.handshake(ticket, connection.peer(id.slot), head) {
@@ -139,7 +145,7 @@ impl Shard {
         cookie: Option<Box<str>>,
         host: &mut H,
     ) -> Next {
-        let &Waiting { accept, route, dialect, agreement, ref engine } = waiting;
+        let &Waiting { accept, route, dialect, agreement, ref engine, ref stream } = waiting;
         let Some(connection) = self.connections.live(id) else { return Next::Nothing };
         if connection.state != State::Request {
             return Next::Nothing;
@@ -165,6 +171,10 @@ impl Shard {
                     self.connect_main(now, id, token.as_deref(), host);
                 }
                 Next::Frames
+            }
+            Route::EventStream => {
+                let Some(opening) = stream else { return Next::Nothing };
+                self.begin_stream(now, id, opening, cookie, host)
             }
             Route::EngineIo(route) | Route::Raw(route) => {
                 let engine = engine.as_ref().map(|engine| engine.version);

@@ -34,6 +34,11 @@ impl Outbox {
         self.is_mailbox
     }
 
+    /// Makes a mailbox an outbox: there is a socket for it, and from now on it may send.
+    pub(crate) const fn open_mailbox(&mut self) {
+        self.is_mailbox = false;
+    }
+
     /// Takes all frames out of a mailbox.
     pub(crate) fn take_all(&mut self) -> Vec<u8> {
         let mut all = std::mem::take(&mut self.queue);

@@ -78,6 +78,10 @@ impl Shard {
     ) {
         self.metrics.messages_received += 1;
         match (spoken, message) {
+            // Whoever listens only has nothing to say, and what it says can be no answer's request.
+            (Protocol::EventStream | Protocol::Http, _) => {
+                self.close(now, id, &Disconnect::new(1002, "nothing is received on an event stream"), host);
+            }
             (_, Message::Close(close)) => self.close_received(now, id, close, host),
             (_, Message::Ping(payload)) => {
                 if self.meters.is_none() || self.meter_ping(now, id, host) {

@@ -217,6 +217,10 @@ impl Shard {
             let request = Request { head, body: whole.body, keep_alive: head.keep_alive(), cookie: None };
             return self.poll(now, id, route, request, host);
         }
+        if door != Door::Redirect && host.route(head.path) == Some(Route::EventStream) {
+            let request = Request { head, body: whole.body, keep_alive: head.keep_alive(), cookie: None };
+            return self.open_stream(now, id, request, host);
+        }
         if !host.wants_session(peer, head) {
             return self.ask_host(now, id, head, whole.body, None, host);
         }

@@ -11,6 +11,7 @@ use crate::channel::Channels;
 use crate::compression::Compressors;
 use crate::connection::{Connection, State, ending, pause};
 use crate::connections::Connections;
+use crate::eventstream::StreamOpening;
 use crate::filter::Filtered;
 use crate::form::Written;
 use crate::heartbeat::{Timing, stamp};
@@ -110,6 +111,8 @@ pub struct Shard {
     pub(crate) people: People,
     /// Requests of long-polling that wait for their answers here, by the connections that they came on.
     pub(crate) polls: HashMap<ConnectionId, PollContext, FixedState>,
+    /// Event streams whose response has not begun.
+    pub(crate) streams: HashMap<ConnectionId, StreamOpening, FixedState>,
     /// What other shards say about polling, until the turn settles.
     pub(crate) poll_work: VecDeque<(ShardId, PollMessage)>,
     /// Connections without sockets that were told something.
@@ -179,6 +182,7 @@ impl Shard {
             users: Users::new(config.seed),
             people: People::new(config.shards),
             polls: HashMap::with_hasher(FixedState::with_seed(config.seed)),
+            streams: HashMap::with_hasher(FixedState::with_seed(config.seed)),
             poll_work: VecDeque::new(),
             mail: Vec::new(),
             socketio: SocketIoConfig { namespaces: vec!["/".into()], ..SocketIoConfig::default() },

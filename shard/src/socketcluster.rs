@@ -141,8 +141,10 @@ impl Shard {
         refusal: &Refusal,
         host: &mut H,
     ) {
-        if self.speaks(id) == Some(Protocol::SocketIo) {
-            return self.namespace_refused(id, &refusal.error);
+        match self.speaks(id) {
+            Some(Protocol::SocketIo) => return self.namespace_refused(id, &refusal.error),
+            Some(Protocol::EventStream) => return self.refuse_stream(id, Some(refusal.status), &refusal.error),
+            _ => {}
         }
         let (code, error) = (refusal.code, RawJson::from_validated(&refusal.error));
         self.say(id, 200, |out| socketcluster::handshake_refusal(out, call, error, code));
@@ -218,14 +220,26 @@ impl Shard {
                 self.say_if_spoken(id, hint, |out| socketcluster::reply_error(out, call, error))
             }
         };
-        if !is_said && self.speaks(id) == Some(Protocol::SocketIo) {
-            self.answer_socketio(id, call, outcome);
+        if is_said {
+            return;
+        }
+        match self.speaks(id) {
+            Some(Protocol::SocketIo) => self.answer_socketio(id, call, outcome),
+            Some(Protocol::EventStream) => self.stream_answered(id, outcome.map(|_| ())),
+            _ => {}
         }
     }
 
     pub(crate) fn answer_error(&mut self, id: ConnectionId, call: CallId<'_>, error: &WireError<'_>) {
-        if self.speaks(id) == Some(Protocol::SocketIo) {
-            return self.answer_socketio_error(id, call, error);
+        match self.speaks(id) {
+            Some(Protocol::SocketIo) => return self.answer_socketio_error(id, call, error),
+            Some(Protocol::EventStream) => {
+                let mut json = Vec::new();
+                error.write(&mut json);
+                let json = String::from_utf8(json).expect("error objects are text");
+                return self.stream_answered(id, Err(RawJson::from_validated(&json)));
+            }
+            _ => {}
         }
         self.say(id, 120, |out| socketcluster::reply_wire_error(out, call, error));
     }
@@ -239,7 +253,7 @@ impl Shard {
 
     /// Tells a client that the server has ended its subscription.
     pub(crate) fn say_kicked_out(&mut self, id: ConnectionId, channel: &str, message: &str) {
-        if self.speaks(id) != Some(Protocol::SocketIo) {
+        if self.speaks(id) == Some(Protocol::SocketCluster) {
             return self.say(id, 256, |out| socketcluster::kick_out(out, channel, message));
         }
         let mut data = b"{\"channel\":".to_vec();
@@ -248,7 +262,7 @@ impl Shard {
         write_string(&mut data, message);
         data.push(b'}');
         let data = String::from_utf8(data).expect("JSON strings are text");
-        self.socketio_emit(id, "#kickOut", Some(RawJson::from_validated(&data)));
+        self.emit(id, "#kickOut", Some(RawJson::from_validated(&data)));
     }
 
     /// What is spoken on a connection, if it is there.
@@ -261,6 +275,7 @@ impl Shard {
         match self.speaks(id) {
             Some(Protocol::SocketCluster) => self.say(id, 256, |out| socketcluster::event(out, name, data)),
             Some(Protocol::SocketIo) => self.socketio_emit(id, name, data),
+            Some(Protocol::EventStream) => self.stream_emit(id, name, data),
             _ => {}
         }
     }

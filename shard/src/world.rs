@@ -13,8 +13,8 @@ use codec::websocket::{Decoder, Limits as FrameLimits, Message, Opcode, Role, en
 
 use crate::{
     Answer, Caller, Command, Config, ConnectionId, Disconnect, Door, Event, Host, Invocation, Invoked, Limits, Peer,
-    RawMessage, RawReplies, Reply, Request, Responded, Route, SessionId, Shard, ShardId, Ticket, Time, Unanswered,
-    Verdict, Verified,
+    RawMessage, RawReplies, Reader, Refusal, Reply, Request, Responded, Route, SessionId, Shard, ShardId, Ticket, Time,
+    Unanswered, Verdict, Verified,
 };
 
 /// Shards and their clients.
@@ -42,12 +42,15 @@ struct Ear {
 }
 
 /// The application: every action answers `true`, raw routes echo, `good` is a good token, and
-/// of filtered channels subscribers get the numbers up to their slot.
+/// of filtered channels subscribers get the numbers up to their slot. Nobody may subscribe to `secret`, and who may to
+/// `slow` is left undecided.
 #[derive(Default)]
 pub(crate) struct Stub {
     pub(crate) commands: VecDeque<Command>,
     /// Actions and events, as they were told.
     pub(crate) told: Vec<String>,
+    /// The hooks' calls that wait for their verdicts.
+    pub(crate) undecided: Vec<Ticket>,
     /// Publishes every number above zero that it is asked about again, less one.
     pub(crate) echoes: bool,
 }
@@ -286,6 +289,7 @@ impl Host for Stub {
             "/socketcluster/" => Some(Route::SocketCluster),
             "/raw" => Some(Route::Raw(0)),
             "/socket.io/" => Some(Route::SocketIo),
+            "/sse" => Some(Route::EventStream),
             "/engine.io/" => Some(Route::EngineIo(0)),
             _ => None,
         }
@@ -319,6 +323,14 @@ impl Host for Stub {
         [7; 16]
     }
 
+    fn reader(&mut self, _peer: Peer, head: &Head<'_>) -> Reader {
+        match head.header("origin") {
+            None => Reader::Own,
+            Some("http://other") => Reader::Foreign,
+            Some(origin) => Reader::Page { origin: origin.into(), is_named: true },
+        }
+    }
+
     fn connect(&mut self, _ticket: Ticket, _caller: Caller<'_>, _route: Route) -> Verdict {
         Verdict::Allow
     }
@@ -337,9 +349,19 @@ impl Host for Stub {
         Invoked::Ready
     }
 
-    fn subscribe(&mut self, _: Ticket, _: Caller<'_>, channel: &str, _: Option<RawJson<'_>>) -> Verdict {
+    fn subscribe(&mut self, ticket: Ticket, _: Caller<'_>, channel: &str, _: Option<RawJson<'_>>) -> Verdict {
         self.told.push(format!("subscribe {channel}"));
-        Verdict::Allow
+        match channel {
+            "secret" => {
+                let error = r#"{"name":"MembersError","message":"members only"}"#.into();
+                Verdict::Refuse(Refusal { error, code: 4008, status: 403 })
+            }
+            "slow" => {
+                self.undecided.push(ticket);
+                Verdict::Pending
+            }
+            _ => Verdict::Allow,
+        }
     }
 
     fn publish(&mut self, _: Ticket, _: Caller<'_>, channel: &str, _: Option<RawJson<'_>>) -> Verdict {

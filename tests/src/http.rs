@@ -74,13 +74,7 @@ impl Http {
     /// When none comes, or it is not an HTTP/1.1 answer of stated length.
     pub fn response(&mut self, is_head: bool) -> Response {
         let end = Instant::now() + PATIENCE;
-        let head_bytes = loop {
-            if let Some(at) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") {
-                break at + 4;
-            }
-            assert_ne!(self.fill(end), 0, "the connection ended inside a head: {:?}", self.unread_text());
-        };
-        let head = String::from_utf8(self.unread.drain(..head_bytes).collect()).expect("a head is text");
+        let head = self.until("\r\n\r\n");
         let (status, headers) = parse_head(&head);
         let length = match headers.get("content-length") {
             // What follows a 101 is no HTTP any more; a 204 has no body and no length.
@@ -92,6 +86,31 @@ impl Http {
             assert_ne!(self.fill(end), 0, "the connection ended inside a body of {length} bytes");
         }
         Response { status, headers, body: self.unread.drain(..length).collect() }
+    }
+
+    /// The head of an answer that has no length.
+    ///
+    /// # Panics
+    /// When none comes, or it has one.
+    pub fn endless(&mut self) -> Response {
+        let (status, headers) = parse_head(&self.until("\r\n\r\n"));
+        assert!(!headers.contains_key("content-length"), "{status} {headers:?}");
+        Response { status, headers, body: Vec::new() }
+    }
+
+    /// Everything up to the end of the first such text.
+    ///
+    /// # Panics
+    /// When it does not come, or what comes is no text.
+    pub fn until(&mut self, text: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        let bytes = loop {
+            if let Some(at) = self.unread.windows(text.len()).position(|window| window == text.as_bytes()) {
+                break at + text.len();
+            }
+            assert_ne!(self.fill(end), 0, "the connection ended before {text:?}: {:?}", self.unread_text());
+        };
+        String::from_utf8(self.unread.drain(..bytes).collect()).expect("a head is text")
     }
 
     /// Sees the server end the connection.

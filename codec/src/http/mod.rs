@@ -4,6 +4,7 @@
 pub mod body;
 pub mod error;
 pub mod headers;
+pub mod query;
 pub mod request;
 pub mod response;
 mod scan;

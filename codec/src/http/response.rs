@@ -1,5 +1,6 @@
-//! Responses: written as a server, parsed as a client (loadgen and the tests). Never chunked: what is written is whole,
-//! and its length is known. Header values with control characters cannot split a response: those become spaces.
+//! Responses: written as a server, parsed as a client (loadgen and the tests). Never chunked: what is written is whole
+//! and its length known, or ends with its connection. Header values with control characters cannot split a response: those
+//! become spaces.
 
 use super::error::HttpError;
 use super::headers::{self, HeaderStorage, Headers};
@@ -34,6 +35,15 @@ pub fn write_head(out: &mut Vec<u8>, status: u16, headers: &[(&str, &str)], cont
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(if keep_alive { b"Connection: keep-alive\r\n\r\n" } else { b"Connection: close\r\n\r\n" });
+}
+
+/// Appends the head of a response without a length: all that follows until the end of the connection.
+pub fn write_endless_head(out: &mut Vec<u8>, headers: &[(&str, &str)]) {
+    out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    for (name, value) in headers {
+        push_header(out, name, value);
+    }
+    out.extend_from_slice(b"Connection: close\r\n\r\n");
 }
 
 /// Appends one header line.

@@ -484,6 +484,11 @@ impl App {
         self.raw.push(route);
     }
 
+    /// Whether the application itself has something at this path.
+    pub(super) fn has_path(&self, path: &str) -> bool {
+        self.pages.contains_key(path) || self.raw.iter().any(|route| *route.path == *path)
+    }
+
     /// The operator's word on Socket.IO.
     pub(crate) fn overrule(&mut self, shape: Option<AckShape>, has_channel_events: Option<bool>) {
         self.socket_io.answer_shape = shape.unwrap_or(self.socket_io.answer_shape);

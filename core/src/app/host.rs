@@ -9,12 +9,12 @@ use codec::http::request::Head;
 use codec::http::response;
 use codec::message::RawJson;
 use shard::{
-    Answer, Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reply, Request,
-    Responded, Route, SessionConfig, SessionId, Sessions, ShardId, SocketIoConfig, StoreRequest, Ticket, Time,
+    Answer, Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reader, Reply,
+    Request, Responded, Route, SessionConfig, SessionId, Sessions, ShardId, SocketIoConfig, StoreRequest, Ticket, Time,
     TokenError, Unanswered, Verdict, Verified, WriteError, WriteToken, Written,
 };
 
-use super::api::{Exchange, Reference, Standing, Way, standing};
+use super::api::{Exchange, Reference, Standing, Way, reader, standing};
 use super::application::{App, Entry};
 use super::call::{Call, Occasion};
 use super::common::Common;
@@ -380,6 +380,11 @@ impl Host for ShardHost {
         if matches!(path, "/socket.io/" | "/socket.io") {
             return Some(Route::SocketIo);
         }
+        // A page or a route that the application has there itself is meant before this.
+        let http = &self.local.common.http;
+        if http.events_enabled && http.events_path == path && !self.app.has_path(path) {
+            return Some(Route::EventStream);
+        }
         let index = self.app.raw.iter().position(|route| *route.path == *path)?;
         let number = u16::try_from(index).expect("an application has fewer than 65,536 routes");
         Some(if self.app.raw[index].is_engine_io { Route::EngineIo(number) } else { Route::Raw(number) })
@@ -441,6 +446,14 @@ impl Host for ShardHost {
 
     fn admits_origin(&mut self, peer: Peer, head: &Head<'_>) -> bool {
         self.local.common.origins.admit(peer.door == Door::Tls, head)
+    }
+
+    fn reader(&mut self, peer: Peer, head: &Head<'_>) -> Reader {
+        if self.standing(peer, head) == Standing::Foreign {
+            return Reader::Foreign;
+        }
+        let reader = reader(head, self.local.common.origins.settings());
+        reader.map_or(Reader::Own, |(origin, is_named)| Reader::Page { origin, is_named })
     }
 
     fn handshake(&mut self, ticket: Ticket, peer: Peer, head: &Head<'_>) -> Verdict {

@@ -102,6 +102,7 @@ const SWITCHES: &[&str] = &[
     "no-users-online",
     "tls-self-signed",
     "no-http-api",
+    "no-sse",
 ];
 
 fn argument(flag: &str, value: &str) -> String {
@@ -218,6 +219,9 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("no-http-api", "true"),
     ("http-api-prefix", "/actions"),
     ("http-api-basic", "people"),
+    ("no-sse", "true"),
+    ("sse-path", "/events"),
+    ("sse-retry", "5s"),
     ("ring-entries", "256"),
     ("receive-buffers", "2"),
     ("receive-buffer-bytes", "1KiB"),

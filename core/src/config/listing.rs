@@ -44,7 +44,6 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     let RingSettings { entries, receive_buffers, receive_buffer_bytes, direct_descriptors } = ring;
     let LogSettings { level, format, lines_per_second_max } = log;
     let OriginSettings { allowed, required } = origins;
-    let HttpSettings { api_enabled, api_prefix, api_basic } = http;
     let addresses = if listen.is_empty() { "none".to_owned() } else { list(listen) };
     let mut rows = vec![
         ("listen", addresses),
@@ -62,6 +61,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     people_rows(&limits.people, &mut rows);
     share_rows(&limits.seats, &limits.rates, &mut rows);
     session_rows(sessions, &limits.sessions, &mut rows);
+    http_rows(http, limits, &mut rows);
     application_rows(application, &mut rows);
     rows.extend([
         ("lane-capacity", lane_capacity.to_string()),
@@ -71,9 +71,6 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("user-claim", auth.user_claim.clone()),
         ("allow-origin", if allowed.is_empty() { "the server's own".to_owned() } else { list(allowed) }),
         ("require-origin", required.to_string()),
-        ("no-http-api", (!api_enabled).to_string()),
-        ("http-api-prefix", api_prefix.clone()),
-        ("http-api-basic", api_basic.clone()),
         ("ring-entries", entries.to_string()),
         ("receive-buffers", receive_buffers.to_string()),
         ("receive-buffer-bytes", size::format(u64::from(*receive_buffer_bytes))),
@@ -86,6 +83,18 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("app-name", app_name.clone()),
     ]);
     rows
+}
+
+fn http_rows(http: &HttpSettings, limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
+    let HttpSettings { api_enabled, api_prefix, api_basic, events_enabled, events_path } = http;
+    rows.extend([
+        ("no-http-api", (!api_enabled).to_string()),
+        ("http-api-prefix", api_prefix.clone()),
+        ("http-api-basic", api_basic.clone()),
+        ("no-sse", (!events_enabled).to_string()),
+        ("sse-path", events_path.clone()),
+        ("sse-retry", duration::format(limits.stream_retry)),
+    ]);
 }
 
 fn application_rows(settings: &ApplicationSettings, rows: &mut Vec<(&'static str, String)>) {
@@ -195,6 +204,7 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         channels_max,
         calls_per_connection_max,
         client_calls_max,
+        stream_retry: _, // in `http_rows`
         outbox_high_water_mark,
         outbox_bytes_max,
         slow_consumer,

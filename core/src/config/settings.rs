@@ -110,6 +110,10 @@ pub struct HttpSettings {
     pub api_prefix: String,
     /// The login module that is asked about names and passwords (Basic authentication).
     pub api_basic: String,
+    /// Whether event streams are served.
+    pub events_enabled: bool,
+    /// Where they are asked for.
+    pub events_path: String,
 }
 
 /// The sizes of one shard's io_uring.
@@ -222,7 +226,13 @@ impl Default for AuthSettings {
 
 impl Default for HttpSettings {
     fn default() -> Self {
-        Self { api_enabled: true, api_prefix: "/api".to_owned(), api_basic: "basic".to_owned() }
+        Self {
+            api_enabled: true,
+            api_prefix: "/api".to_owned(),
+            api_basic: "basic".to_owned(),
+            events_enabled: true,
+            events_path: "/sse".to_owned(),
+        }
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) fn line(
         ("requests", metrics.requests),
         ("bodies_refused", metrics.bodies_refused),
         ("requests_timed_out", metrics.requests_timed_out),
+        ("streams_opened", metrics.streams_opened),
         ("polled_opened", metrics.polled_opened),
         ("polled_upgraded", metrics.polled_upgraded),
         ("polls", metrics.polls),

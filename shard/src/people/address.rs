@@ -141,7 +141,7 @@ impl Shard {
         self.written.clear();
         for Reached { slot, form } in reached {
             let connection = &self.connections[*slot];
-            if !matches!(connection.protocol, Protocol::SocketCluster | Protocol::SocketIo) {
+            if !matches!(connection.protocol, Protocol::SocketCluster | Protocol::SocketIo | Protocol::EventStream) {
                 continue; // It has no events.
             }
             let form = form.unwrap_or_else(|| connection.form());

@@ -88,7 +88,8 @@ impl Shard {
         let Some(id) = self.open_polled(now, requester, opening.version, takes_octets, secret) else {
             return self.poll_answered(now, requester, &Polled::Busy, host);
         };
-        let waiting = Waiting { accept: None, route, dialect: None, engine: Some(opening), agreement: None };
+        let waiting =
+            Waiting { accept: None, route, dialect: None, engine: Some(opening), agreement: None, stream: None };
         let ticket = self.pending.ticket();
         match self.attach_session(id, ticket, request.head, host) {
             Attached::Ready(cookie) => {

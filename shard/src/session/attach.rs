@@ -11,6 +11,7 @@ use super::home::Opening;
 use super::{OpenError, SessionId, SessionMessageKind};
 use crate::connection::State;
 use crate::engineio::EngineOpening;
+use crate::eventstream::StreamOpening;
 use crate::pending::Work;
 use crate::shard::Shard;
 use crate::{ConnectionId, Host, Route, Ticket, Time};
@@ -24,6 +25,7 @@ pub(crate) struct Waiting {
     pub(crate) dialect: Option<Dialect>,
     pub(crate) engine: Option<EngineOpening>,
     pub(crate) agreement: Option<Agreement>,
+    pub(crate) stream: Option<Box<StreamOpening>>,
 }
 
 /// Whether a connection has its session.

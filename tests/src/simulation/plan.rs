@@ -136,6 +136,7 @@ fn limits(random: &mut Rng) -> Limits {
         client_calls_max: 100,
         calls_per_connection_max: *random.choice(&[3, 50]).expect("two"),
         call_timeout: Duration::from_millis(*random.choice(&[300, 1_000, 4_000]).expect("three")),
+        stream_retry: Duration::from_secs(1),
         outbox_high_water_mark,
         outbox_bytes_max: outbox_high_water_mark * *random.choice(&[2, 4]).expect("two"),
         slow_consumer: if random.u8(..3) == 0 { SlowConsumer::Drop } else { SlowConsumer::Close },

@@ -12,4 +12,4 @@ mod way;
 pub(crate) use exchange::{Exchange, Exchanges};
 pub(crate) use gate::{Standing, standing};
 pub(crate) use reference::Reference;
-pub(crate) use way::Way;
+pub(crate) use way::{Way, reader};

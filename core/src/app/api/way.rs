@@ -21,19 +21,7 @@ pub(crate) struct Way {
 impl Way {
     /// That of a request whose origin, if it says one, was let in.
     pub(crate) fn of(head: &Head<'_>, keep_alive: bool, cookie: Option<&str>, origins: &OriginSettings) -> Self {
-        let reader = head.header("origin").and_then(|origin| {
-            let mut is_any = false;
-            for allowed in &origins.allowed {
-                match allowed {
-                    AllowedOrigin::Exact(allowed) if allowed.eq_ignore_ascii_case(origin) => {
-                        return Some((origin.into(), true));
-                    }
-                    AllowedOrigin::Exact(_) => {}
-                    AllowedOrigin::Any => is_any = true,
-                }
-            }
-            is_any.then(|| ("*".into(), false))
-        });
+        let reader = reader(head, origins);
         Self { is_head: head.method == "HEAD", keep_alive, reader, cookie: cookie.map(Into::into) }
     }
 
@@ -90,6 +78,22 @@ impl Way {
             response::write(out, status, &all, body, self.keep_alive);
         }
     }
+}
+
+/// The page's origin that may read the answer to a request, and whether it may do so in its visitor's name.
+pub(crate) fn reader(head: &Head<'_>, origins: &OriginSettings) -> Option<(Box<str>, bool)> {
+    let origin = head.header("origin")?;
+    let mut is_any = false;
+    for allowed in &origins.allowed {
+        match allowed {
+            AllowedOrigin::Exact(allowed) if allowed.eq_ignore_ascii_case(origin) => {
+                return Some((origin.into(), true));
+            }
+            AllowedOrigin::Exact(_) => {}
+            AllowedOrigin::Any => is_any = true,
+        }
+    }
+    is_any.then(|| ("*".into(), false))
 }
 
 /// What an error object says of itself.

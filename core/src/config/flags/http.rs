@@ -1,6 +1,10 @@
 //! What is served by plain HTTP.
 
+use std::time::Duration;
+
 use clap::Args;
+
+use crate::config::duration;
 
 /// The group "HTTP".
 #[derive(Args, Clone, Debug)]
@@ -30,6 +34,29 @@ pub(super) struct HttpFlags {
         long, value_name = "MODULE", env = "SOCKETSHARD_HTTP_API_BASIC", default_value = "basic", value_parser = module,
     )]
     pub(super) http_api_basic: String,
+
+    /// Do not serve event streams (SSE)
+    ///
+    /// Publications and events are then told to WebSockets and long-polling only. Set it where nobody needs them.
+    #[arg(long, env = "SOCKETSHARD_NO_SSE")]
+    pub(super) no_sse: bool,
+
+    /// Where event streams are asked for
+    ///
+    /// PATH?channel=a&channel=b streams these channels, and what is said to the caller's user and session. A page or
+    /// route of the application at this path is meant before it. Change it where a proxy expects another.
+    #[arg(long, value_name = "PATH", env = "SOCKETSHARD_SSE_PATH", default_value = "/sse", value_parser = prefix)]
+    pub(super) sse_path: String,
+
+    /// How long pages wait before they ask for their event stream again
+    ///
+    /// Range: 100ms to 1h. Each waits up to twice as long, so that those of a server that has gone do not all come
+    /// at once. Raise it where very many listen.
+    #[arg(
+        long, value_name = "TIME", env = "SOCKETSHARD_SSE_RETRY", default_value = "2s",
+        value_parser = duration::within(Duration::from_millis(100)..=Duration::from_secs(3_600)),
+    )]
+    pub(super) sse_retry: Duration,
 }
 
 fn prefix(text: &str) -> Result<String, &'static str> {

@@ -114,6 +114,8 @@ impl Flags {
                 api_enabled: !self.http.no_http_api,
                 api_prefix: self.http.http_api_prefix.clone(),
                 api_basic: self.http.http_api_basic.clone(),
+                events_enabled: !self.http.no_sse,
+                events_path: self.http.sse_path.clone(),
             },
             ring: RingSettings {
                 entries: self.ring.ring_entries,
@@ -219,6 +221,7 @@ impl Flags {
             calls_per_connection_max: self.limits.max_calls,
             client_calls_max: self.limits.max_client_calls,
             call_timeout: self.timeouts.call_timeout,
+            stream_retry: self.http.sse_retry,
             outbox_high_water_mark: self.consumers.outbox_high_water_mark,
             outbox_bytes_max: self.consumers.outbox_bytes_max,
             slow_consumer: self.consumers.slow_consumer,
