@@ -331,7 +331,7 @@ impl Stream {
                 Ok(_) => is_done = true,
                 Err(error) => {
                     tracing::debug!(%error, "TLS failed");
-                    self.say_alert();
+                    self.say_alert(&mut bytes[used + discard..]);
                     return (bytes.len(), Err(()));
                 }
             }
@@ -342,9 +342,10 @@ impl Stream {
         }
     }
 
-    /// After an error: the alert that says what was wrong is the next thing to encode.
-    fn say_alert(&mut self) {
-        let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut []);
+    /// After an error: the alert that says what was wrong, if there is one, is the next thing to encode. Where there is none
+    /// the library goes on with what it has not used up, which therefore must be there: it knows how far it has come.
+    fn say_alert(&mut self, rest: &mut [u8]) {
+        let UnbufferedStatus { state, .. } = self.connection.process_tls_records(rest);
         if let Ok(ConnectionState::EncodeTlsData(mut data)) = state {
             append(&mut self.outgoing, 0, |out| data.encode(out).map_err(|error| encoding(&error)));
         }

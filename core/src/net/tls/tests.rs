@@ -259,6 +259,35 @@ fn a_first_message_without_end_is_not_collected() {
     assert_eq!(pair.stream.bytes_held(), 0);
 }
 
+/// Whatever is wrong in it: the library has already seen the beginning of the message, and asks for it again.
+#[test]
+fn an_error_behind_the_beginning_of_a_message_ends_the_connection() {
+    let record = |kind: u8, bytes: &[u8]| {
+        let length = u16::try_from(bytes.len()).expect("a record");
+        [&[kind, 3, 1][..], &length.to_be_bytes(), bytes].concat()
+    };
+    let begin = record(22, &[&[1, 0, 3, 232][..], &[0; 100]].concat());
+    let much = [&[1, 0xff, 0xff, 0xff][..], &[0; 0x3000]].concat();
+    let cases = [
+        [begin.clone(), record(21, &[2, 40])].concat(),
+        [begin.clone(), record(23, &[0; 40])].concat(),
+        [begin.clone(), record(99, b"?")].concat(),
+        [begin, record(22, &[])].concat().repeat(40),
+        [record(22, &much), record(22, &much)].concat(),
+    ];
+    for (number, bytes) in cases.iter().enumerate() {
+        for piece in [1, 50, usize::MAX] {
+            let mut pair = Pair::new(&TLS13);
+            let mut bytes = bytes.clone();
+            let length = bytes.len();
+            let mut pieces = bytes.chunks_mut(piece.min(length));
+            let has_failed =
+                pieces.any(|bytes| pair.stream.receive(bytes, &mut pair.heard, WAITING_BYTES_MAX).has_failed);
+            assert!(has_failed, "case {number} in pieces of {piece}");
+        }
+    }
+}
+
 #[test]
 fn keys_are_renewed_in_the_middle_of_a_conversation() {
     let mut pair = Pair::open(&TLS13);
