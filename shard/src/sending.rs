@@ -74,6 +74,9 @@ impl Shard {
         if outbox.is_mailbox() {
             self.mail.push(id);
         } else if outbox.take_off(self.now) {
+            // Whether it has landed is looked at when it is too late, and not at the next ping.
+            let due = &mut self.due[slot as usize];
+            *due = (*due).min(self.now + self.timing.send);
             self.sends.push(Send { connection: id, turn: self.turn.number, span: None });
         } else if outbox.is_empty() {
             connection.outbox = None;

@@ -588,8 +588,12 @@ const fn how(operation: Operation) -> Shutdown {
     if matches!(operation, Operation::Abort) { Shutdown::Both } else { Shutdown::Write }
 }
 
-/// It only fails when the peer has reset the connection, and then its receive ends too.
+/// It only fails when the peer has reset the connection, and then its receive ends too. Who is broken off has not read for
+/// too long: without a reset the kernel would keep what is unsent, megabytes of it, for minutes after the close.
 fn shut(socket: &socket2::Socket, how: Shutdown) {
+    if how == Shutdown::Both {
+        let _ = socket.set_linger(Some(Duration::ZERO));
+    }
     let _ = socket.shutdown(how);
 }
 
