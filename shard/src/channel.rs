@@ -181,3 +181,18 @@ impl Channels {
         self.slots.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::hash::BuildHasher as _;
+
+    use super::*;
+
+    /// Names that collide on one shard do not on another, nor after the next start.
+    #[test]
+    fn a_seed_moves_names() {
+        let hash = |seed| Channels::new(seed).names.hasher().hash_one("room");
+        assert_ne!(hash(1), hash(2));
+        assert_eq!(hash(1), hash(1));
+    }
+}
