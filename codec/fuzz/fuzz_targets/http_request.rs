@@ -4,6 +4,7 @@
 
 use codec::http::request::{self, Head};
 use codec::http::{HeaderStorage, HttpError};
+use codec::websocket::extension::{self, Terms, WINDOW_BITS_MAX, WINDOW_BITS_MIN};
 use codec::websocket::handshake;
 use socketshard_codec_fuzz::chop::Chop;
 
@@ -66,6 +67,7 @@ fn check_head(bytes: &[u8], head: &Head<'_>) {
     };
     assert_eq!(length, again.len());
     assert_eq!(format!("{same:?}"), format!("{head:?}"));
+    check_agreement(head);
     match handshake::accept(head) {
         Ok(accept) => {
             assert!(head.wants_upgrade() && head.method == "GET" && head.content_length() == 0);
@@ -78,5 +80,20 @@ fn check_head(bytes: &[u8], head: &Head<'_>) {
             assert_eq!(answer.status, 101);
         }
         Err(error) => assert!(matches!(error.status(), 400 | 405 | 426)),
+    }
+}
+
+/// Whatever was offered, no more is agreed to than the terms allow.
+fn check_agreement(head: &Head<'_>) {
+    for window_bits_max in [WINDOW_BITS_MIN, 12, WINDOW_BITS_MAX] {
+        for takes_over in [false, true] {
+            let terms = Terms { window_bits_max, takes_over };
+            let Some(agreement) = extension::agree(head, terms) else { continue };
+            assert!((WINDOW_BITS_MIN..=window_bits_max).contains(&agreement.server_window_bits));
+            // Its compressor may have a smaller one than ours.
+            assert!((8..=WINDOW_BITS_MAX).contains(&agreement.client_window_bits));
+            assert!(takes_over || !(agreement.server_takes_over || agreement.client_takes_over));
+            assert!(agreement.to_string().starts_with("permessage-deflate"));
+        }
     }
 }
