@@ -8,8 +8,10 @@
 //!                      |               |
 //!                   report <- record <- plan, flight, sequence
 //! ```
+//! `attack` is another trade under the same roof: hostile clients, and no measurement.
 
 mod args;
+mod attack;
 mod client;
 mod crew;
 mod flight;
@@ -49,6 +51,10 @@ const THRESHOLD: u8 = 4;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
+    // Another trade than measuring, with a command line of its own.
+    if std::env::args_os().nth(1).is_some_and(|word| word == "attack") {
+        return attack::main(std::env::args_os().skip(1));
+    }
     let settings = match settings::decide(args::Args::parse()) {
         Ok(settings) => settings,
         Err(problem) => return complain(&problem, USAGE),
