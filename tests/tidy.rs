@@ -5,6 +5,8 @@
 mod rules;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/threats.rs"]
+mod threats;
 #[path = "tidy/tree.rs"]
 mod tree;
 
@@ -136,6 +138,14 @@ fn only_the_pinned_names_lie_at_the_top() {
 fn no_arrow_points_up() {
     let manifests = FILES.iter().filter(|path| path.ends_with("Cargo.toml") && path.components().count() > 1);
     hold(manifests.flat_map(|path| tree::manifest(path.to_str().unwrap_or_default(), &text(path).unwrap_or_default())));
+}
+
+#[test]
+fn every_threat_has_its_test() {
+    const TABLE: &str = "core/docs/security.md";
+    let tests = SOURCES.iter().flat_map(|source| threats::tests(&source.code)).collect();
+    let played = threats::played(&text(Path::new("loadgen/src/attack/rows/mod.rs")).expect("the tool has its rows"));
+    hold(threats::table(TABLE, &text(Path::new(TABLE)).expect("it is there"), &tests, &played).into_iter());
 }
 
 #[test]
