@@ -60,6 +60,9 @@ fn fixed_seeds_hold() {
     println!("{tokens:?} tokens accepted, refused, expired");
     assert!(tokens.iter().all(|count| *count > 1_000), "{tokens:?} tokens accepted, refused, expired");
     assert!(sum(|report| report.slow_consumers) > 100 && sum(|report| report.congested_turns) > 100);
+    let compressed = [sum(|report| report.compressions), sum(|report| report.messages_compressed)];
+    println!("{compressed:?} connections that compress, messages compressed");
+    assert!(compressed.iter().all(|count| *count > 1_000), "{compressed:?} compress, are compressed");
     let people = [
         sum(|report| report.addressed),
         sum(|report| report.presences),

@@ -8,6 +8,7 @@ use codec::websocket::{Opcode, encode, handshake};
 use fastrand::Rng;
 use shard::Time;
 
+use super::compression::{self, Sender};
 use super::ledger::payload;
 use super::login::token;
 use super::oracle::Oracle;
@@ -77,6 +78,8 @@ pub(super) struct Actor {
     is_hasty: bool,
     /// It neither reads nor does anything.
     pub(super) is_dozing: bool,
+    /// It has agreed to compression.
+    sender: Option<Sender>,
 }
 
 impl Actor {
@@ -93,6 +96,7 @@ impl Actor {
             batch: None,
             is_hasty: false,
             is_dozing: false,
+            sender: None,
         }
     }
 
@@ -141,7 +145,7 @@ impl Actor {
             Speaks::Pages => return self.stage = Stage::Open,
         };
         record.is_dialect_fixed = path.contains('?');
-        handshake::write_request(&mut self.out, "sim", path, KEY, &[]);
+        handshake::write_request(&mut self.out, "sim", path, KEY, &compression::offer(random));
         if self.manner == Manner::Good && random.u8(..6) == 0 {
             self.is_hasty = true;
             self.first_words(oracle, random);
@@ -152,6 +156,7 @@ impl Actor {
     pub(super) fn hear(&mut self, heard: &Heard, oracle: &mut Oracle, random: &mut Rng) {
         match heard {
             Heard::Upgraded => self.upgraded(oracle, random),
+            Heard::Agreed => self.sender = Some(Sender::new()),
             Heard::Ping(dialect) => self.asked(*dialect, oracle, random),
             Heard::ControlPing if self.manner != Manner::Silent => self.frame(Opcode::Pong, b"", random),
             Heard::Reply(_, Ok(_)) if self.stage == Stage::Handshaking => self.stage = Stage::Open,
@@ -553,7 +558,10 @@ impl Actor {
     }
 
     fn frame(&mut self, opcode: Opcode, payload: &[u8], random: &mut Rng) {
-        encode::masked_frame(&mut self.out, opcode, key(random), payload);
+        match &mut self.sender {
+            Some(sender) if random.bool() => sender.frame(&mut self.out, opcode, key(random), payload),
+            _ => encode::masked_frame(&mut self.out, opcode, key(random), payload),
+        }
     }
 }
 

@@ -9,10 +9,12 @@
 //! application  hooks, actions, commands          oracle   what is right: record (of a client),
 //!                                                         ledger (of publications), subscription,
 //!                                                         login, people
+//! compression  what is offered and agreed to
 //! ```
 
 mod actor;
 mod application;
+mod compression;
 mod ledger;
 mod login;
 mod mesh;

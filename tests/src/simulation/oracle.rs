@@ -102,7 +102,7 @@ impl Oracle {
             Heard::Upgraded => self.records[client].upgraded(),
             Heard::TokenSet(token) => drop(self.records[client].tokens_heard.insert(token.clone())),
             Heard::TokenRemoved => self.tokens_removed += 1,
-            Heard::ControlPing | Heard::End => {}
+            Heard::Agreed | Heard::ControlPing | Heard::End => {}
         }
     }
 

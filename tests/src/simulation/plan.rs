@@ -6,6 +6,8 @@ use codec::{socketcluster, websocket};
 use fastrand::Rng;
 use shard::{Limits, PeopleLimits, SlowConsumer};
 
+use super::compression;
+
 /// The channels everybody meets in: few, so that they do. Some have names that need care.
 pub(super) const CHANNELS: [&str; 6] = ["news", "a", "__proto__", "say \"hi\"\\", "Grüße 🚀", "toString"];
 
@@ -94,6 +96,7 @@ impl Plan {
             is_fickle: random.u8(..4) == 0,
             is_peaceful: random.u8(..4) == 0,
         };
+        plan.limits.compression = compression::limits(&mut random);
         if plan.is_fickle {
             // Slow lanes and quick clients: that a channel is joined, left and joined again before the first interest
             // has been acknowledged must not be rare.

@@ -5,11 +5,16 @@ use codec::http::{HEAD_BYTES_MAX, HeaderStorage, response};
 use codec::socketcluster::client::{Decoder as Packets, ServerMessage};
 use codec::socketcluster::{Dialect, Limits as PacketLimits};
 use codec::websocket::handshake::{self, ResponseError};
+use codec::websocket::inflate::{Inflater, Inflation};
 use codec::websocket::{Decoder as Frames, Limits as FrameLimits, Message, Role, encode};
+
+use super::compression;
 
 /// One thing that a server says.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Heard {
+    /// Compression was agreed to by an upgrade that succeeds.
+    Agreed,
     /// The upgrade succeeded.
     Upgraded,
     /// An HTTP response.
@@ -60,6 +65,9 @@ pub(super) struct Stream {
     head: Vec<u8>,
     frames: Frames,
     packets: Packets,
+    inflater: Option<Inflater>,
+    /// A message that was compressed.
+    inflated: Vec<u8>,
 }
 
 /// The key of every upgrade.
@@ -74,6 +82,8 @@ impl Stream {
             head: Vec::new(),
             frames: Frames::new(Role::Client),
             packets: Packets::new(PacketLimits::default()),
+            inflater: None,
+            inflated: Vec::new(),
         }
     }
 
@@ -93,6 +103,13 @@ impl Stream {
 
     fn decode_heads(&mut self, heard: &mut Vec<Heard>) {
         if self.phase == Phase::Upgrade {
+            if self.head.starts_with(b"HTTP/1.1 101") && self.inflater.is_none() {
+                let Some(end) = self.head.windows(4).position(|window| window == b"\r\n\r\n") else { return };
+                let rest = self.head.split_off(end + 4);
+                self.inflater = compression::take_agreement(&mut self.head);
+                self.head.extend(rest);
+                heard.extend(self.inflater.is_some().then_some(Heard::Agreed));
+            }
             match handshake::check_response(&self.head, KEY) {
                 Ok(None) => return,
                 Ok(Some(length)) => {
@@ -113,7 +130,11 @@ impl Stream {
 
     fn decode_frames(&mut self, bytes: &mut [u8], heard: &mut Vec<Heard>) {
         let tail = bytes[bytes.len().saturating_sub(CLOSE_FRAME_BYTES_MAX)..].to_vec();
-        let mut messages = self.frames.decode(bytes, &FRAME_LIMITS);
+        let Self { frames, inflater, inflated, .. } = self;
+        let mut messages = match inflater {
+            Some(inflater) => frames.decode_compressed(bytes, &FRAME_LIMITS, Inflation { inflater, out: inflated }),
+            None => frames.decode(bytes, &FRAME_LIMITS),
+        };
         while let Some(message) = messages.next() {
             match message.unwrap_or_else(|error| panic!("the server broke the protocol: {error}")) {
                 Message::Text(text) if self.speaks_packets => {

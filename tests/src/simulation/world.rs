@@ -92,6 +92,10 @@ pub struct Report {
     pub pauses: u64,
     /// Connections ended as slow consumers, and publications dropped for one.
     pub slow_consumers: u64,
+    /// Connections that have agreed to compression.
+    pub compressions: u64,
+    /// Messages sent compressed, publications once for each window.
+    pub messages_compressed: u64,
     /// Turns in which lanes were too full.
     pub congested_turns: u64,
     /// Events that were addressed to people and heard, and those that tell who has come and gone.
@@ -496,6 +500,8 @@ impl World {
             sends_short: sum(|metrics| metrics.sends_short),
             pauses: sum(|metrics| metrics.pauses),
             slow_consumers: sum(|metrics| metrics.slow_consumers + metrics.deliveries_dropped),
+            compressions: sum(|metrics| metrics.compressions),
+            messages_compressed: sum(|metrics| metrics.messages_compressed),
             tokens_accepted: sum(|metrics| metrics.tokens_accepted),
             tokens_refused: sum(|metrics| metrics.tokens_refused),
             tokens_expired: sum(|metrics| metrics.tokens_expired),
