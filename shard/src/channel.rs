@@ -1,7 +1,7 @@
 //! The channel table: name to local subscribers, the peers that want it, and our own interest in the peers'
 //! publications. One lookup per publication.
 
-use std::collections::HashMap;
+use std::collections::{BinaryHeap, HashMap};
 use std::rc::Rc;
 
 use foldhash::fast::FixedState;
@@ -170,6 +170,26 @@ impl Channels {
                 self.slots.shrink_to_fit();
             }
         }
+    }
+
+    /// Channels with local subscribers in the order of their names, so many at most, and whether others follow. It looks at
+    /// all of them, and keeps no more than are wanted.
+    pub(crate) fn page(&self, after: Option<&str>, count: usize) -> (Vec<(Box<str>, u64)>, bool) {
+        let mut first = BinaryHeap::with_capacity(count + 2);
+        for (slot, channel) in &self.slots {
+            if channel.subscribers.is_empty() || after.is_some_and(|after| *channel.name <= *after) {
+                continue;
+            }
+            first.push((&*channel.name, slot));
+            if first.len() > count + 1 {
+                first.pop();
+            }
+        }
+        let has_more = first.len() > count;
+        let mut names = first.into_sorted_vec();
+        names.truncate(count);
+        let counted = |(name, slot): (&str, usize)| (name.into(), self.slots[slot].subscribers.len() as u64);
+        (names.into_iter().map(counted).collect(), has_more)
     }
 
     /// Every channel, for checks.

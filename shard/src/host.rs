@@ -28,6 +28,16 @@ pub enum Door {
     Tls,
     /// Plain, and only told to come by TLS: no request of it opens anything.
     Redirect,
+    /// Plain, for operators and backends: no request of it opens anything.
+    Admin,
+}
+
+impl Door {
+    /// Whether a request by it may become a connection: a WebSocket, a stream, long-polling.
+    #[must_use]
+    pub const fn opens_connections(self) -> bool {
+        matches!(self, Self::Plain | Self::Tls)
+    }
 }
 
 /// Who is calling.
@@ -455,7 +465,7 @@ pub trait Host {
     /// What an upgrade of this path opens; `None` is 404.
     fn route(&mut self, path: &str) -> Option<Route>;
 
-    /// Answers an HTTP request that is no upgrade, or any by [`Door::Redirect`], with exactly one response, by
+    /// Answers an HTTP request that is no upgrade, or any by a door that opens no connections, with exactly one response, by
     /// `codec::http::response`, or later. Requests of one connection are answered one after the other. One that is not
     /// answered in time is answered with 504.
     fn request(&mut self, ticket: Ticket, peer: Peer, request: Request<'_>, response: &mut Vec<u8>) -> Responded;

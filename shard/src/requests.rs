@@ -19,7 +19,7 @@ use crate::pending::{Pending, Work};
 use crate::session::Attached;
 use crate::shard::Shard;
 use crate::turn::Arena;
-use crate::{ConnectionId, Disconnect, Door, Host, Limits, Request, Responded, Route, Ticket, Time};
+use crate::{ConnectionId, Disconnect, Host, Limits, Request, Responded, Route, Ticket, Time};
 
 /// What the bytes after a request are.
 pub(crate) enum Next {
@@ -85,7 +85,7 @@ impl Shard {
         mut scanned: usize,
         host: &mut H,
     ) {
-        let upgrades = self.connections.live(id).is_some_and(|connection| connection.door != Door::Redirect);
+        let upgrades = self.connections.live(id).is_some_and(|connection| connection.door.opens_connections());
         let mut at = 0;
         while at < bytes.len() {
             let mut storage = HeaderStorage::new();
@@ -207,17 +207,17 @@ impl Shard {
     ) -> Next {
         self.metrics.requests += 1;
         let Some(connection) = self.connections.live(id) else { return Next::Nothing };
-        if head.wants_upgrade() && connection.door != Door::Redirect {
+        if head.wants_upgrade() && connection.door.opens_connections() {
             return self.upgrade(now, id, head, host);
         }
         let (peer, door) = (connection.peer(id.slot), connection.door);
-        if door != Door::Redirect
+        if door.opens_connections()
             && let Some(route @ (Route::SocketIo | Route::EngineIo(_))) = host.route(head.path)
         {
             let request = Request { head, body: whole.body, keep_alive: head.keep_alive(), cookie: None };
             return self.poll(now, id, route, request, host);
         }
-        if door != Door::Redirect && host.route(head.path) == Some(Route::EventStream) {
+        if door.opens_connections() && host.route(head.path) == Some(Route::EventStream) {
             let request = Request { head, body: whole.body, keep_alive: head.keep_alive(), cookie: None };
             return self.open_stream(now, id, request, host);
         }

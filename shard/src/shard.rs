@@ -243,7 +243,9 @@ impl Shard {
         self.due[slot as usize] = deadline;
         self.metrics.connections_accepted += 1;
         let id = ConnectionId { slot, generation };
-        self.seat_address(time, id, address.ip());
+        if door != Door::Admin {
+            self.seat_address(time, id, address.ip());
+        }
         Some(id)
     }
 

@@ -1,5 +1,6 @@
 //! Plain HTTP as its clients see it: curl against the real server on two shards.
 
+mod admin;
 mod api;
 mod curl;
 mod events;

@@ -77,6 +77,15 @@ impl Server {
         self.listed("redirect://")
     }
 
+    /// Where operators and backends ask.
+    ///
+    /// # Panics
+    /// When they cannot.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        self.listed("admin://")
+    }
+
     /// How many shards it says it runs.
     #[must_use]
     pub const fn shards(&self) -> usize {

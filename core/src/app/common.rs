@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use codec::json::JsonLimits;
 
+use super::AdminAccess;
 use crate::auth::{Authority, KeyError, Origins};
 use crate::config::{HttpSettings, Settings};
+use crate::observe::board::Board;
 use crate::session::SessionService;
 
 /// Shared by all shards, and never written.
@@ -19,6 +21,10 @@ pub(crate) struct Common {
     pub(crate) app_name: Arc<str>,
     /// None where no server runs: in tests of the application alone.
     pub(crate) sessions: Option<SessionService>,
+    /// Who may ask by the admin listeners; none where there are none.
+    pub(crate) admin: Option<Arc<AdminAccess>>,
+    /// What all shards count, for those who ask there.
+    pub(crate) board: Option<Arc<Board>>,
     /// The port that clients are sent to who have to come by TLS.
     pub(crate) https_port: Option<u16>,
 }
@@ -34,6 +40,8 @@ impl Common {
             json: settings.limits.socketcluster.json,
             app_name: settings.app_name.as_str().into(),
             sessions: None,
+            admin: None,
+            board: None,
             https_port: None,
         })
     }

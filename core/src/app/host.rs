@@ -14,6 +14,7 @@ use shard::{
     TokenError, Unanswered, Verdict, Verified, WriteError, WriteToken, Written,
 };
 
+use super::admin::Desk;
 use super::api::{Exchange, Reference, Standing, Way, reader, standing};
 use super::application::{App, Entry};
 use super::call::{Call, Occasion};
@@ -28,13 +29,16 @@ use super::periodic::Periodic;
 use super::redirect;
 use super::request::Request as UpgradeRequest;
 use super::tasks::{LocalFuture, Tasks, Work, action_panicked, request_panicked};
+use crate::observe::board::Counters as Posted;
 
 /// One shard's application and its pending work.
 pub(crate) struct ShardHost {
     app: Rc<App>,
     /// What the HTTP API says of itself; none where it is off.
     reference: Option<Reference>,
-    local: Rc<Local>,
+    /// What is offered by the admin listeners; none where there are none.
+    pub(super) desk: Option<Desk>,
+    pub(super) local: Rc<Local>,
     tasks: Tasks,
     /// Whether the server is about to stop.
     is_leaving: bool,
@@ -57,8 +61,9 @@ impl ShardHost {
             let has_basic = app.logins.has(&http.api_basic);
             Reference::of(&app, &http.api_prefix, &local.common.app_name, has_basic)
         });
-        let host =
-            Self { app: Rc::new(app), reference, tasks: Tasks::new(Rc::clone(&local)), local, is_leaving: false };
+        let desk = local.common.admin.is_some().then(|| Desk::new(&local.common.app_name));
+        let tasks = Tasks::new(Rc::clone(&local));
+        let host = Self { app: Rc::new(app), reference, desk, tasks, local, is_leaving: false };
         host.start(periodic);
         host
     }
@@ -121,12 +126,25 @@ impl ShardHost {
     }
 
     /// Panics of the application, commands refused, tasks refused: since the start.
-    pub(crate) fn counters(&self) -> [(&'static str, u64); 3] {
+    pub(crate) fn counters(&self) -> [(&'static str, u64); 4] {
         [
             ("panics", self.local.counters.panics.get()),
             ("commands_refused", self.local.commands.refused()),
             ("tasks_refused", self.local.counters.tasks_refused.get()),
+            ("admin_refused", self.local.counters.admin_refused.get()),
         ]
+    }
+
+    /// Whether there is a board to post counters on.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.local.common.board.is_some()
+    }
+
+    /// Posts the shard's counters.
+    pub(crate) fn post_counters(&self, counters: Posted) {
+        if let Some(board) = &self.local.common.board {
+            board.post(self.local.shard.index(), counters);
+        }
     }
 
     fn start(&self, periodic: Vec<Periodic>) {
@@ -215,7 +233,13 @@ impl ShardHost {
     }
 
     /// Answers a call at once, or makes a task of it.
-    fn exchange(&mut self, ticket: Ticket, exchange: Exchange, way: Way, response: &mut Vec<u8>) -> Responded {
+    pub(super) fn exchange(
+        &mut self,
+        ticket: Ticket,
+        exchange: Exchange,
+        way: Way,
+        response: &mut Vec<u8>,
+    ) -> Responded {
         let action = Rc::clone(exchange.action());
         let mut answer: LocalFuture<Vec<u8>> = Box::pin(exchange.run());
         // The waker does nothing: what is pending becomes a task, which is polled again with its own.
@@ -250,8 +274,7 @@ impl ShardHost {
             return self.renew(peer, ticket, head, keep_alive, response);
         }
         if head.path == READINESS_PATH && !self.app.pages.contains_key(READINESS_PATH) {
-            let (status, text) = if self.is_leaving { (503, "leaving\n") } else { (200, "ready\n") };
-            return plain(response, status, &[("Cache-Control", "no-store")], text, head, keep_alive);
+            return self.say_ready(head, keep_alive, response);
         }
         if head.path == "*" {
             // What the server can, whatever is asked for (RFC 9110 section 9.3.7).
@@ -270,6 +293,12 @@ impl ShardHost {
         } else {
             plain(response, 404, &headers, "not found\n", head, keep_alive);
         }
+    }
+
+    /// Says whether more clients may be sent here.
+    pub(super) fn say_ready(&self, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
+        let (status, text) = if self.is_leaving { (503, "leaving\n") } else { (200, "ready\n") };
+        plain(response, status, &[("Cache-Control", "no-store")], text, head, keep_alive);
     }
 
     /// What the API says of itself.
@@ -391,6 +420,9 @@ impl Host for ShardHost {
     }
 
     fn request(&mut self, ticket: Ticket, peer: Peer, request: Request<'_>, response: &mut Vec<u8>) -> Responded {
+        if peer.door == Door::Admin {
+            return self.administer(ticket, peer, request, response);
+        }
         if let Some(path) = self.api_path(request.head) {
             return self.call_by_request(ticket, peer, request, path, response);
         }
@@ -399,7 +431,10 @@ impl Host for ShardHost {
     }
 
     fn wants_session(&mut self, peer: Peer, head: &Head<'_>) -> bool {
-        self.api_path(head).is_some() && head.method != "OPTIONS" && self.standing(peer, head) == Standing::Own
+        peer.door.opens_connections()
+            && self.api_path(head).is_some()
+            && head.method != "OPTIONS"
+            && self.standing(peer, head) == Standing::Own
     }
 
     fn session(&mut self, peer: Peer, head: &Head<'_>) -> Option<SessionId> {

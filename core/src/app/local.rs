@@ -57,6 +57,7 @@ pub(crate) struct Local {
 pub(crate) struct Counters {
     pub(crate) panics: Cell<u64>,
     pub(crate) tasks_refused: Cell<u64>,
+    pub(crate) admin_refused: Cell<u64>,
 }
 
 impl Local {

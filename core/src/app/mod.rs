@@ -3,6 +3,7 @@
 //! each call behind a fence. Nothing in here knows sockets, glommio or another shard.
 
 mod action_name;
+mod admin;
 mod api;
 mod application;
 mod args;
@@ -44,6 +45,7 @@ mod users;
 mod waits;
 
 pub use action_name::ActionName;
+pub(crate) use admin::{AdminAccess, AdminKeyError};
 pub use application::App;
 pub use args::{Args, RawArgs};
 pub use call::{Call, FromCall, Occasion, Site};

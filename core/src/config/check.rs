@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::admin::AdminOpen;
 use super::tls::TlsViolation;
 use super::{Settings, duration, size};
 
@@ -14,6 +15,8 @@ pub(crate) enum Violation {
     ListenEmpty,
     /// Nothing is left of the drain when everybody was told to leave.
     DrainSpread { spread: Duration, drain: Duration },
+    /// An admin listener that others can reach, and nothing to show there.
+    AdminOpen(AdminOpen),
     /// TLS that cannot be.
     Tls(TlsViolation),
     /// The same address is listed twice.
@@ -72,7 +75,9 @@ fn listen(settings: &Settings, found: &mut Vec<Violation>) {
     if settings.listen.is_empty() && settings.tls.listen.is_empty() {
         found.push(Violation::ListenEmpty);
     }
-    let all: Vec<_> = [&settings.listen, &settings.tls.listen, &settings.tls.redirect].into_iter().flatten().collect();
+    found.extend(settings.admin.open_addresses().map(|address| Violation::AdminOpen(AdminOpen(address))));
+    let lists = [&settings.listen, &settings.tls.listen, &settings.tls.redirect, &settings.admin.listen];
+    let all: Vec<_> = lists.into_iter().flatten().collect();
     for (index, address) in all.iter().enumerate() {
         // Port 0 twice is two different ports.
         if address.port() != 0 && all[..index].contains(address) {
@@ -239,6 +244,7 @@ impl fmt::Display for Violation {
             Self::DrainSpread { spread, drain } => {
                 write!(formatter, "--drain-spread ({}) must be shorter than --drain ({})", time(spread), time(drain))
             }
+            Self::AdminOpen(open) => open.fmt(formatter),
             Self::Tls(violation) => violation.fmt(formatter),
             Self::ListenTwice(address) => write!(formatter, "--listen {address} is given twice"),
             Self::PingTimeout { interval, timeout } => write!(

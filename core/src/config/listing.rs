@@ -12,8 +12,8 @@ use shard::{CompressionLimits, EngineLimits, Limits, PeopleLimits, Rate, RateLim
 use crate::app::AckShape;
 
 use super::{
-    ApplicationSettings, AuthSettings, HttpSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings,
-    SessionLimits, SessionSettings, Settings, TlsSettings, count, cpus, duration, size,
+    AdminSettings, ApplicationSettings, AuthSettings, HttpSettings, LogFormat, LogLevel, LogSettings, OriginSettings,
+    RingSettings, SessionLimits, SessionSettings, Settings, TlsSettings, count, cpus, duration, size,
 };
 
 /// The name of each flag (without its dashes) and the value these settings give it. No `..` in here: a setting without
@@ -22,6 +22,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     let Settings {
         listen,
         tls,
+        admin,
         shards,
         cpus,
         pin,
@@ -62,6 +63,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     share_rows(&limits.seats, &limits.rates, &mut rows);
     session_rows(sessions, &limits.sessions, &mut rows);
     http_rows(http, limits, &mut rows);
+    admin_rows(admin, &mut rows);
     application_rows(application, &mut rows);
     rows.extend([
         ("lane-capacity", lane_capacity.to_string()),
@@ -94,6 +96,21 @@ fn http_rows(http: &HttpSettings, limits: &Limits, rows: &mut Vec<(&'static str,
         ("no-sse", (!events_enabled).to_string()),
         ("sse-path", events_path.clone()),
         ("sse-retry", duration::format(limits.stream_retry)),
+    ]);
+}
+
+fn admin_rows(admin: &AdminSettings, rows: &mut Vec<(&'static str, String)>) {
+    let AdminSettings { listen, key, key_file, hosts } = admin;
+    let none = || "none".to_owned();
+    let file = match (key, key_file) {
+        (Some(_), _) => "(SOCKETSHARD_ADMIN_KEY)".to_owned(),
+        (None, Some(path)) => path.display().to_string(),
+        (None, None) => none(),
+    };
+    rows.extend([
+        ("admin-listen", if listen.is_empty() { none() } else { list(listen) }),
+        ("admin-key-file", file),
+        ("admin-host", if hosts.is_empty() { none() } else { hosts.join(",") }),
     ]);
 }
 

@@ -1,6 +1,7 @@
 //! What can be set, and how it is written: the settings, their units, their flags, their checks.
 
 mod address;
+mod admin;
 mod check;
 pub(crate) mod count;
 pub(crate) mod cpus;
@@ -17,6 +18,7 @@ mod settings;
 pub(crate) mod size;
 mod tls;
 
+pub use admin::AdminSettings;
 pub(crate) use check::violations;
 pub use codec::websocket::Limits as WebSocketLimits;
 pub(crate) use environment::mistaken_variables;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use shard::Limits;
 
 use super::session::SessionSettings;
-use super::{AllowedOrigin, KeyFile, Secret, TlsSettings};
+use super::{AdminSettings, AllowedOrigin, KeyFile, Secret, TlsSettings};
 use crate::app::{AckShape, AppLimits};
 
 /// Everything a server can be told before it starts. Each field has a flag; `Default` is the flags' defaults.
@@ -17,6 +17,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// TLS: where it is spoken, and what with.
     pub tls: TlsSettings,
+    /// Listeners for operators and backends.
+    pub admin: AdminSettings,
     /// How many shards to run. `None`: one per CPU of `cpus`.
     pub shards: Option<usize>,
     /// The CPUs to run on. `None`: every CPU this process may use.
@@ -172,6 +174,7 @@ impl Default for Settings {
         Self {
             listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PORT)],
             tls: TlsSettings::default(),
+            admin: AdminSettings::default(),
             shards: None,
             cpus: None,
             pin: true,

@@ -3,6 +3,7 @@
 use std::task::Waker;
 use std::time::Instant;
 
+use crate::observe::board::Counters;
 use shard::{Host, SessionConfig, Sessions, SocketIoConfig, Time};
 
 /// Tells channels that are to be treated apart from others.
@@ -47,6 +48,14 @@ pub(crate) trait Application: Host {
     fn has_tasks(&self) -> bool {
         false
     }
+
+    /// Whether anybody may read what the shard counts while it runs.
+    fn is_watched(&self) -> bool {
+        false
+    }
+
+    /// What the shard has counted, its own counters included; several times a second where it is watched.
+    fn post_counters(&self, _counters: Counters) {}
 
     /// Counters of its own for the report.
     fn counters(&self) -> Vec<(&'static str, u64)> {

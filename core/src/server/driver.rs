@@ -24,6 +24,7 @@ use super::spin::Spin;
 use crate::config::Settings;
 use crate::mesh::Link;
 use crate::net::{Completion, Happened, Sockets};
+use crate::observe::board::Counters;
 
 /// One shard's loop.
 pub(super) struct Driver<H> {
@@ -171,6 +172,9 @@ impl<H: Application> Driver<H> {
         self.sockets.finish_completions()?;
         if ticked {
             self.shard.handle_tick(now, &mut self.host);
+            if self.host.is_watched() {
+                self.host.post_counters(self.counters());
+            }
         }
         Ok(ticked)
     }
@@ -290,8 +294,12 @@ impl<H: Application> Driver<H> {
 
     /// The counters in one line.
     pub(super) fn report(&self) -> String {
+        report::line(self.shard.id(), &self.counters())
+    }
+
+    fn counters(&self) -> Counters {
         let counts = Counts { passes: self.passes, spins: self.spin.spins, spin_hits: self.spin.hits };
-        report::line(counts, &self.shard, self.sockets.metrics(), self.link.metrics(), &self.host.counters())
+        report::counters(counts, &self.shard, self.sockets.metrics(), self.link.metrics(), &self.host.counters())
     }
 
     /// Whether connections were broken off because the time to stop was over.

@@ -26,7 +26,9 @@ impl Entrance {
     pub(super) fn open(settings: &Settings, shards: usize) -> Result<Self, StartError> {
         let tls = TlsKeeper::open(&settings.tls).map_err(StartError::Tls)?;
         let by_door = [(&settings.listen, Door::Plain), (&settings.tls.listen, Door::Tls)];
-        let by_door = by_door.into_iter().chain([(&settings.tls.redirect, Door::Redirect)]);
+        let by_door = by_door
+            .into_iter()
+            .chain([(&settings.tls.redirect, Door::Redirect), (&settings.admin.listen, Door::Admin)]);
         let all = by_door.flat_map(|(addresses, door)| addresses.iter().map(move |address| (*address, door)));
         let (addresses, doors): (Vec<_>, Vec<_>) = all.unzip();
         let listeners = Listeners::bind(&addresses, shards, settings.backlog).map_err(StartError::Listen)?;
@@ -34,7 +36,7 @@ impl Entrance {
     }
 
     /// The addresses as the start-up line has them: those with TLS as `https://…`, those that lead there as
-    /// `redirect://…`.
+    /// `redirect://…`, those for operators as `admin://…`.
     pub(super) fn describe(&self) -> String {
         let mut text = String::new();
         for (address, door) in self.addresses() {
@@ -42,6 +44,7 @@ impl Entrance {
                 Door::Plain => "",
                 Door::Tls => "https://",
                 Door::Redirect => "redirect://",
+                Door::Admin => "admin://",
             };
             let comma = if text.is_empty() { "" } else { "," };
             write!(text, "{comma}{scheme}{address}").expect("text");

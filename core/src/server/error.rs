@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 
+use crate::app::AdminKeyError;
 use crate::auth::KeyError;
 use crate::net::ListenError;
 use crate::session::SessionStartError;
@@ -52,6 +53,8 @@ pub(crate) enum StartError {
     },
     /// A key of tokens cannot be had.
     Key(KeyError),
+    /// The key of the admin listeners cannot be had.
+    AdminKey(AdminKeyError),
     /// Sessions cannot be set up.
     Sessions(SessionStartError),
     /// There is nothing to speak TLS with.
@@ -90,7 +93,7 @@ impl StartError {
             Self::Memlock { .. } => 11,
             Self::Descriptors { .. } => 12,
             Self::CpuNotAllowed { .. } | Self::ShardCount { .. } => 13,
-            Self::Key(_) | Self::Sessions(_) | Self::Tls(_) => 66,
+            Self::Key(_) | Self::AdminKey(_) | Self::Sessions(_) | Self::Tls(_) => 66,
             Self::RingUnsupported { .. } => 69,
             Self::ShardFailed { .. } => 70,
             Self::System { .. } | Self::Executor { .. } => 71,
@@ -148,6 +151,7 @@ impl fmt::Display for StartError {
                 )
             }
             Self::Key(error) => error.fmt(formatter),
+            Self::AdminKey(error) => error.fmt(formatter),
             Self::Sessions(error) => error.fmt(formatter),
             Self::Tls(error) => error.fmt(formatter),
             Self::Listen(error) => error.fmt(formatter),

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use shard::Shard;
+use shard::{Shard, ShardId};
 
 use crate::mesh;
 use crate::net::SocketMetrics;
+use crate::observe::board::Counters;
 
 /// What the loop counts itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,17 +19,29 @@ pub(super) struct Counts {
     pub(super) spin_hits: u64,
 }
 
-/// `shard 0: connections=3 passes=7 …`; counters that are zero are left out.
-pub(super) fn line(
+/// `shard 0: connections=3 channels=0 passes=7 …`; of all but the first two, those that are zero are left out.
+pub(super) fn line(shard: ShardId, counters: &[(&'static str, u64)]) -> String {
+    let mut line = format!("shard {}:", shard.0);
+    for (index, (name, count)) in counters.iter().enumerate() {
+        if index < 2 || *count > 0 {
+            write!(line, " {name}={count}").expect("writing to a string");
+        }
+    }
+    line
+}
+
+/// All counters by their names.
+pub(super) fn counters(
     counts: Counts,
     shard: &Shard,
     sockets: SocketMetrics,
     mesh: mesh::Metrics,
     application: &[(&'static str, u64)],
-) -> String {
+) -> Counters {
     let metrics = shard.metrics();
-    let mut line = format!("shard {}: connections={} channels={}", shard.id().0, shard.connections(), shard.channels());
     let counters = [
+        ("connections", shard.connections() as u64),
+        ("channels", shard.channels() as u64),
         ("passes", counts.passes),
         ("spins", counts.spins),
         ("spin_hits", counts.spin_hits),
@@ -75,16 +88,16 @@ pub(super) fn line(
         ("pauses", metrics.pauses),
         ("turns_continued", metrics.turns_continued),
         ("sends_short", metrics.sends_short),
+        ("addresses", metrics.addresses),
+        ("users_changed", metrics.users_changed),
+        ("users_silent", metrics.users_silent),
+        ("members_changed", metrics.members_changed),
         ("batches_sent", mesh.batches_sent),
         ("batches_received", mesh.batches_received),
         ("lanes_full", mesh.lanes_full),
     ];
     let (clients, sessions, sockets) = (client_counters(shard), session_counters(shard), socket_counters(sockets));
-    let all = counters.iter().chain(&clients).chain(&sessions).chain(&sockets).chain(application);
-    for (name, count) in all.filter(|(_, count)| *count > 0) {
-        write!(line, " {name}={count}").expect("writing to a string");
-    }
-    line
+    counters.iter().chain(&clients).chain(&sessions).chain(&sockets).chain(application).copied().collect()
 }
 
 /// What clients were asked.
@@ -147,7 +160,10 @@ mod tests {
         let shard = Shard::new(config, Time::ZERO);
         let sockets = SocketMetrics { buffers_exhausted: 4, ..SocketMetrics::default() };
         let counts = Counts { passes: 7, ..Counts::default() };
-        let line = line(counts, &shard, sockets, mesh::Metrics::default(), &[("panics", 2), ("none", 0)]);
-        assert_eq!(line, "shard 1: connections=0 channels=0 passes=7 buffers_exhausted=4 panics=2");
+        let counters = counters(counts, &shard, sockets, mesh::Metrics::default(), &[("panics", 2), ("none", 0)]);
+        assert_eq!(
+            line(shard.id(), &counters),
+            "shard 1: connections=0 channels=0 passes=7 buffers_exhausted=4 panics=2"
+        );
     }
 }

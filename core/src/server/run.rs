@@ -17,8 +17,9 @@ use super::executor::Executors;
 use super::placement::Placement;
 use super::signals::{self, Signal};
 use super::{Application, ChannelTest, StartError, checks, memory};
-use crate::app::{App, Common, ShardHost};
+use crate::app::{AdminAccess, App, Common, ShardHost};
 use crate::config::Settings;
+use crate::observe::board::{Board, Counters};
 use crate::session::{SessionService, SessionStore};
 use crate::tls::TlsKeeper;
 
@@ -41,6 +42,11 @@ where
     }
     let sessions = SessionService::start(&settings.sessions, store).map_err(StartError::Sessions)?;
     common.sessions = Some(sessions.clone());
+    if !settings.admin.listen.is_empty() {
+        let access = AdminAccess::open(&settings.admin).map_err(StartError::AdminKey)?;
+        common.admin = Some(Arc::new(access));
+        common.board = Some(Arc::new(Board::new(placement.cpus.len())));
+    }
     let entrance = Entrance::open(settings, placement.cpus.len())?;
     common.https_port = settings.tls.redirect_port.or_else(|| entrance.https_port());
     let (addresses, tls) = (entrance.describe(), entrance.tls.clone());
@@ -70,6 +76,7 @@ where
 /// Whether the keys and certificates of these settings can be had: what `check` can tell without a socket.
 pub(crate) fn check_keys(settings: &Settings) -> Result<(), StartError> {
     Common::new(settings).map(drop).map_err(StartError::Key)?;
+    AdminAccess::open(&settings.admin).map(drop).map_err(StartError::AdminKey)?;
     TlsKeeper::open(&settings.tls).map(drop).map_err(StartError::Tls)
 }
 
@@ -121,6 +128,14 @@ impl Application for ShardHost {
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Self::counters(self).to_vec()
+    }
+
+    fn is_watched(&self) -> bool {
+        Self::is_watched(self)
+    }
+
+    fn post_counters(&self, counters: Counters) {
+        Self::post_counters(self, counters);
     }
 }
 

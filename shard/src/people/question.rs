@@ -30,6 +30,19 @@ pub enum Question {
         /// Which.
         channel: Box<str>,
     },
+    /// A page of the channels that have subscribers, ordered by name. Every shard looks at all of its channels: some ten
+    /// milliseconds for a million.
+    Channels {
+        /// The last of the page before.
+        after: Option<Box<str>>,
+        /// How many at most; no more than [`PeopleLimits::page_max`](super::PeopleLimits::page_max).
+        count: usize,
+    },
+    /// How many connections are subscribed to a channel.
+    Subscribers {
+        /// Which.
+        channel: Box<str>,
+    },
     /// Nothing but: have all shards that are subscribed to this channel everything that is published to it from now on?
     Settled {
         /// Which.
@@ -47,6 +60,13 @@ pub enum Answer {
         /// Others follow.
         has_more: bool,
     },
+    /// A page.
+    Channels {
+        /// In order, with their subscribers.
+        channels: Vec<(Box<str>, u64)>,
+        /// Others follow.
+        has_more: bool,
+    },
     /// Yes or no.
     IsMember(bool),
     /// So many.
@@ -61,7 +81,8 @@ impl Question {
         match self {
             Self::Members { channel, after, .. } => text(channel) + text(after),
             Self::IsMember { channel, user } => text(channel) + user.len(),
-            Self::Count { channel } | Self::Settled { channel } => channel.len(),
+            Self::Channels { after, .. } => text(after),
+            Self::Count { channel } | Self::Subscribers { channel } | Self::Settled { channel } => channel.len(),
         }
     }
 }
@@ -70,6 +91,9 @@ impl Answer {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Members { users, .. } => users.iter().map(|user| size_of::<Box<str>>() + user.len()).sum(),
+            Self::Channels { channels, .. } => {
+                channels.iter().map(|(name, _)| size_of::<(Box<str>, u64)>() + name.len()).sum()
+            }
             Self::IsMember(_) | Self::Count(_) | Self::Settled => 0,
         }
     }
@@ -96,6 +120,22 @@ impl Gathering {
                 *has_more |= further_more || users.len() > self.count;
                 users.truncate(self.count);
             }
+            (
+                Answer::Channels { channels, has_more },
+                Answer::Channels { channels: further, has_more: further_more },
+            ) => {
+                // Whoever has left a channel out has told as many before it: those of a page are counted whole.
+                channels.extend(further);
+                channels.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+                channels.dedup_by(|later, first| {
+                    let is_same = later.0 == first.0;
+                    first.1 += if is_same { later.1 } else { 0 };
+                    is_same
+                });
+                *has_more |= further_more || channels.len() > self.count;
+                channels.truncate(self.count);
+            }
+            (Answer::Count(sum), Answer::Count(further)) => *sum += further,
             (answer, told) => *answer = told,
         }
     }
@@ -109,6 +149,7 @@ impl Shard {
             Question::Members { channel, after, count } => {
                 Question::Members { channel, after, count: count.min(page_max) }
             }
+            Question::Channels { after, count } => Question::Channels { after, count: count.min(page_max) },
             other => other,
         };
         let home = match &question {
@@ -116,11 +157,19 @@ impl Shard {
             | Question::IsMember { channel: Some(channel), .. }
             | Question::Count { channel } => Some(self.home_of(channel)),
             Question::IsMember { channel: None, user } => Some(self.home_of(user)),
-            Question::Members { channel: None, .. } | Question::Settled { .. } => None,
+            Question::Members { channel: None, .. }
+            | Question::Channels { .. }
+            | Question::Subscribers { .. }
+            | Question::Settled { .. } => None,
         };
-        let count = if let Question::Members { count, .. } = question { count } else { 0 };
+        let count = match question {
+            Question::Members { count, .. } | Question::Channels { count, .. } => count,
+            _ => 0,
+        };
         let answer = match question {
             Question::Members { .. } => Answer::Members { users: Vec::new(), has_more: false },
+            Question::Channels { .. } => Answer::Channels { channels: Vec::new(), has_more: false },
+            Question::Subscribers { .. } => Answer::Count(0),
             _ => Answer::Settled,
         };
         let others = ShardSet::others(self.lanes.len(), self.id);
@@ -172,6 +221,15 @@ impl Shard {
             Question::Count { channel } => {
                 Answer::Count(self.people.rosters.channel(channel).map_or(0, Roster::len) as u64)
             }
+            Question::Channels { after, count } => {
+                let (channels, has_more) = self.channels.page(after.as_deref(), *count);
+                Answer::Channels { channels, has_more }
+            }
+            Question::Subscribers { channel } => {
+                let slot = self.channels.find(channel);
+                let subscribers = slot.map_or(0, |slot| self.channels.channel(slot).subscribers.len());
+                Answer::Count(subscribers as u64)
+            }
             Question::Settled { channel } => {
                 if self.waits_for_interest(channel, from, ticket) {
                     return;
@@ -206,6 +264,22 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn channels_of_several_shards_are_counted_whole() {
+        let mut waits_for = ShardSet::EMPTY;
+        (0..2).for_each(|shard| waits_for.insert(ShardId(shard)));
+        let answer = Answer::Channels { channels: Vec::new(), has_more: false };
+        let question = Question::Channels { after: None, count: 2 };
+        let mut gathering = Gathering { waits_for, question, answer, count: 2 };
+        let page = |names: &[(&str, u64)], has_more| Answer::Channels {
+            channels: names.iter().map(|(name, count)| ((*name).into(), *count)).collect(),
+            has_more,
+        };
+        gathering.add(ShardId(1), page(&[("a", 1), ("c", 5)], false));
+        gathering.add(ShardId(0), page(&[("a", 2), ("b", 3)], true));
+        assert_eq!(gathering.answer, page(&[("a", 3), ("b", 3)], true), "c was cut off");
+    }
 
     #[test]
     fn pages_of_several_shards_are_one_page() {

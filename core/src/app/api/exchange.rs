@@ -9,7 +9,7 @@ use codec::json::JsonLimits;
 use codec::message::RawJson;
 use codec::socketcluster::Dialect;
 use serde_json::json;
-use shard::{ConnectionId, Disconnect, Reply, Request, Ticket};
+use shard::{ConnectionId, Disconnect, Door, Reply, Request, Ticket};
 
 use super::arguments::{argument, decode};
 use super::credentials::Credentials;
@@ -92,7 +92,9 @@ impl Exchange {
         let action = find(app, path)?;
         let limits: JsonLimits = local.common.json;
         let data = argument(request.head, request.body, limits)?;
-        let credentials = Credentials::of(request.head)?;
+        // What is shown at the admin listener is its own key.
+        let is_admin = peer.door == Door::Admin;
+        let credentials = if is_admin { Credentials::None } else { Credentials::of(request.head)? };
         let (app, local) = (Rc::clone(app), Rc::clone(local));
         Ok(Self { app, local, peer, action, data, credentials, takes_basic, way: way.clone() })
     }

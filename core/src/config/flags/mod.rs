@@ -1,6 +1,7 @@
 //! The server's flags, one group of `--help` per file. They describe and parse; what they mean together is `set`'s and
 //! `check`'s business.
 
+mod admin;
 mod application;
 mod backpressure;
 mod compression;

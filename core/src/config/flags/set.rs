@@ -11,6 +11,7 @@ use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
 use shard::{CompressionLimits, EngineLimits, Limits, PeopleLimits, Rate, RateLimits, SeatLimits, SessionLimits};
 
+use super::admin::AdminFlags;
 use super::application::ApplicationFlags;
 use super::backpressure::{ConsumerFlags, LaneFlags};
 use super::compression::CompressionFlags;
@@ -29,8 +30,8 @@ use super::timeouts::TimeoutFlags;
 use super::tls::TlsFlags;
 use super::users::UserFlags;
 use crate::config::{
-    ApplicationSettings, AuthSettings, HttpSettings, LogSettings, OriginSettings, RingSettings, SessionSettings,
-    Settings, TlsSettings,
+    AdminSettings, ApplicationSettings, AuthSettings, HttpSettings, LogSettings, OriginSettings, RingSettings,
+    SessionSettings, Settings, TlsSettings,
 };
 
 /// Every flag of the server, in the order in which `--help` shows the groups.
@@ -61,6 +62,8 @@ pub(crate) struct Flags {
     #[command(flatten)]
     http: HttpFlags,
     #[command(flatten)]
+    admin: AdminFlags,
+    #[command(flatten)]
     application: ApplicationFlags,
     #[command(flatten)]
     sessions: SessionFlags,
@@ -89,6 +92,7 @@ impl Flags {
         Ok(Settings {
             listen: self.listen(matches)?,
             tls: self.tls(matches)?,
+            admin: self.admin(matches)?,
             shards: self.placement.shards.0,
             cpus: self.placement.cpus.clone().map(|list| list.0),
             pin: !self.placement.no_pin,
@@ -193,6 +197,19 @@ impl Flags {
             key_passphrase_file: flags.tls_key_passphrase_file.clone(),
             self_signed: flags.tls_self_signed,
             handshake_bytes_max: flags.max_tls_handshake,
+        })
+    }
+
+    fn admin(&self, matches: &ArgMatches) -> Result<AdminSettings, FlagConflict> {
+        let flags = &self.admin;
+        if matches.value_source("admin_key") == Some(ValueSource::CommandLine) {
+            return Err(FlagConflict::SecretShown("--admin-key", "--admin-key-file", "SOCKETSHARD_ADMIN_KEY"));
+        }
+        Ok(AdminSettings {
+            listen: flags.admin_listen.clone(),
+            key: flags.admin_key.clone(),
+            key_file: flags.admin_key_file.clone(),
+            hosts: flags.admin_host.clone(),
         })
     }
 
