@@ -57,6 +57,9 @@ impl Shard {
         close: Option<(u16, &str)>,
         host: &mut H,
     ) {
+        if self.wait_for_client(now, id, host) {
+            return;
+        }
         let (code, reason) = close.unwrap_or((1005, ""));
         self.write(id, |out| encode::close(out, code, ""));
         if let Some(connection) = self.connection_mut(id) {
@@ -67,6 +70,9 @@ impl Shard {
 
     /// The peer will send no more.
     pub(crate) fn end_received<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
+        if self.wait_for_client(now, id, host) {
+            return;
+        }
         let Some(connection) = self.connection_mut(id) else { return };
         connection.endings |= ending::END_RECEIVED;
         if connection.state == State::Closing {
@@ -84,6 +90,9 @@ impl Shard {
         disconnect: &Disconnect,
         host: &mut H,
     ) {
+        if self.wait_for_client(now, id, host) {
+            return;
+        }
         let Some(connection) = self.connection_mut(id) else { return };
         connection.endings |= ending::BROKEN;
         connection.chain = Chain::EMPTY;
@@ -235,6 +244,7 @@ impl Shard {
         if let Some(meters) = &mut self.meters {
             meters.forget(id.slot);
         }
+        self.end_recovery(id.slot);
         if connection.is_polled() {
             self.polled_released(connection.engine);
         } else {

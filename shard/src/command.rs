@@ -129,6 +129,10 @@ impl Shard {
                 return self.request_unanswered(now, id, keep_alive, is_head, host);
             }
             Work::Session(_) | Work::RequestSession(_) => self.refuse_session(now, id, host),
+            Work::Recover { namespace, token } => {
+                self.resume_after_hook(id);
+                return self.begin_namespace(now, id, namespace, token.as_deref(), host);
+            }
             Work::Read => self.close(now, id, &Disconnect::new(1013, "the session cannot be read"), host),
             Work::Subscribe { channel } => self.finish_subscribe(id, &channel, call, verdict),
             Work::Publish { channel, data } => {

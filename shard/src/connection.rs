@@ -81,6 +81,8 @@ pub(crate) mod ending {
     pub(crate) const CLOSES_EXCHANGED: u8 = 32;
     /// No end, but asked for in the same breath as `BROKEN`: it has a `compression`, which what is queued has to pass.
     pub(crate) const COMPRESSES: u8 = 64;
+    /// No end either: what it is told is kept for its client to come back. With `BROKEN` it waits for it.
+    pub(crate) const RECOVERS: u8 = 128;
 }
 
 /// Which ping the client answers.
@@ -232,7 +234,7 @@ impl Connection {
 
     /// What it is told now can be sent at once.
     pub(crate) fn is_ready(&self) -> bool {
-        self.pauses & pause::OUTBOX == 0 && self.backlog_bytes() == 0
+        self.pauses & pause::OUTBOX == 0 && !self.is_ending(ending::BROKEN) && self.backlog_bytes() == 0
     }
 
     pub(crate) fn in_flight(&self) -> bool {

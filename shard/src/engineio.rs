@@ -191,8 +191,15 @@ impl Shard {
                     });
                 });
             }
-            (Packet::Pong(_), Version::V4) => self.expire_token(now, id),
-            (Packet::Close, _) => self.close(now, id, &Disconnect::new(1000, "closed by the client"), host),
+            (Packet::Pong(_), Version::V4) => {
+                self.forget_received(id);
+                self.expire_token(now, id);
+            }
+            (Packet::Close, _) => {
+                if !self.wait_for_client(now, id, host) {
+                    self.close(now, id, &Disconnect::new(1000, "closed by the client"), host);
+                }
+            }
             // Nothing to switch, nothing said.
             (Packet::Upgrade | Packet::Noop, _) => {}
             (Packet::Ping(_) | Packet::Pong(_) | Packet::Open(_), _) => {
@@ -228,6 +235,7 @@ impl Shard {
         connection.deadline = now + interval;
         // Clients of protocol 3 ask themselves; whom a carrier carries is asked by its own connection.
         if connection.engine.as_ref().is_some_and(|engine| engine.version == Version::V4 && engine.carrier.is_none()) {
+            self.mark_kept(id);
             self.write(id, |out| encode::frame(out, Opcode::Text, b"2"));
         }
     }

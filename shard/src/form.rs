@@ -54,6 +54,11 @@ impl Form {
         }
     }
 
+    /// Of Socket.IO's namespaces.
+    pub(crate) const fn namespace(self) -> u8 {
+        (self.0 & NAMESPACE_MASK) as u8
+    }
+
     pub(crate) const fn from_bits(bits: u16) -> Self {
         Self(bits)
     }
@@ -85,6 +90,8 @@ pub(crate) struct Written {
     pub(crate) form: Form,
     pub(crate) start: u32,
     pub(crate) end: u32,
+    /// Its number, where it has one.
+    pub(crate) offset: u64,
 }
 
 impl Shard {
@@ -99,7 +106,8 @@ impl Shard {
         if let Some(window_bits) = window_bits {
             self.compress_push(window_bits, start);
         }
-        let written = Written { form, start, end: self.turn.end(Arena::Shared) };
+        let offset = self.recovery.as_ref().map_or(0, |recoveries| recoveries.offset());
+        let written = Written { form, start, end: self.turn.end(Arena::Shared), offset };
         self.written.push(written);
         written
     }

@@ -42,6 +42,8 @@ pub(crate) struct Timing {
     pub(crate) close: u32,
     pub(crate) idle: u32,
     pub(crate) body: u32,
+    /// How long a connection waits for its client.
+    pub(crate) recovery: u32,
     pub(crate) user_heartbeat: u32,
     pub(crate) silence: u32,
 }
@@ -66,6 +68,7 @@ impl Timing {
             close: stamps(limits.close_timeout),
             idle: stamps(limits.idle_timeout),
             body: stamps(limits.body_timeout),
+            recovery: stamps(limits.recovery.window),
             user_heartbeat: stamps(limits.people.heartbeat),
             silence: stamps(limits.people.silence),
         }
@@ -185,6 +188,9 @@ impl Shard {
 
     /// An open connection: is it still there, does it take what it is sent, is a ping due?
     fn beat<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
+        if self.beat_waiting(now, id, host) {
+            return;
+        }
         let (now_stamp, timing) = (stamp(now), self.timing);
         let Some(connection) = self.connections.live(id) else { return };
         if connection.pauses != 0 || connection.only_listens() {
@@ -201,6 +207,9 @@ impl Shard {
         }
         if silent_at <= now_stamp {
             self.metrics.timeouts += 1;
+            if self.wait_for_client(now, id, host) {
+                return;
+            }
             return self.close(now, id, &Disconnect::new(4001, "client pong timed out"), host);
         }
         if connection.deadline <= now_stamp {

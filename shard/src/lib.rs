@@ -59,6 +59,7 @@ mod polling;
 mod publish;
 mod rate;
 mod receiving;
+mod recovery;
 mod requests;
 mod seats;
 mod sending;
@@ -87,6 +88,7 @@ pub use metrics::Metrics;
 pub use people::{Act, Answer, Audience, PeopleLimits, PeopleMessage, Question};
 pub use polling::PollMessage;
 pub use rate::Rate;
+pub use recovery::RecoveryLimits;
 pub use seats::{SeatLimits, SeatMessage};
 pub use session::{
     NoSessionId, OpenError, Operation, Receipt, Record, Session, SessionConfig, SessionId, SessionLimits,

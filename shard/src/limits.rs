@@ -8,7 +8,7 @@ use codec::{socketcluster, websocket};
 use crate::engineio::EngineLimits;
 use crate::people::PeopleLimits;
 use crate::session::SessionLimits;
-use crate::{CompressionLimits, RateLimits, SeatLimits};
+use crate::{CompressionLimits, RateLimits, RecoveryLimits, SeatLimits};
 
 /// What happens to publications for a subscriber whose outbox is above its high-water mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,6 +80,8 @@ pub struct Limits {
     pub rates: RateLimits,
     /// Those of Engine.IO and Socket.IO.
     pub engine: EngineLimits,
+    /// Those of connections that wait for their clients.
+    pub recovery: RecoveryLimits,
     /// Those of compression.
     pub compression: CompressionLimits,
     /// Those of sessions.
@@ -118,6 +120,7 @@ impl Default for Limits {
             seats: SeatLimits::default(),
             rates: RateLimits::default(),
             engine: EngineLimits::default(),
+            recovery: RecoveryLimits::default(),
             compression: CompressionLimits::default(),
             sessions: SessionLimits::default(),
             people: PeopleLimits::default(),

@@ -27,6 +27,14 @@ pub struct Metrics {
     pub polled_opened: u64,
     /// Those of them that went over to a WebSocket.
     pub polled_upgraded: u64,
+    /// Connections that have lost their transport and waited for their clients.
+    pub recovery_waits: u64,
+    /// Those of them that their clients have taken up again.
+    pub recoveries: u64,
+    /// Clients that came back when not everything was there that they had missed: they have begun anew.
+    pub recoveries_incomplete: u64,
+    /// Events that were not kept, because they were too many.
+    pub recovery_events_lost: u64,
     /// Requests of long-polling.
     pub polls: u64,
     /// Those of them that were carried to another shard.

@@ -56,7 +56,9 @@ impl Shard {
                         }
                     };
                 }
-                let agreement = self.agree_compression(head);
+                // What is kept for a client that comes back is kept as it is.
+                let compresses = route != Route::SocketIo || self.recovery.is_none();
+                let agreement = if compresses { self.agree_compression(head) } else { None };
                 let dialect = head.query.and_then(dialect_of);
                 let waiting = Waiting { accept: Some(accept), route, dialect, engine, agreement, stream: None };
                 let ticket = self.pending.ticket();

@@ -16,7 +16,7 @@ impl Shard {
         let high_water_mark = self.limits.outbox_high_water_mark;
         let has_overflowed = std::mem::take(&mut self.has_overflowed);
         let Some(connection) = self.connections.live(id) else { return true };
-        if connection.state == State::Closing {
+        if connection.state == State::Closing || connection.is_waiting() {
             return true;
         }
         let before = connection.pauses;

@@ -53,6 +53,11 @@ pub(crate) enum Work {
         /// It was HEAD: the answer has no body.
         is_head: bool,
     },
+    /// Begin anew where an earlier connection could not be taken up.
+    Recover {
+        namespace: u8,
+        token: Option<Box<str>>,
+    },
     /// Go on with what was received, now that the session's home has been asked.
     Read,
     Subscribe {

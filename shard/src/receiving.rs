@@ -50,6 +50,7 @@ impl Shard {
         self.protocol = Some(protocol);
         if let Some(connection) = self.connections.live(id)
             && connection.state != State::Closing
+            && !connection.is_waiting()
         {
             if connection.pauses != 0 && !messages.rest().is_empty() {
                 connection.held_mut().bytes.extend_from_slice(messages.rest());

@@ -310,6 +310,15 @@ impl Shard {
         }
     }
 
+    /// The transport is gone, and its connection waits for another, which has seats of its own.
+    pub(crate) fn leave_seats_of_transport(&mut self, slot: u32) {
+        let Some(held) = self.seats.as_mut().and_then(|seats| seats.held.get_mut(slot as usize)) else { return };
+        let (kept, left) = std::mem::take(held).into_iter().partition(|holder| holder.starts_with(USER));
+        *held = kept;
+        let left: Vec<Box<str>> = left;
+        left.iter().for_each(|holder| self.leave_seat(holder));
+    }
+
     /// The connection is gone.
     pub(crate) fn leave_seats(&mut self, slot: u32) {
         let Some(held) = self.seats.as_mut().and_then(|seats| seats.held.get_mut(slot as usize)) else { return };

@@ -25,6 +25,7 @@ use crate::outbox::Outbox;
 use crate::pending::PendingCalls;
 use crate::people::{People, Users};
 use crate::polling::{PollContext, PollMessage};
+use crate::recovery::Recoveries;
 use crate::seats::Seats;
 use crate::session::{SessionWork, Sessions};
 use crate::turn::{Arena, Send, Turn};
@@ -119,6 +120,8 @@ pub struct Shard {
     pub(crate) mail: Vec<ConnectionId>,
     /// What the application says about Socket.IO.
     pub(crate) socketio: SocketIoConfig,
+    /// What is kept for clients that come back, if anything is.
+    pub(crate) recovery: Option<Box<Recoveries>>,
     pub(crate) turn: Turn,
     pub(crate) last_turn: Turn,
     /// This pass's sends, and the last one's: those that went short are reported now.
@@ -186,6 +189,7 @@ impl Shard {
             poll_work: VecDeque::new(),
             mail: Vec::new(),
             socketio: SocketIoConfig { namespaces: vec!["/".into()], ..SocketIoConfig::default() },
+            recovery: Recoveries::new(limits.recovery),
             turn: Turn::default(),
             last_turn: Turn::odd(),
             sends: Vec::new(),
@@ -256,6 +260,14 @@ impl Shard {
 
     /// Bytes were received. They are decoded where they lie, and overwritten.
     pub fn handle_receive<H: Host>(&mut self, now: Time, connection: ConnectionId, bytes: &mut [u8], host: &mut H) {
+        // A socket that its connection has outlived may still have something to report.
+        if self.connections.live(connection).is_some_and(|known| !known.is_polled() && !known.is_waiting()) {
+            self.receive(now, connection, bytes, host);
+        }
+    }
+
+    /// As `handle_receive`, also for connections without sockets.
+    pub(crate) fn receive<H: Host>(&mut self, now: Time, connection: ConnectionId, bytes: &mut [u8], host: &mut H) {
         let Some(known) = self.connection_mut(connection) else { return };
         known.last_seen = stamp(now);
         if known.pauses != 0 && known.state != State::Closing {
@@ -277,7 +289,9 @@ impl Shard {
 
     /// The peer has ended its direction, or the connection is broken.
     pub fn handle_end<H: Host>(&mut self, now: Time, connection: ConnectionId, host: &mut H) {
-        self.end_received(now, connection, host);
+        if self.connections.live(connection).is_some_and(|known| !known.is_polled() && !known.is_waiting()) {
+            self.end_received(now, connection, host);
+        }
     }
 
     /// A [`crate::Mode::Turn`] send of the last pass went short (`Ok`, how many bytes went) or broke (`Err`).
@@ -286,6 +300,9 @@ impl Shard {
         let Some(span) = send.span else { return };
         let turn = if send.turn == self.turn.number { &self.turn } else { &self.last_turn };
         let Some(connection) = self.connections.live(send.connection) else { return };
+        if connection.is_polled() || connection.is_waiting() {
+            return; // It has outlived that socket.
+        }
         let Ok(sent) = sent else { return self.break_connection(now, send.connection, &LOST, host) };
         debug_assert!(connection.outbox.is_none(), "a turn is sent directly only when nothing is queued before it");
         connection.outbox = Some(Box::new(Outbox::with_rest(&turn.bytes_of(span)[sent..])));
@@ -297,8 +314,12 @@ impl Shard {
     pub fn handle_sent<H: Host>(&mut self, now: Time, id: ConnectionId, sent: Result<usize, ()>, host: &mut H) {
         let high_water_mark = self.limits.outbox_high_water_mark;
         let Some(connection) = self.connections.live(id) else { return };
-        let Some(outbox) = connection.outbox.as_mut() else { return };
+        let Some(outbox) = connection.outbox.as_mut().filter(|outbox| !outbox.is_mailbox()) else { return };
         outbox.landed(sent.unwrap_or(0));
+        if connection.is_waiting() {
+            return self.let_socket_go(id, host);
+        }
+        let Some(outbox) = connection.outbox.as_mut() else { return };
         if sent.is_err() {
             return self.break_connection(now, id, &LOST, host);
         }
@@ -367,7 +388,8 @@ impl Shard {
             let id = event.connection();
             // Of connections without sockets there is nothing to do.
             let is_polled = |known: &Connection| known.generation == id.generation && known.is_polled();
-            if !self.connections.get(id.slot).is_some_and(is_polled) {
+            let is_last = matches!(event, Event::Close(_));
+            if is_last || !self.connections.get(id.slot).is_some_and(is_polled) {
                 return Some(event);
             }
         }
@@ -443,12 +465,19 @@ impl Shard {
     #[inline]
     pub(crate) fn queue_shared(&mut self, slot: u32, start: u32, end: u32) {
         let connection = &mut self.connections[slot];
-        if connection.is_ending(ending::BROKEN | ending::COMPRESSES) {
+        if connection.is_ending(ending::BROKEN | ending::COMPRESSES | ending::RECOVERS) {
+            if connection.is_ending(ending::RECOVERS) && !self.keep_push(slot, start, end) {
+                return;
+            }
+            let connection = &mut self.connections[slot];
             if connection.is_ending(ending::BROKEN) {
                 return;
             }
-            connection.passes(self.turn.bytes_of((Arena::Shared, start, end)));
+            if connection.is_ending(ending::COMPRESSES) {
+                connection.passes(self.turn.bytes_of((Arena::Shared, start, end)));
+            }
         }
+        let connection = &mut self.connections[slot];
         if connection.chain.is_empty() {
             self.turn.waiting.push_back(slot);
         }

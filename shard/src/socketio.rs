@@ -141,18 +141,42 @@ impl Shard {
             return;
         };
         if engine.namespaces & (1 << index) != 0 {
-            return match version {
-                Version::V4 => self.engine_violation(now, id, "the namespace is open", host),
-                Version::V3 => {}
-            };
+            if version == Version::V3 {
+                return;
+            }
+            if !self.is_absent(id.slot, index) {
+                return self.engine_violation(now, id, "the namespace is open", host);
+            }
+            if self.take_up_namespace(id, index, packet.data, host) {
+                return;
+            }
         }
-        engine.current = index;
         let token = match version {
             Version::V4 => packet.data.and_then(token_of),
             Version::V3 => packet.query.and_then(query_token).map(Cow::Borrowed),
         };
+        if let Some(auth) = packet.data.filter(|_| version == Version::V4)
+            && self.ask_to_recover(now, id, index, auth, token.as_deref())
+        {
+            return;
+        }
+        self.begin_namespace(now, id, index, token.as_deref(), host);
+    }
+
+    /// Lets a client into a namespace that it has not been in.
+    pub(crate) fn begin_namespace<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        index: u8,
+        token: Option<&str>,
+        host: &mut H,
+    ) {
+        let Some(engine) = self.connections.live(id).and_then(|connection| connection.engine.as_mut()) else { return };
+        engine.current = index;
+        self.begin_recovery(id, host);
         let address = self.socketio_address(index);
-        self.handshake(now, id, CallId::new(RawJson::from_validated(&address)), token.as_deref(), host);
+        self.handshake(now, id, CallId::new(RawJson::from_validated(&address)), token, host);
     }
 
     /// A client of protocol 4 is in the main namespace from the beginning.
@@ -172,7 +196,8 @@ impl Shard {
         }
         let address = self.socketio_address(index);
         let public_id = std::str::from_utf8(&public_id).expect("public ids are ASCII");
-        self.write(id, |out| socketio::connect(out, version, &address, public_id));
+        let private_id = self.private_id(id, index);
+        self.write(id, |out| socketio::connect(out, version, &address, public_id, private_id.as_deref()));
     }
 
     /// The namespace is not opened; the client may ask again.
@@ -269,7 +294,11 @@ impl Shard {
         }
         let (version, namespace) = (engine.version, engine.current);
         let address = self.socketio_address(namespace);
-        self.write(id, |out| socketio::event(out, version, &address, name, data));
+        if self.numbers_events(version) {
+            let write = |out: &mut Vec<u8>, offset| socketio::event(out, version, &address, name, data, Some(offset));
+            return self.write_numbered(id, namespace, write);
+        }
+        self.write(id, |out| socketio::event(out, version, &address, name, data, None));
     }
 
     /// Sends an event that is to be acknowledged, likewise.
@@ -277,7 +306,7 @@ impl Shard {
         let Some(engine) = self.connections.live(id).and_then(|connection| connection.engine.as_ref()) else { return };
         let (version, namespace) = (engine.version, engine.current);
         let address = format!("{}{call}", self.socketio_address(namespace));
-        self.write(id, |out| socketio::event(out, version, &address, name, data));
+        self.write(id, |out| socketio::event(out, version, &address, name, data, None));
     }
 
     /// The server sends somebody away who is not to come back: clients read that from a packet, not from a code.
@@ -308,7 +337,9 @@ impl Shard {
             Push::Publication { channel, data } => (channel, data),
             Push::Event { event, data } => (event, data),
         };
-        socketio::event(&mut self.turn.shared, version, &address, name, data);
+        let numbered = self.recovery.as_mut().filter(|_| version == Version::V4);
+        let offset = numbered.map(|recoveries| recoveries.next_offset());
+        socketio::event(&mut self.turn.shared, version, &address, name, data, offset);
     }
 }
 
@@ -329,7 +360,7 @@ fn message_of(error: &str) -> Cow<'_, str> {
 }
 
 /// A string among an object's members; of several the last, as JavaScript has it.
-fn text_member<'a>(object: &'a str, wanted: &str) -> Option<Cow<'a, str>> {
+pub(crate) fn text_member<'a>(object: &'a str, wanted: &str) -> Option<Cow<'a, str>> {
     let mut scanner = Scanner::new(object, JsonLimits { depth_max: NESTING_MAX }).ok()?;
     let reader = scanner.clone();
     let mut text = None;

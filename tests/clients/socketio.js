@@ -183,6 +183,47 @@ class SocketIo {
     assert.deepStrictEqual(heard, [[], all.slice(0, 20), all]);
   }
 
+  // The transport is lost again and again; the client comes back as whom it was, and has missed nothing.
+  async recovered() {
+    const channel = `recovered-${process.pid}`;
+    const socket = await this.joined('', { reconnectionDelay: 10, reconnectionDelayMax: 50 });
+    const other = await this.joined();
+    const heard = [];
+    socket.on(channel, (data) => heard.push(data));
+    await call(socket, 'subscribe', channel);
+    await call(socket, 'rooms.join', `${channel}-room`);
+    await call(socket, 'app.login', { user: 'alice' });
+    const id = socket.id;
+    assert(!socket.recovered && id);
+    let count = 0;
+    const publish = (times) => {
+      for (let time = 0; time < times; time++) other.emit('publish', channel, count++);
+    };
+    for (let round = 0; round < 5; round++) {
+      publish(3);
+      await until(() => heard.length === count);
+      const back = once(socket, 'connect');
+      publish(3);
+      socket.io.engine.close();
+      publish(10);
+      await back;
+      assert(socket.recovered, `round ${round}`);
+      assert.strictEqual(socket.id, id);
+      assert.deepStrictEqual(await call(socket, 'members.greeting'), [null, 'hello, alice']);
+    }
+    const said = once(socket, 'said');
+    await call(other, 'rooms.say', { to: `${channel}-room`, event: 'said', data: 'room' });
+    assert.strictEqual(await said, 'room');
+    await until(() => heard.length === count);
+    assert.deepStrictEqual(heard, Array.from({ length: count }, (_, index) => index));
+    // A goodbye is final.
+    const again = once(socket, 'connect');
+    socket.disconnect();
+    socket.connect();
+    await again;
+    assert(!socket.recovered && socket.id !== id);
+  }
+
   // A close code that allows it brings clients back.
   async reconnect() {
     const socket = await this.joined('', { reconnectionDelay: 10, reconnectionDelayMax: 50 });

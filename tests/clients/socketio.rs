@@ -85,6 +85,14 @@ fn acknowledgements_are_what_stock_clients_expect() {
 }
 
 #[test]
+fn a_lost_connection_is_recovered_on_whatever_shard_its_client_comes_back_to() {
+    let flags = [&ERROR_FIRST[..], &["--recovery-window", "30s"]].concat();
+    for transports in ["websocket", "polling", "polling,websocket"] {
+        start("socketio.js", 4, transports, &["recovered", "meet"], &Server::start(&flags));
+    }
+}
+
+#[test]
 fn engineio_clients_go_over_to_a_websocket() {
     for version in [6, 3] {
         run("engineio.js", version, "polling,websocket", &["echo", "idle"]);

@@ -8,13 +8,18 @@ use crate::message::RawJson;
 use crate::socketcluster::encode::write_decimal;
 use crate::websocket::{Opcode, encode as websocket};
 
-/// A namespace is open. Clients of protocol 4 are told no id: they make their own of the session's.
-pub fn connect(out: &mut Vec<u8>, version: Version, address: &str, id: &str) {
+/// A namespace is open. Clients of protocol 4 are told no id: they make their own of the session's. By the private id a
+/// client shows later that it was here.
+pub fn connect(out: &mut Vec<u8>, version: Version, address: &str, id: &str, private_id: Option<&str>) {
     text(out, 64, |out| {
         start(out, b'0', None, address);
         if version == Version::V4 {
             out.extend_from_slice(b"{\"sid\":");
             write_string(out, id);
+            if let Some(private_id) = private_id {
+                out.extend_from_slice(b",\"pid\":");
+                write_string(out, private_id);
+            }
             out.push(b'}');
         }
     });
@@ -46,8 +51,15 @@ pub fn disconnect(out: &mut Vec<u8>, address: &str) {
     text(out, 16, |out| start(out, b'1', None, address));
 }
 
-/// An event with one argument, or none.
-pub fn event(out: &mut Vec<u8>, version: Version, address: &str, name: &str, data: Option<RawJson<'_>>) {
+/// An event with one argument, or none; and its number as the last one, if it has one.
+pub fn event(
+    out: &mut Vec<u8>,
+    version: Version,
+    address: &str,
+    name: &str,
+    data: Option<RawJson<'_>>,
+    offset: Option<u64>,
+) {
     let json = data.map_or("", RawJson::as_str);
     let found = attachment::find(json);
     text(out, 16 + address.len() + name.len() + json.len(), |out| {
@@ -57,6 +69,11 @@ pub fn event(out: &mut Vec<u8>, version: Version, address: &str, name: &str, dat
         if !json.is_empty() {
             out.push(b',');
             write_without(out, json, &found);
+        }
+        if let Some(offset) = offset {
+            out.extend_from_slice(b",\"");
+            write_decimal(out, offset);
+            out.push(b'"');
         }
         out.push(b']');
     });
@@ -165,8 +182,10 @@ mod tests {
 
     #[test]
     fn connecting_is_answered_in_either_protocol() {
-        assert_eq!(frames(|out| connect(out, Version::V4, "/a,", "x")), [r#"40/a,{"sid":"x"}"#]);
-        assert_eq!(frames(|out| connect(out, Version::V3, "", "x")), ["40"]);
+        assert_eq!(frames(|out| connect(out, Version::V4, "/a,", "x", None)), [r#"40/a,{"sid":"x"}"#]);
+        assert_eq!(frames(|out| connect(out, Version::V3, "", "x", Some("y"))), ["40"]);
+        let connected = frames(|out| connect(out, Version::V4, "", "x", Some("y")));
+        assert_eq!(connected, [r#"40{"sid":"x","pid":"y"}"#]);
         let error = |version, error| frames(|out| connect_error(out, version, "/a,", "no \"x\"", error));
         assert_eq!(error(Version::V4, None), [r#"44/a,{"message":"no \"x\""}"#]);
         assert_eq!(error(Version::V4, Some(raw("[1]"))), [r#"44/a,{"message":"no \"x\"","data":[1]}"#]);
@@ -177,8 +196,10 @@ mod tests {
 
     #[test]
     fn events_and_answers_carry_what_they_are_given() {
-        assert_eq!(frames(|out| event(out, Version::V4, "", "n", None)), [r#"42["n"]"#]);
-        assert_eq!(frames(|out| event(out, Version::V4, "/a,", "n", Some(raw("{}")))), [r#"42/a,["n",{}]"#]);
+        assert_eq!(frames(|out| event(out, Version::V4, "", "n", None, None)), [r#"42["n"]"#]);
+        assert_eq!(frames(|out| event(out, Version::V4, "/a,", "n", Some(raw("{}")), None)), [r#"42/a,["n",{}]"#]);
+        assert_eq!(frames(|out| event(out, Version::V4, "", "n", None, Some(7))), [r#"42["n","7"]"#]);
+        assert_eq!(frames(|out| event(out, Version::V4, "", "n", Some(raw("1")), Some(7))), [r#"42["n",1,"7"]"#]);
         let answer =
             |shape, outcome| frames(|out| answer(out, Version::V4, "/a,7", shape, outcome)).pop().expect("one frame");
         assert_eq!(answer(AnswerShape::ErrorFirst, Ok(Some(raw("625")))), "43/a,7[null,625]");
@@ -193,7 +214,7 @@ mod tests {
     fn binary_follows_its_packet_as_each_protocol_has_it() {
         let data = raw(r#"[{"base64":true,"data":"eno="},1,{"base64":true,"data":"eg=="}]"#);
         let text = r#"452-["n",[{"_placeholder":true,"num":0},1,{"_placeholder":true,"num":1}]]"#;
-        let of = |version| frames(|out| event(out, version, "", "n", Some(data)));
+        let of = |version| frames(|out| event(out, version, "", "n", Some(data), None));
         assert_eq!(of(Version::V4), [text, "binary zz", "binary z"]);
         assert_eq!(of(Version::V3), [text, "binary \u{4}zz", "binary \u{4}z"]);
         let answered = frames(|out| {

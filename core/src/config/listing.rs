@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::{CompressionLimits, EngineLimits, Limits, PeopleLimits, Rate, RateLimits, SeatLimits, SlowConsumer};
+use shard::{
+    CompressionLimits, EngineLimits, Limits, PeopleLimits, Rate, RateLimits, RecoveryLimits, SeatLimits, SlowConsumer,
+};
 
 use crate::app::AckShape;
 
@@ -58,6 +60,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     tls_rows(tls, &mut rows);
     limit_rows(limits, &mut rows);
     engine_rows(&limits.engine, &mut rows);
+    recovery_rows(&limits.recovery, &mut rows);
     compression_rows(&limits.compression, &mut rows);
     people_rows(&limits.people, &mut rows);
     share_rows(&limits.seats, &limits.rates, &mut rows);
@@ -241,6 +244,7 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         rates: _,             // in `share_rows`
         compression: _,       // in `compression_rows`
         engine: _,            // in `engine_rows`
+        recovery: _,          // in `recovery_rows`
         sessions: _,          // in `session_rows`
         people: _,            // in `people_rows`
     } = limits;
@@ -292,6 +296,17 @@ fn engine_rows(limits: &EngineLimits, rows: &mut Vec<(&'static str, String)>) {
         ("max-payload", size::format(*payload_bytes_max as u64)),
         ("max-payload-packets", count::format(*payload_packets_max as u64)),
         ("max-attachments", count::format(*attachments_max as u64)),
+    ]);
+}
+
+fn recovery_rows(limits: &RecoveryLimits, rows: &mut Vec<(&'static str, String)>) {
+    let RecoveryLimits { window, connections_max, packets_max, bytes_max, total_bytes_max } = limits;
+    rows.extend([
+        ("recovery-window", duration::format(*window)),
+        ("max-recovery-connections", count::format(*connections_max as u64)),
+        ("max-recovery-packets", count::format(*packets_max as u64)),
+        ("max-recovery-bytes", size::format(*bytes_max as u64)),
+        ("max-recovery-total", size::format(*total_bytes_max as u64)),
     ]);
 }
 

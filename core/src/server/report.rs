@@ -100,8 +100,8 @@ pub(super) fn counters(
     counters.iter().chain(&clients).chain(&sessions).chain(&sockets).chain(application).copied().collect()
 }
 
-/// What clients were asked.
-const fn client_counters(shard: &Shard) -> [(&'static str, u64); 5] {
+/// What clients were asked, and who came back.
+const fn client_counters(shard: &Shard) -> [(&'static str, u64); 9] {
     let metrics = shard.metrics();
     [
         ("client_calls", metrics.client_calls),
@@ -109,6 +109,10 @@ const fn client_counters(shard: &Shard) -> [(&'static str, u64); 5] {
         ("client_calls_timed_out", metrics.client_calls_timed_out),
         ("client_answers_ignored", metrics.client_answers_ignored),
         ("volatile_dropped", metrics.volatile_dropped),
+        ("recovery_waits", metrics.recovery_waits),
+        ("recoveries", metrics.recoveries),
+        ("recoveries_incomplete", metrics.recoveries_incomplete),
+        ("recovery_events_lost", metrics.recovery_events_lost),
     ]
 }
 

@@ -3,7 +3,8 @@
 use codec::engineio::{Encoding, Refusal};
 
 use super::SessionKey;
-use crate::{ConnectionId, ShardId};
+use crate::recovery::Recovering;
+use crate::{ConnectionId, ShardId, Ticket};
 
 /// The TCP connection on which a request waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,17 @@ pub enum PollMessage {
     CarrierEnded {
         /// The WebSocket, on the receiver.
         connection: ConnectionId,
+    },
+    /// To the shard of an earlier connection: its client is here.
+    Recover(Box<Recovering>),
+    /// To the shard of the client: what became of it.
+    Recovered {
+        /// The new transport, on the receiver.
+        connection: ConnectionId,
+        /// What it waits by.
+        ticket: Ticket,
+        /// What it carries from now on; none: it begins anew.
+        key: Option<SessionKey>,
     },
     /// To the shard of a session: a request does not wait any more.
     Gone {

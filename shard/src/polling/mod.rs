@@ -20,7 +20,7 @@ mod upgrade;
 mod tests;
 
 pub(crate) use answer::PollContext;
-pub(crate) use id::SessionKey;
+pub(crate) use id::{SECRET_BYTES, SID_BYTES, SessionKey};
 pub use message::PollMessage;
 pub(crate) use message::{Polled, Poller, Posted};
 pub(crate) use upgrade::Carrier;
@@ -39,7 +39,7 @@ use crate::{ConnectionId, Disconnect, Host, ShardId, Time};
 #[derive(Debug)]
 pub(crate) struct Polling {
     /// What proves that a request is the client's.
-    pub(crate) secret: [u8; id::SECRET_BYTES],
+    pub(crate) secret: [u8; SECRET_BYTES],
     /// Its responses may be bytes.
     pub(crate) takes_octets: bool,
     /// The request that waits for something to be told.
@@ -71,7 +71,7 @@ impl Shard {
         requester: ConnectionId,
         version: Version,
         takes_octets: bool,
-        secret: [u8; id::SECRET_BYTES],
+        secret: [u8; SECRET_BYTES],
     ) -> Option<ConnectionId> {
         if self.connections.len() >= self.limits.connections_max || self.is_stopping {
             self.metrics.connections_refused += 1;
@@ -167,7 +167,7 @@ impl Shard {
         let Some(version) = connection.engine.as_ref().map(|engine| engine.version) else { return };
         let held = connection.held.as_ref().map_or(0, |held| held.bytes.len());
         match frames(version, posted) {
-            Some(mut frames) if held <= bytes_max => self.handle_receive(now, id, &mut frames, host),
+            Some(mut frames) if held <= bytes_max => self.receive(now, id, &mut frames, host),
             Some(_) => self.engine_violation(now, id, "too much at once", host),
             None => self.engine_violation(now, id, "no payload", host),
         }
@@ -225,6 +225,8 @@ impl Shard {
                     polling.waiting = None;
                 }
             }
+            PollMessage::Recover(recovering) => self.handle_recover(now, recovering, host),
+            PollMessage::Recovered { connection, ticket, key } => self.recovered(now, connection, ticket, key, host),
             message => self.handle_upgrade(now, from, message, host),
         }
     }

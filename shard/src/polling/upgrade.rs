@@ -30,6 +30,13 @@ pub(crate) struct Carrier {
     is_switched: bool,
 }
 
+impl Carrier {
+    /// What goes on with a connection whose last transport is lost.
+    pub(crate) const fn taking_up(key: SessionKey) -> Self {
+        Self { key, is_switched: true }
+    }
+}
+
 impl Shard {
     /// A WebSocket that names a session. Whether there is one is asked with its first packet.
     pub(crate) fn open_carrier(
@@ -84,7 +91,7 @@ impl Shard {
         }
     }
 
-    fn tell_carried(&mut self, key: SessionKey, message: PollMessage) {
+    pub(crate) fn tell_carried(&mut self, key: SessionKey, message: PollMessage) {
         if key.shard == self.id {
             // Not in place: frames are being looked at.
             self.poll_work.push_back((self.id, message));
@@ -97,7 +104,7 @@ impl Shard {
         }
     }
 
-    fn tell_carrier(&mut self, carrier: Poller, message: PollMessage) {
+    pub(crate) fn tell_carrier(&mut self, carrier: Poller, message: PollMessage) {
         if carrier.shard == self.id {
             self.poll_work.push_back((self.id, message));
         } else {
@@ -129,7 +136,11 @@ impl Shard {
                     self.leave(now, connection, &Disconnect::new(1000, ""), host);
                 }
             }
-            PollMessage::Request { .. } | PollMessage::Answer { .. } | PollMessage::Gone { .. } => {}
+            PollMessage::Request { .. }
+            | PollMessage::Answer { .. }
+            | PollMessage::Recover(_)
+            | PollMessage::Recovered { .. }
+            | PollMessage::Gone { .. } => {}
         }
     }
 
@@ -169,7 +180,7 @@ impl Shard {
         if held.map_or(0, |held| held.bytes.len()) > bytes_max {
             return self.engine_violation(now, key.connection, "too much at once", host);
         }
-        self.handle_receive(now, key.connection, frames, host);
+        self.receive(now, key.connection, frames, host);
     }
 
     /// A shard has died: what it carried here has lost its carrier, what lived there is gone, and nobody there waits.
@@ -207,6 +218,10 @@ impl Shard {
             polling.upgrading = None;
         }
         if polling.carrier == Some(carrier) {
+            polling.carrier = None;
+            if self.wait_for_client(now, key.connection, host) {
+                return;
+            }
             let Some(connection) = self.connections.live(key.connection) else { return };
             if let Some(outbox) = &mut connection.outbox {
                 outbox.discard_queue();

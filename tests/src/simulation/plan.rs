@@ -155,6 +155,7 @@ fn limits(random: &mut Rng) -> Limits {
         seats: shard::SeatLimits::default(),
         rates: shard::RateLimits::default(),
         engine: shard::EngineLimits::default(),
+        recovery: shard::RecoveryLimits::default(),
         compression: shard::CompressionLimits::default(),
         sessions: shard::SessionLimits::default(),
         people: PeopleLimits {

@@ -58,4 +58,51 @@ pub(super) struct EngineFlags {
         value_parser = count::within::<usize>(1..=1_000),
     )]
     pub(super) max_attachments: usize,
+
+    /// How long a lost Socket.IO connection waits for its client (0: not at all)
+    ///
+    /// Range: 0s to 1h. The client comes back with its id, its rooms and its login, and hears what it has missed. Every event
+    /// to clients of Socket.IO 3 and later then has a number as its last argument, which handlers see.
+    #[arg(
+        long, value_name = "TIME", env = "SOCKETSHARD_RECOVERY_WINDOW", default_value = "0s",
+        value_parser = duration::within(Duration::ZERO..=Duration::from_secs(3_600)),
+    )]
+    pub(super) recovery_window: Duration,
+
+    /// Lost connections of one shard that wait
+    ///
+    /// Range: 1 to 1M; one more ends the one that has waited longest. Raise it where whole networks come and go.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_MAX_RECOVERY_CONNECTIONS", default_value = "10k",
+        value_parser = count::within::<usize>(1..=1_000_000),
+    )]
+    pub(super) max_recovery_connections: usize,
+
+    /// Events kept for one connection that could come back
+    ///
+    /// Range: 1 to 1M; older ones are lost, and who needs one begins anew. Kept until the client has answered a ping.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_MAX_RECOVERY_PACKETS", default_value = "1k",
+        value_parser = count::within::<usize>(1..=1_000_000),
+    )]
+    pub(super) max_recovery_packets: usize,
+
+    /// Bytes of those events
+    ///
+    /// Range: 1KiB to 64MiB; as with their number.
+    #[arg(
+        long, value_name = "SIZE", env = "SOCKETSHARD_MAX_RECOVERY_BYTES", default_value = "256KiB",
+        value_parser = size::within::<usize>((1 << 10)..=(64 << 20)),
+    )]
+    pub(super) max_recovery_bytes: usize,
+
+    /// Bytes of the events kept for all connections of one shard
+    ///
+    /// Range: 1KiB to 64GiB; a publication counts for each of its receivers, though it is kept once. Raise it with the number
+    /// of clients.
+    #[arg(
+        long, value_name = "SIZE", env = "SOCKETSHARD_MAX_RECOVERY_TOTAL", default_value = "64MiB",
+        value_parser = size::within::<usize>((1 << 10)..=(64 << 30)),
+    )]
+    pub(super) max_recovery_total: usize,
 }

@@ -9,7 +9,9 @@ use clap::{ArgMatches, Args};
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
-use shard::{CompressionLimits, EngineLimits, Limits, PeopleLimits, Rate, RateLimits, SeatLimits, SessionLimits};
+use shard::{
+    CompressionLimits, EngineLimits, Limits, PeopleLimits, Rate, RateLimits, RecoveryLimits, SeatLimits, SessionLimits,
+};
 
 use super::admin::AdminFlags;
 use super::application::ApplicationFlags;
@@ -264,6 +266,7 @@ impl Flags {
                 payload_packets_max: self.engine.max_payload_packets,
                 attachments_max: self.engine.max_attachments,
             },
+            recovery: self.recovery_limits(),
             compression: self.compression_limits(),
             sessions: self.session_limits(),
             people: PeopleLimits {
@@ -272,6 +275,16 @@ impl Flags {
                 silence: self.users.user_silence,
                 page_max: self.users.max_user_page,
             },
+        }
+    }
+
+    const fn recovery_limits(&self) -> RecoveryLimits {
+        RecoveryLimits {
+            window: self.engine.recovery_window,
+            connections_max: self.engine.max_recovery_connections,
+            packets_max: self.engine.max_recovery_packets,
+            bytes_max: self.engine.max_recovery_bytes,
+            total_bytes_max: self.engine.max_recovery_total,
         }
     }
 
