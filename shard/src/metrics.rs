@@ -37,6 +37,8 @@ pub struct Metrics {
     pub recovery_events_lost: u64,
     /// Requests of long-polling.
     pub polls: u64,
+    /// Those of them, and upgrades, that knew a session's id but had not the cookie that has opened it.
+    pub polls_refused: u64,
     /// Those of them that were carried to another shard.
     pub polls_carried: u64,
     /// Event streams that were let in.

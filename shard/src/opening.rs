@@ -49,7 +49,10 @@ impl Shard {
                 };
                 if let Some(EngineOpening { version, upgrades: Some(sid), .. }) = &engine {
                     return match self.carrier_key(sid) {
-                        Ok(key) => self.open_carrier(id, &accept, *version, key),
+                        Ok(key) => {
+                            let bound_to = self.session_named(id, head, host);
+                            self.open_carrier(id, &accept, *version, key, bound_to)
+                        }
                         Err(refusal) => {
                             self.refuse_request(now, id, refusal.status(), &[], refusal.message(), host);
                             Next::Nothing

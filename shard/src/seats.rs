@@ -179,6 +179,41 @@ impl Shard {
         Next::Nothing
     }
 
+    /// A connection without a socket has its session. Its requests come on sockets that have seats, but not always the same:
+    /// it has seats of its own.
+    pub(crate) fn seat_polled<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        waiting: Waiting,
+        cookie: Option<Box<str>>,
+        host: &mut H,
+    ) -> Next {
+        let address = self.connections.live(id).map(|connection| connection.address.ip());
+        let Some(address) = address.filter(|_| self.limits.seats.per_address != 0) else {
+            return self.seat_session(now, id, waiting, cookie, host);
+        };
+        let holder = address_holder(address);
+        match self.ask_seat(id, &holder, home_of(&holder, self.lanes.len())) {
+            Ok(true) => return self.seat_session(now, id, waiting, cookie, host),
+            Ok(false) => self.refuse_seat(now, id, &holder, host),
+            Err(ticket) => {
+                let work = Work::Seat(Some(Box::new((waiting, cookie))));
+                self.await_verdict(now, ticket, id, None, work);
+            }
+        }
+        Next::Nothing
+    }
+
+    /// A WebSocket carries it now, which has a seat of its address.
+    pub(crate) fn leave_address_seat(&mut self, slot: u32) {
+        let Some(held) = self.seats.as_mut().and_then(|seats| seats.held.get_mut(slot as usize)) else { return };
+        if let Some(at) = held.iter().position(|holder| holder.starts_with(ADDRESS)) {
+            let holder = held.swap_remove(at);
+            self.leave_seat(&holder);
+        }
+    }
+
     /// A connection is a user's from now on: is there a seat? It goes on meanwhile, and is closed if there is none.
     pub(crate) fn seat_user(&mut self, id: ConnectionId, user: &str) {
         if self.limits.seats.per_user == 0 {
@@ -281,11 +316,16 @@ impl Shard {
                 self.refuse_seat(now, id, &holder, host);
                 continue;
             }
+            let is_of_address = holder.starts_with(ADDRESS);
             self.seats_mut().hold(id.slot, holder);
             self.resume_after_hook(id);
             if let Some(waiting) = waiting {
                 let (waiting, cookie) = *waiting;
-                self.begin_protocol(now, id, &waiting, cookie, host);
+                if is_of_address {
+                    self.seat_session(now, id, waiting, cookie, host);
+                } else {
+                    self.begin_protocol(now, id, &waiting, cookie, host);
+                }
                 self.drain_commands(now, host);
             }
         }
@@ -304,7 +344,11 @@ impl Shard {
     }
 
     fn answer_seatless<H: Host>(&mut self, now: Time, id: ConnectionId, status: u16, why: &str, host: &mut H) {
-        if self.connections.live(id).is_some_and(|connection| connection.state == State::Request) {
+        let Some(connection) = self.connections.live(id) else { return };
+        if connection.state == State::Request {
+            // Where there is no socket, it is the request that is refused.
+            let id = if connection.is_polled() { self.refuse_polled(now, id, host) } else { Some(id) };
+            let Some(id) = id else { return };
             self.write(id, |out| response::write(out, status, &[("Retry-After", "1")], why.as_bytes(), false));
             self.close(now, id, &Disconnect::new(1013, "too many connections"), host);
         }

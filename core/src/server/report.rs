@@ -59,6 +59,7 @@ pub(super) fn counters(
         ("polled_opened", metrics.polled_opened),
         ("polled_upgraded", metrics.polled_upgraded),
         ("polls", metrics.polls),
+        ("polls_refused", metrics.polls_refused),
         ("polls_carried", metrics.polls_carried),
         ("calls", metrics.calls),
         ("calls_busy", metrics.calls_busy),

@@ -4,7 +4,7 @@ use codec::engineio::{Encoding, Refusal};
 
 use super::SessionKey;
 use crate::recovery::Recovering;
-use crate::{ConnectionId, ShardId, Ticket};
+use crate::{ConnectionId, SessionId, ShardId, Ticket};
 
 /// The TCP connection on which a request waits for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub enum PollMessage {
         connection: ConnectionId,
         /// Whose it says to be.
         key: SessionKey,
+        /// The session of the cookie that it has brought.
+        session: Option<SessionId>,
         /// A POST's body; none for a GET.
         posted: Option<Posted>,
     },
@@ -65,6 +67,8 @@ pub enum PollMessage {
         connection: ConnectionId,
         /// The session.
         key: SessionKey,
+        /// That of its cookie.
+        bound_to: Option<SessionId>,
     },
     /// To the shard of a session: from now on a WebSocket carries it.
     Switch {
@@ -72,6 +76,8 @@ pub enum PollMessage {
         connection: ConnectionId,
         /// The session.
         key: SessionKey,
+        /// That of its cookie.
+        bound_to: Option<SessionId>,
     },
     /// To the shard of a session: what its carrier has heard.
     Carry {

@@ -33,7 +33,7 @@ use crate::engineio::Engine;
 use crate::heartbeat::stamp;
 use crate::outbox::Outbox;
 use crate::shard::Shard;
-use crate::{ConnectionId, Disconnect, Host, ShardId, Time};
+use crate::{ConnectionId, Disconnect, Host, SessionId, ShardId, Time};
 
 /// What a connection without a socket of its own has.
 #[derive(Debug)]
@@ -48,8 +48,26 @@ pub(crate) struct Polling {
     pub(crate) upgrading: Option<Poller>,
     /// The WebSocket that does.
     pub(crate) carrier: Option<Poller>,
+    /// The session whose cookie has opened it: whoever knows its id must have that cookie as well, or that of the id that
+    /// the session has now.
+    pub(crate) bound_to: Option<SessionId>,
     /// What the next response sets.
     pub(crate) cookie: Option<Box<str>>,
+}
+
+impl Polling {
+    /// Nobody waits, nobody carries.
+    pub(crate) const fn new(secret: [u8; SECRET_BYTES]) -> Self {
+        Self {
+            secret,
+            takes_octets: false,
+            waiting: None,
+            upgrading: None,
+            carrier: None,
+            bound_to: None,
+            cookie: None,
+        }
+    }
 }
 
 impl Connection {
@@ -84,8 +102,7 @@ impl Shard {
         let mut connection = Connection::new(generation, address, door, now, deadline);
         let mut engine = Engine::new(version);
         let waiting = Some(Poller { shard: self.id, connection: requester });
-        engine.polling =
-            Some(Box::new(Polling { secret, takes_octets, waiting, upgrading: None, carrier: None, cookie: None }));
+        engine.polling = Some(Box::new(Polling { takes_octets, waiting, ..Polling::new(secret) }));
         connection.engine = Some(engine);
         connection.outbox = Some(Box::new(Outbox::mailbox()));
         let slot = self.connections.insert(connection);
@@ -104,11 +121,13 @@ impl Shard {
         now: Time,
         poller: Poller,
         key: &SessionKey,
+        session: Option<SessionId>,
         posted: Option<&Posted>,
         host: &mut H,
     ) {
         let id = key.connection;
-        let Some(polling) = self.polling_of(key) else {
+        let is_bound = self.is_bound_elsewhere(key, session);
+        let Some(polling) = self.polling_of(key).filter(|_| !is_bound) else {
             return self.answer_poll(now, poller, Polled::Refused(Refusal::SessionUnknown), host);
         };
         if polling.carrier.is_some() {
@@ -121,6 +140,16 @@ impl Shard {
             Some(posted) => self.handle_posted(now, poller, id, posted, host),
             None => self.handle_poll_for_more(now, poller, id, host),
         }
+    }
+
+    /// Whether a connection was opened with the cookie of another session than this one.
+    pub(super) fn is_bound_elsewhere(&mut self, key: &SessionKey, session: Option<SessionId>) -> bool {
+        let Some(bound_to) = self.polling_of(key).and_then(|polling| polling.bound_to) else { return false };
+        let is_elsewhere = session.is_none_or(|session| {
+            session != bound_to && self.session_of(key.connection).is_none_or(|own| own != session)
+        });
+        self.metrics.polls_refused += u64::from(is_elsewhere);
+        is_elsewhere
     }
 
     /// A GET: it gets what there is, or waits.
@@ -213,8 +242,8 @@ impl Shard {
     /// What another shard says about polling; looked at when the turn settles.
     fn handle_poll_message<H: Host>(&mut self, now: Time, from: ShardId, message: PollMessage, host: &mut H) {
         match message {
-            PollMessage::Request { connection, key, posted } => {
-                self.handle_poll(now, Poller { shard: from, connection }, &key, posted.as_ref(), host);
+            PollMessage::Request { connection, key, session, posted } => {
+                self.handle_poll(now, Poller { shard: from, connection }, &key, session, posted.as_ref(), host);
             }
             PollMessage::Answer { connection, polled } => self.poll_answered(now, connection, &polled, host),
             PollMessage::Gone { connection, key } => {

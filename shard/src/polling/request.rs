@@ -1,10 +1,11 @@
 //! A request of long-polling, where it comes in: judged, and handed to the shard that its session lives on.
 
 use codec::engineio::{Refusal, Version, read_form};
+use codec::http::request::Head;
 use codec::http::response;
 
 use super::{PollContext, PollMessage, Polled, Poller, Posted, SessionKey};
-use crate::connection::pause;
+use crate::connection::{Connection, pause};
 use crate::engineio::{EngineOpening, parameter};
 use crate::heartbeat::stamp;
 use crate::pending::Work;
@@ -12,7 +13,7 @@ use crate::requests::Next;
 use crate::session::{Attached, Waiting};
 use crate::shard::Shard;
 use crate::turn::Arena;
-use crate::{ConnectionId, Envelope, Host, Request, Route, Time};
+use crate::{ConnectionId, Envelope, Host, Request, Route, SessionId, Time};
 
 impl Shard {
     /// Answers a request to a path of Engine.IO that is no upgrade, now or when there is something to tell.
@@ -47,19 +48,33 @@ impl Shard {
                 if let Some(context) = self.polls.get_mut(&id) {
                     context.key = Some(key);
                 }
+                let session = self.session_named(id, head, host);
                 if key.shard == self.id {
-                    self.handle_poll(now, Poller { shard: self.id, connection: id }, &key, posted.as_ref(), host);
+                    let poller = Poller { shard: self.id, connection: id };
+                    self.handle_poll(now, poller, &key, session, posted.as_ref(), host);
                 } else if !self.serving.contains(key.shard) {
                     // It went with the shard that it lived on.
                     self.poll_answered(now, id, &Polled::Refused(Refusal::SessionUnknown), host);
                 } else {
                     self.metrics.polls_carried += 1;
-                    let message = PollMessage::Request { connection: id, key, posted };
+                    let message = PollMessage::Request { connection: id, key, session, posted };
                     self.send_to_peer(key.shard, Envelope::Poll(&message));
                 }
             }
         }
         Next::Request
+    }
+
+    /// The session that a request's cookie names.
+    pub(crate) fn session_named<H: Host>(
+        &mut self,
+        id: ConnectionId,
+        head: &Head<'_>,
+        host: &mut H,
+    ) -> Option<SessionId> {
+        head.header("cookie")?;
+        let connection = self.connections.live(id)?;
+        host.session(connection.peer(id.slot), head)
     }
 
     /// From here on the connection waits; it is still read, so that its end is seen.
@@ -85,15 +100,19 @@ impl Shard {
         let takes_octets =
             opening.version == Version::V3 && !["b64", "j"].iter().any(|name| parameter(request.head, name).is_some());
         let secret = host.secret();
+        let cookie = self.session_named(requester, request.head, host);
         let Some(id) = self.open_polled(now, requester, opening.version, takes_octets, secret) else {
             return self.poll_answered(now, requester, &Polled::Busy, host);
         };
+        if let Some(polling) = self.connections.live(id).and_then(Connection::polling_mut) {
+            polling.bound_to = cookie;
+        }
         let waiting =
             Waiting { accept: None, route, dialect: None, engine: Some(opening), agreement: None, stream: None };
         let ticket = self.pending.ticket();
         match self.attach_session(id, ticket, request.head, host) {
             Attached::Ready(cookie) => {
-                self.begin_protocol(now, id, &waiting, cookie, host);
+                self.seat_polled(now, id, waiting, cookie, host);
             }
             Attached::Waiting => self.await_verdict(now, ticket, id, None, Work::Session(Box::new(waiting))),
             Attached::Refused => self.refuse_session(now, id, host),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::world::{Client, World};
-use crate::{Limits, SocketIoConfig};
+use crate::{Limits, SessionId, ShardId, SocketIoConfig};
 
 fn world(shards: usize) -> World {
     let mut world = World::new(shards, Limits::default());
@@ -287,5 +287,39 @@ fn who_may_not_carry_is_sent_away_and_the_session_lives_on() {
         world.end(client);
         post(&mut world, 1, &path, "40");
         assert!(get(&mut world, 1, &path).starts_with("40{"), "it is polled as before");
+    }
+}
+
+/// As `fetch`, with a cookie.
+fn fetch_as(world: &mut World, shard: usize, request: &str, cookie: Option<&str>) -> (u16, String) {
+    let cookie = cookie.map_or_else(String::new, |cookie| format!("Cookie: {cookie}\r\n"));
+    let client = world.accept(shard, "10.0.0.1");
+    world.send_bytes(client, format!("{request} HTTP/1.1\r\nHost: a\r\n{cookie}\r\n").as_bytes());
+    answer(world, client).unwrap_or_else(|| panic!("no answer to {request}"))
+}
+
+#[test]
+fn who_knows_an_id_but_has_not_its_cookie_gets_nothing_and_disturbs_nobody() {
+    for shard in [0, 1] {
+        let mut world = world(2);
+        let [own, other] = [1, 2].map(|byte| SessionId::with_home([byte; 16], ShardId(1), 2).to_string());
+        let request = "GET /socket.io/?EIO=4&transport=polling";
+        let (_, body) = fetch_as(&mut world, 0, request, Some(&own));
+        let id = body.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an id");
+        let path = format!("/socket.io/?EIO=4&transport=polling&sid={id}");
+        let upgrade = path.replace("transport=polling", "transport=websocket");
+        for cookie in [None, Some(other.as_str())] {
+            let stolen = fetch_as(&mut world, shard, &format!("GET {path}"), cookie);
+            assert_eq!(stolen, (400, UNKNOWN.to_owned()));
+            let headers: Vec<_> = cookie.map(|cookie| ("Cookie", cookie)).into_iter().collect();
+            let thief = world.upgrade_with(shard, "10.0.0.1", &upgrade, &headers);
+            world.send(thief, "2probe");
+            assert!(world.heard(thief).iter().all(|heard| heard != "3probe") && world.is_over(thief));
+        }
+        assert_eq!(world.shards[0].metrics().polls_refused, 4);
+        let owner = world.upgrade_with(shard, "10.0.0.1", &upgrade, &[("Cookie", &own)]);
+        world.send(owner, "2probe");
+        assert_eq!(world.heard(owner).last().map(String::as_str), Some("3probe"));
+        assert_eq!(fetch_as(&mut world, shard, &format!("GET {path}"), Some(&own)), (200, "6".to_owned()));
     }
 }

@@ -17,7 +17,7 @@ use crate::engineio::Engine;
 use crate::heartbeat::stamp;
 use crate::requests::Next;
 use crate::shard::Shard;
-use crate::{ConnectionId, Disconnect, Envelope, Host, ShardId, Time};
+use crate::{ConnectionId, Disconnect, Envelope, Host, SessionId, ShardId, Time};
 
 /// The shard of the other half has died.
 const LOST: Disconnect = Disconnect::new(1006, "the shard has failed");
@@ -26,6 +26,8 @@ const LOST: Disconnect = Disconnect::new(1006, "the shard has failed");
 #[derive(Debug)]
 pub(crate) struct Carrier {
     key: SessionKey,
+    /// The session of its own cookie.
+    bound_to: Option<SessionId>,
     /// The connection's requests are over.
     is_switched: bool,
 }
@@ -33,7 +35,7 @@ pub(crate) struct Carrier {
 impl Carrier {
     /// What goes on with a connection whose last transport is lost.
     pub(crate) const fn taking_up(key: SessionKey) -> Self {
-        Self { key, is_switched: true }
+        Self { key, bound_to: None, is_switched: true }
     }
 }
 
@@ -45,12 +47,13 @@ impl Shard {
         accept: &Accept,
         version: Version,
         key: SessionKey,
+        bound_to: Option<SessionId>,
     ) -> Next {
         let Some(connection) = self.connections.live(id) else { return Next::Nothing };
         connection.state = State::Handshake;
         connection.protocol = Protocol::Carrier;
         let mut engine = Engine::new(version);
-        engine.carrier = Some(Box::new(Carrier { key, is_switched: false }));
+        engine.carrier = Some(Box::new(Carrier { key, bound_to, is_switched: false }));
         connection.engine = Some(engine);
         self.write(id, |out| handshake::write_response_with(out, accept, None, &[]));
         Next::Frames
@@ -63,7 +66,7 @@ impl Shard {
         let Some(engine) = connection.engine.as_mut() else { return };
         let version = engine.version;
         let Some(carrier) = engine.carrier.as_mut() else { return };
-        let key = carrier.key;
+        let (key, bound_to) = (carrier.key, carrier.bound_to);
         if carrier.is_switched {
             let mut frames = Vec::new();
             match message {
@@ -78,13 +81,13 @@ impl Shard {
             _ => None,
         };
         match packet {
-            Some(Packet::Ping("probe")) => self.tell_carried(key, PollMessage::Probe { connection: id, key }),
+            Some(Packet::Ping("probe")) => self.tell_carried(key, PollMessage::Probe { connection: id, key, bound_to }),
             Some(Packet::Upgrade) => {
                 carrier.is_switched = true;
                 connection.state = State::Open;
                 connection.deadline = stamp(now) + interval;
                 self.due[id.slot as usize] = connection.deadline;
-                self.tell_carried(key, PollMessage::Switch { connection: id, key });
+                self.tell_carried(key, PollMessage::Switch { connection: id, key, bound_to });
             }
             // Anything else is not how one goes over; the session goes on without it.
             _ => self.engine_violation(now, id, "an upgrade begins with a probe", host),
@@ -115,11 +118,11 @@ impl Shard {
     /// What is said about upgrades, on either side.
     pub(super) fn handle_upgrade<H: Host>(&mut self, now: Time, from: ShardId, message: PollMessage, host: &mut H) {
         match message {
-            PollMessage::Probe { connection, key } => {
-                self.probed(now, Poller { shard: from, connection }, key, host);
+            PollMessage::Probe { connection, key, bound_to } => {
+                self.probed(now, Poller { shard: from, connection }, key, bound_to, host);
             }
-            PollMessage::Switch { connection, key } => {
-                self.switched(now, Poller { shard: from, connection }, key, host);
+            PollMessage::Switch { connection, key, bound_to } => {
+                self.switched(now, Poller { shard: from, connection }, key, bound_to, host);
             }
             PollMessage::Carry { key, mut frames } => self.carried(now, key, &mut frames, host),
             PollMessage::CarrierGone { connection, key, code } => {
@@ -145,8 +148,16 @@ impl Shard {
     }
 
     /// The client has reached us by a WebSocket: requests that wait are sent home, so that it can go over.
-    fn probed<H: Host>(&mut self, now: Time, carrier: Poller, key: SessionKey, host: &mut H) {
-        let polling = self.polling_of(&key).filter(|polling| polling.carrier.is_none());
+    fn probed<H: Host>(
+        &mut self,
+        now: Time,
+        carrier: Poller,
+        key: SessionKey,
+        bound_to: Option<SessionId>,
+        host: &mut H,
+    ) {
+        let is_bound = self.is_bound_elsewhere(&key, bound_to);
+        let polling = self.polling_of(&key).filter(|polling| polling.carrier.is_none() && !is_bound);
         let Some(polling) = polling else {
             return self.tell_carrier(carrier, PollMessage::CarrierEnded { connection: carrier.connection });
         };
@@ -157,8 +168,16 @@ impl Shard {
         self.release_poll(now, key.connection, host);
     }
 
-    fn switched<H: Host>(&mut self, now: Time, carrier: Poller, key: SessionKey, host: &mut H) {
-        let polling = self.polling_of(&key).filter(|polling| polling.carrier.is_none());
+    fn switched<H: Host>(
+        &mut self,
+        now: Time,
+        carrier: Poller,
+        key: SessionKey,
+        bound_to: Option<SessionId>,
+        host: &mut H,
+    ) {
+        let is_bound = self.is_bound_elsewhere(&key, bound_to);
+        let polling = self.polling_of(&key).filter(|polling| polling.carrier.is_none() && !is_bound);
         let Some(polling) = polling else {
             return self.tell_carrier(carrier, PollMessage::CarrierEnded { connection: carrier.connection });
         };
@@ -167,6 +186,7 @@ impl Shard {
         if let Some(polling) = self.polling_of(&key) {
             polling.carrier = Some(carrier);
             self.metrics.polled_upgraded += 1;
+            self.leave_address_seat(key.connection.slot);
         }
         self.serve_poll(now, key.connection, host);
     }

@@ -124,14 +124,7 @@ impl Shard {
         connection.endings = ending::RECOVERS | ending::BROKEN;
         connection.outbox = Some(Box::new(Outbox::mailbox()));
         if let Some(engine) = &mut connection.engine {
-            engine.polling = Some(Box::new(Polling {
-                secret,
-                takes_octets: false,
-                waiting: None,
-                upgrading: None,
-                carrier: None,
-                cookie: None,
-            }));
+            engine.polling = Some(Box::new(Polling::new(secret)));
         }
         self.events.push_back(Event::Close(id));
         let recovering = self.recovery.as_mut().and_then(|all| all.get_mut(id.slot)?.recovering.take());
@@ -153,6 +146,9 @@ impl Shard {
             return false;
         }
         let Some((key, offset)) = claim_of(auth, self.lanes.len()) else { return false };
+        if key.shard != self.id && !self.serving.contains(key.shard) {
+            return false; // It went with the shard that it lived on.
+        }
         let is_first = self.connections.live(id).is_some_and(|known| known.state == State::Handshake);
         if !is_first || key.namespace != namespace {
             return false;

@@ -201,3 +201,34 @@ fn a_connection_that_is_somebody_else_before_the_answer_keeps_no_seat() {
         assert_eq!(taken(&world), 0, "shard {shard}");
     }
 }
+
+#[test]
+fn a_polled_session_has_seats_like_any_connection_until_a_websocket_carries_it() {
+    for address in ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"] {
+        let mut world = world(2, per_address(4));
+        let poll = |world: &mut World| {
+            let client = world.accept(0, address);
+            world.send_bytes(client, b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n");
+            (client, String::from_utf8(world.heard_bytes(client)).expect("text"))
+        };
+        let (first, opened) = poll(&mut world);
+        let (second, _) = poll(&mut world);
+        assert_eq!(taken(&world), 4, "two sockets and two sessions");
+        world.end(second);
+        let (third, refused) = poll(&mut world);
+        assert!(refused.starts_with("HTTP/1.1 429"), "{refused}");
+        world.end(third);
+        world.end(first);
+        assert_eq!(taken(&world), 2);
+        let id = opened.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an id");
+        let carrier = world.upgrade(1, address, &format!("/socket.io/?EIO=4&transport=websocket&sid={id}"));
+        world.send(carrier, "2probe");
+        assert_eq!(taken(&world), 3);
+        world.send(carrier, "5");
+        assert_eq!(taken(&world), 2, "its seat is the session's");
+        world.end(carrier);
+        world.wait(Duration::from_secs(60));
+        world.wait(Duration::from_secs(60));
+        assert_eq!(taken(&world), 0, "nothing is left behind");
+    }
+}

@@ -115,7 +115,11 @@ impl Shard {
         };
         match (self.attach(id, opening, host), pending.work) {
             (Attached::Ready(cookie), Work::Session(waiting)) => {
-                self.seat_session(now, id, *waiting, cookie, host);
+                if self.connections.live(id).is_some_and(|connection| connection.is_polled()) {
+                    self.seat_polled(now, id, *waiting, cookie, host);
+                } else {
+                    self.seat_session(now, id, *waiting, cookie, host);
+                }
             }
             (Attached::Ready(cookie), Work::RequestSession(parked)) => {
                 self.ask_parked(now, id, &parked, cookie.as_deref(), host);
