@@ -72,6 +72,16 @@ fn calls_are_measured_open_and_closed() {
 }
 
 #[test]
+fn socket_io_is_spoken_to_our_server() {
+    let result = measure("rpc", &["--protocol", "socketio", "--action", "app.echo", "-c", "20", "-R", "1k/s"]);
+    assert!(count(&result, "received") > 0, "{result}");
+    has_latencies(&result);
+    for (scenario, flags) in [("connect", ["-R", "200/s"]), ("idle", ["-c", "100"])] {
+        measure(scenario, &[&["--protocol", "socketio"][..], &flags].concat());
+    }
+}
+
+#[test]
 fn every_delivery_of_a_fanout_is_accounted_for() {
     let result = measure("fanout", &["--subscribers", "50", "--publishers", "4", "--channels", "2", "-R", "100/s"]);
     assert!(count(&result, "expected_deliveries") > 0, "{result}");

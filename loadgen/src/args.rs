@@ -40,7 +40,7 @@ pub(crate) enum ProtocolName {
     Raw,
     /// SocketCluster, version 2.
     Socketcluster,
-    /// Socket.IO, protocol 5 over Engine.IO 4: event `echo` is answered, event `message` goes to everybody.
+    /// Socket.IO, protocol 5 over Engine.IO 4: the event of --action is answered, event `message` goes to everybody.
     Socketio,
 }
 
@@ -134,9 +134,9 @@ pub(crate) struct Args {
     #[arg(long, value_parser = parse_duration, help_heading = "Load")]
     pub(crate) drain: Option<Duration>,
 
-    /// rpc: the action to call
-    #[arg(long, default_value = "app.echo", help_heading = "Scenarios")]
-    pub(crate) action: String,
+    /// rpc: the action to call, or the event to be acknowledged [default: app.echo; --protocol socketio echo]
+    #[arg(long, help_heading = "Scenarios")]
+    pub(crate) action: Option<String>,
     /// rpc: its argument as JSON (default: a string of --size, or 25 for app.square)
     #[arg(long, value_name = "JSON", help_heading = "Scenarios")]
     pub(crate) data: Option<String>,

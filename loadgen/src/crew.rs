@@ -177,11 +177,11 @@ fn play(
             work(orders, shared, scenario, reports)
         }
         ScenarioName::Rpc if settings.protocol == Protocol::SocketIo => {
-            let emit = Emit::new(settings.args.data.clone(), bytes, seed);
+            let emit = Emit::new(settings.action.clone(), settings.args.data.clone(), bytes, seed);
             work(orders, shared, Calls::new(emit, pace(settings.connections), connections), reports)
         }
         ScenarioName::Rpc => {
-            let rpc = Rpc::new(settings.args.action.clone(), settings.args.data.clone(), bytes, seed);
+            let rpc = Rpc::new(settings.action.clone(), settings.args.data.clone(), bytes, seed);
             work(orders, shared, Calls::new(rpc, pace(settings.connections), connections), reports)
         }
         ScenarioName::Fanout => {

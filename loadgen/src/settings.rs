@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) server: Server,
     pub(crate) protocol: Protocol,
     pub(crate) path: String,
+    /// What is called.
+    pub(crate) action: String,
     pub(crate) connections: u64,
     /// Messages per second; none in a closed loop.
     pub(crate) rate: Option<f64>,
@@ -96,6 +98,7 @@ pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
         scenario,
         protocol,
         path: path(scenario, &args, &server, protocol)?,
+        action: action(&args, protocol)?,
         server,
         connections,
         rate,
@@ -206,6 +209,17 @@ fn check_payload(scenario: ScenarioName, args: &Args) -> Result<(), String> {
     Ok(())
 }
 
+fn action(args: &Args, protocol: Protocol) -> Result<String, String> {
+    // The other is what the servers of the comparison answer.
+    let usual = if protocol == Protocol::SocketIo { "echo" } else { "app.echo" };
+    let action = args.action.as_deref().unwrap_or(usual);
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    if action.is_empty() || !action.bytes().all(is_plain) {
+        return Err(format!("--action '{action}' must hold printable ASCII without spaces and quotes"));
+    }
+    Ok(action.to_owned())
+}
+
 fn cast(args: &Args, protocol: Protocol) -> Result<Cast, String> {
     let (publishers, subscribers, channels) = (args.publishers, args.subscribers, args.channels);
     for (flag, number) in [("--publishers", publishers), ("--subscribers", subscribers), ("--channels", channels)] {
@@ -308,6 +322,7 @@ mod tests {
         assert_eq!((raw.protocol, raw.path.as_str()), (Protocol::WebSocket, "/fanout"));
         let socketio = decided("rpc --spawn --protocol socketio").expect("valid");
         assert_eq!((socketio.protocol, socketio.path.as_str()), (Protocol::SocketIo, socketio::PATH));
+        assert_eq!((rpc.action.as_str(), socketio.action.as_str()), ("app.echo", "echo"));
         let bare = decided("connect --spawn --raw").expect("valid");
         assert_eq!((bare.protocol, bare.path.as_str()), (Protocol::WebSocket, "/socketcluster/"));
         let presence = decided("presence --spawn --stay 3s").expect("valid");
@@ -334,6 +349,7 @@ mod tests {
             ("fanout --spawn --subs-per-conn 2", "--channels"),
             ("fanout --spawn --publishers 100k --subscribers 100k", "streams"),
             ("rpc --spawn --data {", "JSON"),
+            ("rpc --spawn --action a\"b", "--action"),
             ("rpc --spawn -c 0", "--connections"),
             ("rpc --spawn -d 0s", "--duration"),
             ("rpc --spawn --path x", "path"),

@@ -72,6 +72,11 @@ fn socketio_client_4_goes_over_to_a_websocket() {
 }
 
 #[test]
+fn socketio_client_3_goes_over_to_a_websocket() {
+    run("socketio.js", 3, "polling,websocket", &["square", "binary", "payloads", "asked", "meet"]);
+}
+
+#[test]
 fn socketio_client_2_goes_over_to_a_websocket() {
     run("socketio.js", 2, "polling,websocket", &STEPS);
 }

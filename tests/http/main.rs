@@ -4,3 +4,4 @@ mod admin;
 mod api;
 mod curl;
 mod events;
+mod polling;

@@ -29,7 +29,7 @@ pub(crate) fn write(summary: &Summary, facts: &Facts) -> Value {
             "duration_s": settings.duration.as_secs_f64(),
             "warmup_s": settings.warmup.as_secs_f64(),
             "seed": settings.args.seed,
-            "action": settings.args.action,
+            "action": settings.action,
             "publishers": settings.cast.publishers,
             "subscribers": settings.cast.subscribers,
             "channels": settings.cast.channels,

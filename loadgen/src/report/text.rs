@@ -54,7 +54,7 @@ fn write_table(text: &mut String, summary: &Summary) -> std::fmt::Result {
             )?;
             write!(text, ", {} channels, {} B", grouped(cast.channels as u64), cast.payload_bytes)?;
         }
-        ScenarioName::Rpc => write!(text, ", {}, {} B", settings.args.action, settings.args.size)?,
+        ScenarioName::Rpc => write!(text, ", {}, {} B", settings.action, settings.args.size)?,
         ScenarioName::Echo => write!(text, ", {} B", settings.args.size)?,
         ScenarioName::Presence => {
             let Gathering { users, rooms, .. } = settings.gathering;
