@@ -4,6 +4,7 @@
 //! frame or message that is still incomplete. Every parser is incremental where its input arrives in pieces, bounded by
 //! limits passed in, and fuzzed (`codec/fuzz`).
 
+pub mod arguments;
 pub mod base64;
 pub mod engineio;
 pub mod eventstream;
@@ -13,4 +14,5 @@ pub mod message;
 pub mod name;
 pub mod socketcluster;
 pub mod socketio;
+pub mod socketstream;
 pub mod websocket;

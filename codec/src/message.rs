@@ -134,4 +134,6 @@ pub enum Operation {
     Authenticate,
     /// The action's name breaks the rules for names.
     Invoke,
+    /// The arguments are no list, where they have to be one.
+    Arguments,
 }

@@ -16,6 +16,8 @@ pub enum WireError<'a> {
     PublishMalformed,
     /// The event is no name that an action can have.
     ActionMalformed,
+    /// The arguments are no list.
+    ArgumentsMalformed,
     /// The token presented does not authenticate.
     Token(TokenError),
     /// Clients may not publish here.
@@ -98,6 +100,7 @@ impl WireError<'_> {
             | Self::UnsubscribeMalformed
             | Self::PublishMalformed
             | Self::ActionMalformed
+            | Self::ArgumentsMalformed
             | Self::PublishDisabled
             | Self::SubscribeBeforeHandshake => "InvalidActionError",
             Self::Token(error) => error.name(),
@@ -141,6 +144,7 @@ impl WireError<'_> {
             Self::UnsubscribeMalformed => text(&["Unsubscribe channel name was malformatted"]),
             Self::PublishMalformed => text(&["Publish channel name was malformatted"]),
             Self::ActionMalformed => text(&["Action name was malformatted"]),
+            Self::ArgumentsMalformed => text(&["Params must be supplied as an Array"]),
             Self::Token(error) => text(&[error.message()]),
             Self::PublishDisabled => text(&["Client publish feature is disabled"]),
             Self::SubscribeBeforeHandshake => {

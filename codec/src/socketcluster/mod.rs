@@ -20,6 +20,7 @@ pub mod encode;
 pub mod errors;
 mod packet;
 mod token;
+pub mod v09;
 
 pub use decode::{DecodeError, Decoder, Limits, Messages};
 pub use dialect::Dialect;

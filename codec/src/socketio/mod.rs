@@ -6,5 +6,6 @@ mod attachment;
 pub mod encode;
 mod packet;
 
+pub use crate::arguments::Arguments;
 pub use attachment::{ATTACHMENTS_SENT_MAX, fill};
-pub use packet::{Arguments, Kind, Limits, Packet, PacketError, is_reserved};
+pub use packet::{Kind, Limits, Packet, PacketError, is_reserved};

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::arguments::Arguments;
 use crate::json::{JsonLimits, Kind as JsonKind, Scanner, unescape};
 use crate::message::RawJson;
 use crate::name::ACTION_NAME_BYTES_MAX;
@@ -36,48 +37,6 @@ pub enum Kind {
     Event,
     Ack,
     ConnectError,
-}
-
-/// What follows an event's name, or all of an acknowledgement.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Arguments<'a> {
-    /// Their source text, with the commas between them.
-    pub text: &'a str,
-    /// How many there are.
-    pub count: usize,
-}
-
-impl<'a> Arguments<'a> {
-    /// The arguments as an action takes them: none, the one as it is, or an array of several, written into `scratch`.
-    pub fn data<'b>(self, scratch: &'b mut String) -> Option<RawJson<'b>>
-    where
-        'a: 'b,
-    {
-        match self.count {
-            0 => None,
-            1 => Some(RawJson::from_validated(self.text)),
-            _ => {
-                scratch.clear();
-                scratch.push('[');
-                scratch.push_str(self.text);
-                scratch.push(']');
-                Some(RawJson::from_validated(scratch))
-            }
-        }
-    }
-
-    /// Each argument's source text.
-    pub fn iter(self, limits: JsonLimits) -> impl Iterator<Item = RawJson<'a>> {
-        let mut rest = self.text;
-        std::iter::from_fn(move || {
-            let mut scanner = Scanner::new(rest, limits).ok()?;
-            let value = scanner.value().ok()?;
-            let raw = scanner.raw(value.span);
-            let end = raw.as_str().as_ptr().addr() - rest.as_ptr().addr() + raw.as_str().len();
-            rest = rest[end..].trim_start().strip_prefix(',').unwrap_or_default();
-            Some(raw)
-        })
-    }
 }
 
 /// One packet, borrowed from its text.
