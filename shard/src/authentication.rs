@@ -299,6 +299,8 @@ impl Shard {
         let route = match connection.protocol {
             Protocol::EventStream => Route::EventStream,
             Protocol::SocketIo => Route::SocketIo,
+            Protocol::SocketStream => Route::SocketStream,
+            Protocol::Services => Route::Services,
             _ => Route::SocketCluster,
         };
         let verdict = match host.connect(ticket, connection.caller(id.slot, &self.users), route) {
@@ -335,13 +337,13 @@ impl Shard {
         }
         connection.state = State::Open;
         match connection.protocol {
-            Protocol::SocketIo => {
-                self.namespace_opened(id);
+            Protocol::SocketCluster => {}
+            Protocol::EventStream => return self.stream_admitted(now, id, host),
+            _ => {
+                self.tongue_let_in(id);
                 self.start_heartbeat(now, id);
                 return self.admit(id);
             }
-            Protocol::EventStream => return self.stream_admitted(now, id, host),
-            _ => {}
         }
         // Its time may be over since the hook was asked; the client learns it like any other end of a token.
         let has_expired = connection.identity.as_ref().is_some_and(|identity| identity.is_over(now));
@@ -373,9 +375,7 @@ impl Shard {
     /// The application gives a token to a connection.
     pub(crate) fn set_token(&mut self, now: Time, id: ConnectionId, token: &str, verified: Verified) {
         let Some(connection) = self.connections.live(id) else { return };
-        if !matches!(connection.protocol, Protocol::SocketCluster | Protocol::SocketIo | Protocol::EventStream)
-            || connection.state == State::Closing
-        {
+        if !connection.protocol.has_events() || connection.state == State::Closing {
             return;
         }
         let protocol = connection.protocol;
@@ -389,15 +389,13 @@ impl Shard {
         codec::json::write_string(&mut data, token);
         data.push(b'}');
         let data = String::from_utf8(data).expect("a JSON string is text");
-        self.spare_secret(|shard| {
-            shard.emit(id, "#setAuthToken", Some(RawJson::from_validated(&data)));
-        });
+        self.spare_secret(|shard| shard.emit(id, "#setAuthToken", Some(RawJson::from_validated(&data))));
     }
 
     /// The application takes a connection's token away.
     pub(crate) fn remove_token(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.live(id) else { return };
-        if matches!(connection.protocol, Protocol::SocketCluster | Protocol::SocketIo | Protocol::EventStream) {
+        if connection.protocol.has_events() {
             self.identify(id, None);
             self.emit(id, "#removeAuthToken", None);
         }

@@ -49,8 +49,26 @@ pub(crate) enum Protocol {
     SocketIo,
     /// A response without end; nothing is received.
     EventStream,
+    SocketStream,
+    Services,
+    SocketCluster09,
     /// Another connection, which has no socket of its own.
     Carrier,
+}
+
+impl Protocol {
+    /// Whether events of the server can be said in it.
+    pub(crate) const fn has_events(self) -> bool {
+        match self {
+            Self::SocketCluster
+            | Self::SocketIo
+            | Self::SocketStream
+            | Self::Services
+            | Self::SocketCluster09
+            | Self::EventStream => true,
+            Self::Http | Self::Raw(_) | Self::EngineIo(_) | Self::Carrier => false,
+        }
+    }
 }
 
 /// Why the socket is not read, as bits.
@@ -211,10 +229,14 @@ impl Connection {
 
     /// How it is told of publications from its next subscription on.
     pub(crate) fn form(&self) -> Form {
-        let form = match &self.engine {
-            Some(engine) => Form::socketio(engine.version, engine.current),
-            None if self.protocol == Protocol::EventStream => Form::EVENT_STREAM,
-            None => Form::SOCKETCLUSTER,
+        let form = match (self.protocol, &self.engine) {
+            (Protocol::SocketStream, _) => Form::SOCKETSTREAM,
+            (Protocol::Services, None) => Form::SERVICES,
+            (Protocol::Services, Some(_)) => Form::ENGINE_SERVICES,
+            (Protocol::SocketCluster09, _) => Form::SOCKETCLUSTER_09,
+            (Protocol::EventStream, _) => Form::EVENT_STREAM,
+            (_, Some(engine)) => Form::socketio(engine.version, engine.current),
+            (_, None) => Form::SOCKETCLUSTER,
         };
         self.compression.as_ref().map_or(form, |compression| form.compressed(compression.window_bits()))
     }

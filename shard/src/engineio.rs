@@ -84,10 +84,7 @@ pub(crate) struct EngineOpening {
 impl EngineOpening {
     /// What an upgrade says that opens such a route; nothing where another route is meant.
     pub(crate) fn of_route(route: Route, head: &Head<'_>) -> Result<Option<Self>, Refusal> {
-        match route {
-            Route::SocketIo | Route::EngineIo(_) => Self::of(head).map(Some),
-            Route::SocketCluster | Route::Raw(_) | Route::EventStream => Ok(None),
-        }
+        if route.is_on_engine(head) { Self::of(head).map(Some) } else { Ok(None) }
     }
 
     /// Reads an upgrade's query.
@@ -109,6 +106,17 @@ impl EngineOpening {
     }
 }
 
+impl Route {
+    /// Whether this request is for Engine.IO: the paths that are not its own are where a transport of it is named.
+    pub(crate) fn is_on_engine(self, head: &Head<'_>) -> bool {
+        match self {
+            Self::SocketIo | Self::EngineIo(_) | Self::SocketStream => true,
+            Self::SocketCluster | Self::Services => parameter(head, "transport").is_some(),
+            Self::Raw(_) | Self::EventStream => false,
+        }
+    }
+}
+
 /// A parameter of the query, as it stands there.
 pub(crate) fn parameter<'a>(head: &Head<'a>, name: &str) -> Option<&'a str> {
     head.query?.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
@@ -119,7 +127,13 @@ impl Shard {
     pub(crate) fn frame_limits(&mut self, id: ConnectionId) -> FrameLimits {
         let limits = self.limits.websocket;
         match self.connections.live(id).map(|connection| connection.protocol) {
-            Some(Protocol::SocketIo | Protocol::EngineIo(_) | Protocol::Carrier) => FrameLimits {
+            Some(
+                Protocol::SocketIo
+                | Protocol::EngineIo(_)
+                | Protocol::Carrier
+                | Protocol::SocketStream
+                | Protocol::SocketCluster09,
+            ) => FrameLimits {
                 message_bytes_max: self.limits.engine.payload_bytes_max.max(limits.message_bytes_max),
                 ..limits
             },
@@ -214,6 +228,7 @@ impl Shard {
             (Protocol::SocketIo, RawMessage::Text(text)) => self.socketio_text(now, id, text, host),
             (Protocol::SocketIo, RawMessage::Binary(bytes)) => self.socketio_binary(now, id, bytes, host),
             (Protocol::EngineIo(route), message) => self.raw(now, id, route, message, host),
+            (protocol, RawMessage::Text(text)) => self.tongue_message(now, id, protocol, text, host),
             _ => {}
         }
     }

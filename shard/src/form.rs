@@ -9,7 +9,11 @@ use codec::socketcluster::encode as socketcluster;
 use codec::websocket::extension::WINDOW_BITS_MIN;
 use codec::websocket::{Opcode, encode};
 
+use crate::people::Audience;
 use crate::shard::Shard;
+use crate::socketcluster_09::write_socketcluster_09;
+use crate::socketstream::services::write_services;
+use crate::socketstream::write_socketstream;
 use crate::turn::Arena;
 
 /// How a subscription's publications are written; ten bits of its entry in the channel.
@@ -17,6 +21,9 @@ use crate::turn::Arena;
 /// ```text
 /// 0          SocketCluster
 /// 1          an event stream
+/// 8          SocketStream, on Engine.IO
+/// 9, 10      the services of SocketStream 0.4, plain and on Engine.IO
+/// 11         SocketCluster 0.9, on Engine.IO
 /// 32 .. 63   Socket.IO on Engine.IO 4, and the namespace's number
 /// 64 .. 95   Socket.IO on Engine.IO 3, and the namespace's number
 /// + 128 × n  the same, compressed for the n-th window
@@ -30,6 +37,18 @@ impl Form {
 
     /// A block of an event stream.
     pub(crate) const EVENT_STREAM: Self = Self(1);
+
+    /// SocketStream's event, in a text message of Engine.IO.
+    pub(crate) const SOCKETSTREAM: Self = Self(8);
+
+    /// An event of the services of SocketStream 0.4, in a text frame.
+    pub(crate) const SERVICES: Self = Self(9);
+
+    /// The same, in a text message of Engine.IO.
+    pub(crate) const ENGINE_SERVICES: Self = Self(10);
+
+    /// SocketCluster 0.9's event, in a text message of Engine.IO.
+    pub(crate) const SOCKETCLUSTER_09: Self = Self(11);
 
     /// Namespaces of Socket.IO that have forms.
     pub(crate) const NAMESPACES_MAX: usize = 32;
@@ -81,7 +100,17 @@ pub(crate) enum Push<'a> {
     /// Something was published to a channel.
     Publication { channel: &'a str, data: Option<RawJson<'a>> },
     /// The application has addressed people.
-    Event { event: &'a str, data: Option<RawJson<'a>> },
+    Event { event: &'a str, data: Option<RawJson<'a>>, audience: Audience, names: &'a str },
+}
+
+impl<'a> Push<'a> {
+    /// The event as which a push is told where publications are events, named like their channels.
+    pub(crate) const fn as_event(self) -> (&'a str, Option<RawJson<'a>>) {
+        match self {
+            Self::Publication { channel, data } => (channel, data),
+            Self::Event { event, data, .. } => (event, data),
+        }
+    }
 }
 
 /// A push as it was written in one form: where in the turn's shared arena.
@@ -114,10 +143,17 @@ impl Shard {
 
     /// Appends whole frames to the shared arena.
     fn write_form(&mut self, form: Form, push: Push<'_>) {
+        match form {
+            Form::EVENT_STREAM => return write_event_stream(&mut self.turn.shared, push),
+            Form::SOCKETSTREAM => return write_socketstream(&mut self.turn.shared, push),
+            Form::SERVICES => return write_services(&mut self.turn.shared, false, push),
+            Form::ENGINE_SERVICES => return write_services(&mut self.turn.shared, true, push),
+            Form::SOCKETCLUSTER_09 => return write_socketcluster_09(&mut self.turn.shared, push),
+            _ => {}
+        }
         match form.0 & !NAMESPACE_MASK {
             SOCKETIO_4 => self.write_socketio(Version::V4, (form.0 & NAMESPACE_MASK) as u8, push),
             SOCKETIO_3 => self.write_socketio(Version::V3, (form.0 & NAMESPACE_MASK) as u8, push),
-            _ if form == Form::EVENT_STREAM => write_event_stream(&mut self.turn.shared, push),
             _ => write_socketcluster(&mut self.turn.shared, push),
         }
     }
@@ -126,7 +162,7 @@ impl Shard {
 fn write_event_stream(out: &mut Vec<u8>, push: Push<'_>) {
     match push {
         Push::Publication { channel, data } => eventstream::publication(out, channel, data),
-        Push::Event { event, data } => eventstream::event(out, event, data),
+        Push::Event { event, data, .. } => eventstream::event(out, event, data),
     }
 }
 
@@ -136,7 +172,7 @@ fn write_socketcluster(out: &mut Vec<u8>, push: Push<'_>) {
             let hint = socketcluster::publication_length_hint(channel, data);
             encode::frame_with(out, Opcode::Text, hint, |out| socketcluster::publication(out, channel, data));
         }
-        Push::Event { event, data } => {
+        Push::Event { event, data, .. } => {
             let hint = 24 + event.len() + data.map_or(0, |data| data.as_str().len());
             encode::frame_with(out, Opcode::Text, hint, |out| socketcluster::event(out, event, data));
         }

@@ -83,7 +83,7 @@ pub struct Verified {
 /// What the path of an upgrade opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// The SocketCluster protocol.
+    /// The SocketCluster protocol; 0.9 where the request names a transport of Engine.IO.
     SocketCluster,
     /// A raw WebSocket whose messages go to [`Host::message`] with this index.
     Raw(u16),
@@ -91,6 +91,10 @@ pub enum Route {
     SocketIo,
     /// Engine.IO, whose messages go to [`Host::message`] with this index.
     EngineIo(u16),
+    /// SocketStream 0.3 to 0.5, on Engine.IO.
+    SocketStream,
+    /// The realtime services of SocketStream 0.4, on Engine.IO where the request names a transport of it, else plain.
+    Services,
     /// Publications and events as a response without end; no WebSocket.
     EventStream,
 }

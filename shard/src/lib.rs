@@ -66,9 +66,12 @@ mod sending;
 mod session;
 mod shard;
 mod socketcluster;
+mod socketcluster_09;
 mod socketio;
+mod socketstream;
 mod subscribe;
 mod time;
+mod tongue;
 mod turn;
 #[cfg(test)]
 mod world;

@@ -1,19 +1,29 @@
 //! From HTTP to a WebSocket: an upgrade is judged, the connection gets its session, a raw route lets in or refuses.
 
-use codec::engineio::Version;
 use codec::http::request::Head;
 use codec::http::response;
 use codec::socketcluster::Dialect;
 use codec::websocket::extension::Agreement;
 use codec::websocket::handshake::{self, Accept};
 
-use crate::connection::{Connection, Heartbeat, Protocol, State};
-use crate::engineio::{Engine, EngineOpening};
+use crate::connection::{Connection, Protocol, State};
+use crate::engineio::EngineOpening;
 use crate::pending::{Pending, Upgrade, Work};
 use crate::requests::Next;
 use crate::session::{Attached, Waiting};
 use crate::shard::Shard;
 use crate::{ConnectionId, Disconnect, Host, Refusal, Route, Time, Verdict};
+
+/// With what a connection begins to speak.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    /// None where there is no WebSocket.
+    pub(crate) accept: Option<&'a Accept>,
+    pub(crate) dialect: Option<Dialect>,
+    pub(crate) agreement: Option<Agreement>,
+    pub(crate) cookie: Option<&'a str>,
+    pub(crate) engine: Option<&'a EngineOpening>,
+}
 
 impl Shard {
     /// Judges a request that asks for a WebSocket.
@@ -155,40 +165,27 @@ impl Shard {
         if connection.state != State::Request {
             return Next::Nothing;
         }
-        match route {
-            Route::SocketCluster => {
-                connection.state = State::Handshake;
-                connection.protocol = Protocol::SocketCluster;
-                if let Some(dialect) = dialect {
-                    connection.heartbeat = Heartbeat::Locked(dialect);
-                }
-                self.accept_upgrade(id, accept.as_ref(), agreement, cookie.as_deref());
-                Next::Frames
-            }
-            Route::SocketIo => {
-                let Some(EngineOpening { version, token, .. }) = engine else { return Next::Nothing };
-                connection.state = State::Handshake;
-                connection.protocol = Protocol::SocketIo;
-                connection.engine.get_or_insert_with(|| Engine::new(*version));
-                self.accept_upgrade(id, accept.as_ref(), agreement, cookie.as_deref());
-                self.say_open(id);
-                if *version == Version::V3 {
-                    self.connect_main(now, id, token.as_deref(), host);
-                }
-                Next::Frames
-            }
+        let protocol = match route {
+            Route::SocketCluster if engine.is_none() => Protocol::SocketCluster,
+            Route::SocketCluster => Protocol::SocketCluster09,
+            Route::SocketIo => Protocol::SocketIo,
+            Route::SocketStream => Protocol::SocketStream,
+            Route::Services => Protocol::Services,
             Route::EventStream => {
                 let Some(opening) = stream else { return Next::Nothing };
-                self.begin_stream(now, id, opening, cookie, host)
+                return self.begin_stream(now, id, opening, cookie, host);
             }
             Route::EngineIo(route) | Route::Raw(route) => {
                 let engine = engine.as_ref().map(|engine| engine.version);
-                self.upgrade_raw(now, id, Upgrade { accept, route, engine, cookie, agreement }, host)
+                return self.upgrade_raw(now, id, Upgrade { accept, route, engine, cookie, agreement }, host);
             }
-        }
+        };
+        let entry =
+            Entry { accept: accept.as_ref(), dialect, agreement, cookie: cookie.as_deref(), engine: engine.as_ref() };
+        self.begin_tongue(now, id, protocol, entry, host)
     }
 
-    fn accept_upgrade(
+    pub(crate) fn accept_upgrade(
         &mut self,
         id: ConnectionId,
         accept: Option<&Accept>,

@@ -96,6 +96,14 @@ impl Shard {
             (Protocol::SocketIo | Protocol::EngineIo(_), Message::Binary(bytes)) => {
                 self.engine_binary(now, id, bytes, host);
             }
+            (
+                protocol @ (Protocol::SocketStream | Protocol::SocketCluster09 | Protocol::Services),
+                Message::Text(text),
+            ) => self.tongue_text(now, id, protocol, text, host),
+            (Protocol::SocketStream | Protocol::SocketCluster09 | Protocol::Services, Message::Binary(_)) => {
+                // None of them has any; on Engine.IO, too, it means nothing.
+                self.metrics.messages_unknown += 1;
+            }
             (Protocol::Carrier, message) => self.carrier_message(now, id, message, host),
             (_, Message::Text(text)) => self.handle_text(now, id, text, protocol, host),
             (_, Message::Binary(bytes)) => match std::str::from_utf8(bytes) {

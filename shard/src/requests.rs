@@ -212,7 +212,7 @@ impl Shard {
         }
         let (peer, door) = (connection.peer(id.slot), connection.door);
         if door.opens_connections()
-            && let Some(route @ (Route::SocketIo | Route::EngineIo(_))) = host.route(head.path)
+            && let Some(route) = host.route(head.path).filter(|route| route.is_on_engine(head))
         {
             let request = Request { head, body: whole.body, keep_alive: head.keep_alive(), cookie: None };
             return self.poll(now, id, route, request, host);

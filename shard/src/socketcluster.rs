@@ -122,6 +122,7 @@ impl Shard {
                     Operation::Unsubscribe => WireError::UnsubscribeMalformed,
                     Operation::Publish => WireError::PublishMalformed,
                     Operation::Invoke => WireError::ActionMalformed,
+                    Operation::Arguments => WireError::ArgumentsMalformed,
                 };
                 self.refuse(id, call, &error);
             }
@@ -144,7 +145,8 @@ impl Shard {
         match self.speaks(id) {
             Some(Protocol::SocketIo) => return self.namespace_refused(id, &refusal.error),
             Some(Protocol::EventStream) => return self.refuse_stream(id, Some(refusal.status), &refusal.error),
-            _ => {}
+            Some(Protocol::SocketCluster) | None => {}
+            Some(_) => return self.tongue_refused(now, id, refusal, host),
         }
         let (code, error) = (refusal.code, RawJson::from_validated(&refusal.error));
         self.say(id, 200, |out| socketcluster::handshake_refusal(out, call, error, code));
@@ -220,26 +222,17 @@ impl Shard {
                 self.say_if_spoken(id, hint, |out| socketcluster::reply_error(out, call, error))
             }
         };
-        if is_said {
-            return;
-        }
-        match self.speaks(id) {
-            Some(Protocol::SocketIo) => self.answer_socketio(id, call, outcome),
-            Some(Protocol::EventStream) => self.stream_answered(id, outcome.map(|_| ())),
-            _ => {}
+        if !is_said {
+            self.tongue_answer(id, call, outcome);
         }
     }
 
     pub(crate) fn answer_error(&mut self, id: ConnectionId, call: CallId<'_>, error: &WireError<'_>) {
-        match self.speaks(id) {
-            Some(Protocol::SocketIo) => return self.answer_socketio_error(id, call, error),
-            Some(Protocol::EventStream) => {
-                let mut json = Vec::new();
-                error.write(&mut json);
-                let json = String::from_utf8(json).expect("error objects are text");
-                return self.stream_answered(id, Err(RawJson::from_validated(&json)));
-            }
-            _ => {}
+        if self.speaks(id) != Some(Protocol::SocketCluster) {
+            let mut json = Vec::new();
+            error.write(&mut json);
+            let json = String::from_utf8(json).expect("error objects are text");
+            return self.tongue_answer(id, call, Err(RawJson::from_validated(&json)));
         }
         self.say(id, 120, |out| socketcluster::reply_wire_error(out, call, error));
     }
@@ -274,9 +267,8 @@ impl Shard {
     pub(crate) fn emit(&mut self, id: ConnectionId, name: &str, data: Option<RawJson<'_>>) {
         match self.speaks(id) {
             Some(Protocol::SocketCluster) => self.say(id, 256, |out| socketcluster::event(out, name, data)),
-            Some(Protocol::SocketIo) => self.socketio_emit(id, name, data),
-            Some(Protocol::EventStream) => self.stream_emit(id, name, data),
-            _ => {}
+            Some(_) => self.tongue_emit(id, name, data),
+            None => {}
         }
     }
 

@@ -9,7 +9,6 @@ use std::borrow::Cow;
 use codec::engineio::Version;
 use codec::json::{JsonLimits, NESTING_MAX, Scanner, unescape};
 use codec::message::{CallId, ClientMessage, Operation, RawJson};
-use codec::socketcluster::errors::WireError;
 use codec::socketio::encode::{self as socketio, AnswerShape};
 use codec::socketio::{Kind, Limits, Packet, fill, is_reserved};
 
@@ -179,11 +178,6 @@ impl Shard {
         self.handshake(now, id, CallId::new(RawJson::from_validated(&address)), token, host);
     }
 
-    /// A client of protocol 4 is in the main namespace from the beginning.
-    pub(crate) fn connect_main<H: Host>(&mut self, now: Time, id: ConnectionId, token: Option<&str>, host: &mut H) {
-        self.handshake(now, id, CallId::new(RawJson::from_validated("")), token, host);
-    }
-
     /// The namespace is open: the answer to its packet.
     pub(crate) fn namespace_opened(&mut self, id: ConnectionId) {
         let mut public_id = self.public_id(id).to_vec();
@@ -277,14 +271,6 @@ impl Shard {
         self.write(id, |out| socketio::answer(out, version, call.as_str(), shape, outcome));
     }
 
-    /// Answers a call with an error of ours.
-    pub(crate) fn answer_socketio_error(&mut self, id: ConnectionId, call: CallId<'_>, error: &WireError<'_>) {
-        let mut json = Vec::new();
-        error.write(&mut json);
-        let json = String::from_utf8(json).expect("error objects are text");
-        self.answer_socketio(id, call, Err(RawJson::from_validated(&json)));
-    }
-
     /// Sends an event, in the namespace in which the client spoke last.
     pub(crate) fn socketio_emit(&mut self, id: ConnectionId, name: &str, data: Option<RawJson<'_>>) {
         let Some(connection) = self.connections.live(id) else { return };
@@ -333,10 +319,7 @@ impl Shard {
     /// named by.
     pub(crate) fn write_socketio(&mut self, version: Version, namespace: u8, push: Push<'_>) {
         let address = self.socketio_address(namespace);
-        let (name, data) = match push {
-            Push::Publication { channel, data } => (channel, data),
-            Push::Event { event, data } => (event, data),
-        };
+        let (name, data) = push.as_event();
         let numbered = self.recovery.as_mut().filter(|_| version == Version::V4);
         let offset = numbered.map(|recoveries| recoveries.next_offset());
         socketio::event(&mut self.turn.shared, version, &address, name, data, offset);
@@ -354,7 +337,7 @@ fn query_token(query: &str) -> Option<&str> {
 }
 
 /// What an error says: its `message`, or itself if it is a string.
-fn message_of(error: &str) -> Cow<'_, str> {
+pub(crate) fn message_of(error: &str) -> Cow<'_, str> {
     let text = unescape(RawJson::from_validated(error));
     text.or_else(|| text_member(error, "\"message\"")).unwrap_or(Cow::Borrowed("refused"))
 }

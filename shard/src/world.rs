@@ -291,6 +291,8 @@ impl Host for Stub {
             "/socket.io/" => Some(Route::SocketIo),
             "/sse" => Some(Route::EventStream),
             "/engine.io/" => Some(Route::EngineIo(0)),
+            "/socketstream/" => Some(Route::SocketStream),
+            "/services/" => Some(Route::Services),
             _ => None,
         }
     }

@@ -17,6 +17,8 @@ pub enum To<'a> {
     Sessions,
     /// The subscribers of a channel.
     Channel(&'a str),
+    /// The subscribers of any of these channels.
+    Channels(&'a [&'a str]),
     /// One connection, by its public id.
     Connection(&'a str),
 }
@@ -47,6 +49,10 @@ pub fn event(out: &mut Vec<u8>, to: To<'_>, name: &str, data: Option<RawJson<'_>
             out.extend_from_slice(b"\"channel\",\"channels\":");
             write_names(out, &[channel]);
         }
+        To::Channels(channels) => {
+            out.extend_from_slice(b"\"channel\",\"channels\":");
+            write_names(out, channels);
+        }
         To::Connection(id) => {
             out.extend_from_slice(b"\"socketId\",\"socketId\":");
             write_string(out, id);
@@ -57,9 +63,8 @@ pub fn event(out: &mut Vec<u8>, to: To<'_>, name: &str, data: Option<RawJson<'_>
     write_list(out, data);
     out.extend_from_slice(b"}|");
     let meta = match to {
-        To::Users(&[user]) => user,
-        To::Channel(channel) => channel,
-        To::Users(_) | To::Everyone | To::Sessions | To::Connection(_) => "null",
+        To::Users(&[name]) | To::Channels(&[name]) | To::Channel(name) => name,
+        To::Users(_) | To::Channels(_) | To::Everyone | To::Sessions | To::Connection(_) => "null",
     };
     // Clients cut at the last bar: one in the name would cut into the JSON.
     let meta = if meta.contains('|') { "null" } else { meta };
@@ -135,6 +140,10 @@ mod tests {
         assert_eq!(of(To::Users(&["a", "b"])), r#"0|{"t":"user","users":["a","b"],"e":"news","p":[[1]]}|null"#);
         assert_eq!(of(To::Sessions), r#"0|{"t":"session","e":"news","p":[[1]]}|null"#);
         assert_eq!(of(To::Channel("c")), r#"0|{"t":"channel","channels":["c"],"e":"news","p":[[1]]}|c"#);
+        assert_eq!(
+            of(To::Channels(&["c", "d"])),
+            r#"0|{"t":"channel","channels":["c","d"],"e":"news","p":[[1]]}|null"#
+        );
         assert_eq!(of(To::Connection("x")), r#"0|{"t":"socketId","socketId":"x","e":"news","p":[[1]]}|null"#);
         assert_eq!(text(|out| event(out, To::Everyone, "e", None)), r#"0|{"t":"all","e":"e","p":[]}|null"#);
     }

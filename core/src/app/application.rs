@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use codec::name::NameLimits;
-use shard::SocketIoConfig;
+use shard::{Route, SocketIoConfig};
 
 use super::AckShape;
 use super::call::{Occasion, Site};
@@ -73,6 +73,8 @@ pub struct App {
     /// Channels that show who is in them.
     pub(super) presence: Vec<Pattern>,
     pub(super) raw: Vec<RawRoute>,
+    /// Where protocols are spoken that have no path of their own.
+    pub(super) doors: Vec<(Box<str>, Route)>,
     pub(super) pages: HashMap<Box<str>, Page, foldhash::fast::RandomState>,
     pub(super) states: States,
     pub(super) socket_io: SocketIoConfig,
@@ -374,6 +376,26 @@ impl App {
         self
     }
 
+    /// Lets SocketStream's clients in at this path, versions 0.3 to 0.5, which come by Engine.IO. Theirs is `/engine.io/`
+    /// where they are not told another. They call the same actions, and are told publications and events as events.
+    ///
+    /// # Panics
+    /// When the path does not begin with `/` or is taken.
+    pub fn socket_stream(mut self, path: &str) -> Self {
+        self.add_door(path, Route::SocketStream);
+        self
+    }
+
+    /// Lets clients of SocketStream 0.4's realtime services in at this path, by WebSocket or by Engine.IO. By WebSocket
+    /// they ask for `/`, where a page may stand as well.
+    ///
+    /// # Panics
+    /// When the path does not begin with `/` or is taken.
+    pub fn realtime_services(mut self, path: &str) -> Self {
+        self.add_door(path, Route::Services);
+        self
+    }
+
     /// Adds a namespace for clients of Socket.IO, beside `/`. It is a name for an own place of its events: the same
     /// actions are called there, and what a client subscribes to there is told there.
     ///
@@ -396,7 +418,7 @@ impl App {
     }
 
     /// Lets Socket.IO's clients join, leave and publish to channels by the events `subscribe`, `unsubscribe` and
-    /// `publish`, which are then no actions of the application. Its hooks are asked as for clients of SocketCluster,
+    /// `publish`, and SocketStream's by calls of these methods, which are then no actions of the application. Its hooks are asked as for clients of SocketCluster,
     /// which can do so without being let.
     pub const fn channel_events(mut self, are_on: bool) -> Self {
         self.socket_io.has_channel_events = are_on;
@@ -477,11 +499,21 @@ impl App {
     }
 
     fn add_route(&mut self, route: RawRoute) {
-        let path = &*route.path;
+        self.check_route(&route.path);
+        self.raw.push(route);
+    }
+
+    fn add_door(&mut self, path: &str, route: Route) {
+        self.check_route(path);
+        self.doors.push((path.into(), route));
+    }
+
+    fn check_route(&self, path: &str) {
         self.check_path(path);
         assert!(!["/socketcluster/", "/socket.io/"].contains(&path), "path {path:?} is a protocol's own");
-        assert!(self.raw.iter().all(|known| *known.path != *path), "route {path:?} is there twice");
-        self.raw.push(route);
+        let is_new =
+            self.raw.iter().all(|known| *known.path != *path) && self.doors.iter().all(|(known, _)| **known != *path);
+        assert!(is_new, "route {path:?} is there twice");
     }
 
     /// Whether the application itself has something at this path.

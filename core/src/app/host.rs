@@ -409,6 +409,9 @@ impl Host for ShardHost {
         if matches!(path, "/socket.io/" | "/socket.io") {
             return Some(Route::SocketIo);
         }
+        if let Some((_, route)) = self.app.doors.iter().find(|(known, _)| **known == *path) {
+            return Some(*route);
+        }
         // A page or a route that the application has there itself is meant before this.
         let http = &self.local.common.http;
         if http.events_enabled && http.events_path == path && !self.app.has_path(path) {

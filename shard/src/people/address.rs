@@ -4,7 +4,7 @@ use codec::message::RawJson;
 
 use super::audience::{Act, Audience};
 use crate::channel::Channel;
-use crate::connection::{Protocol, State};
+use crate::connection::State;
 use crate::form::{Form, Push};
 use crate::shard::Shard;
 use crate::{ConnectionId, Disconnect, Envelope, SessionId, ShardId};
@@ -85,7 +85,8 @@ impl Shard {
         }
         match act {
             Act::Event { event, data, is_volatile } => {
-                self.send_event(&reached, event, data.map(RawJson::from_validated), is_volatile);
+                let push = Push::Event { event, data: data.map(RawJson::from_validated), audience, names };
+                self.send_push(&reached, push, is_volatile);
             }
             Act::Disconnect { code, reason } => {
                 for Reached { slot, .. } in &reached {
@@ -137,11 +138,11 @@ impl Shard {
     }
 
     /// Written once for each form in use, pointed to by many connections.
-    fn send_event(&mut self, reached: &[Reached], event: &str, data: Option<RawJson<'_>>, is_volatile: bool) {
+    fn send_push(&mut self, reached: &[Reached], push: Push<'_>, is_volatile: bool) {
         self.written.clear();
         for Reached { slot, form } in reached {
             let connection = &self.connections[*slot];
-            if !matches!(connection.protocol, Protocol::SocketCluster | Protocol::SocketIo | Protocol::EventStream) {
+            if !connection.protocol.has_events() {
                 continue; // It has no events.
             }
             let form = form.unwrap_or_else(|| connection.form());
@@ -153,7 +154,7 @@ impl Shard {
                 self.metrics.deliveries_dropped += 1;
                 continue;
             }
-            let written = self.written(form, Push::Event { event, data });
+            let written = self.written(form, push);
             self.queue_shared(*slot, written.start, written.end);
             self.metrics.deliveries += 1;
         }

@@ -589,7 +589,7 @@ fn publication(channel: usize) -> Command {
 /// Something for one client; an event gets its number when it is sent.
 fn greeting(connection: ConnectionId, route: Route) -> Command {
     match route {
-        Route::SocketCluster | Route::SocketIo | Route::EventStream => {
+        Route::SocketCluster | Route::SocketIo | Route::SocketStream | Route::Services | Route::EventStream => {
             Command::Emit { connection, event: "tick".into(), data: None, is_volatile: false }
         }
         Route::Raw(_) | Route::EngineIo(_) => Command::Send { connection, payload: Ok("hello".into()) },
