@@ -16,7 +16,7 @@ class EngineIo {
   }
 
   async opened() {
-    const socket = new this.Socket(this.url, { transports: this.transports });
+    const socket = new this.Socket(this.url, { path: '/echo.io/', transports: this.transports });
     socket.binaryType = 'nodebuffer';
     await event(socket, 'open');
     if (this.transports.length > 1) await event(socket, 'upgrade');
@@ -50,7 +50,7 @@ class EngineIo {
   }
 
   async unknownVersion() {
-    const response = await fetch(`${this.url}/engine.io/?EIO=5&transport=polling`);
+    const response = await fetch(`${this.url}/echo.io/?EIO=5&transport=polling`);
     assert.strictEqual(response.status, 400);
     assert.deepStrictEqual(await response.json(), { code: 5, message: 'Unsupported protocol version' });
   }
