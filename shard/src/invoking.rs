@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use codec::message::{CallId, RawJson};
-use codec::socketcluster::encode as socketcluster;
+use codec::socketcluster::{encode as socketcluster, v09};
 use codec::socketio::is_reserved;
 
 use crate::connection::{Protocol, State, pause};
@@ -95,6 +95,7 @@ impl Shard {
         let is_possible = match connection.protocol {
             Protocol::SocketCluster => true,
             Protocol::SocketIo => !is_reserved(&call.event),
+            Protocol::SocketCluster09 => !v09::is_reserved(&call.event),
             _ => false,
         };
         if !is_possible {
@@ -111,10 +112,12 @@ impl Shard {
             (connection.protocol, connection.engine.as_ref().map_or(0, |engine| engine.current));
         let wire_id = self.invoking.enter(id, Waiting { ticket, namespace, deadline: now + call.timeout });
         self.metrics.client_calls += 1;
-        if protocol == Protocol::SocketIo {
-            self.socketio_invoke(id, &call.event, data, wire_id);
-        } else {
-            self.say(id, 256, |out| socketcluster::invoke(out, &call.event, data, u64::from(wire_id)));
+        match protocol {
+            Protocol::SocketIo => self.socketio_invoke(id, &call.event, data, wire_id),
+            Protocol::SocketCluster09 => {
+                self.say_text(id, 256, |out| v09::invoke_client(out, &call.event, data, u64::from(wire_id)));
+            }
+            _ => self.say(id, 256, |out| socketcluster::invoke(out, &call.event, data, u64::from(wire_id))),
         }
     }
 

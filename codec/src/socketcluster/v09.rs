@@ -105,12 +105,15 @@ impl<'a> Packet<'a> {
 /// What a client's message says. `None`: nothing that there is.
 #[must_use]
 pub fn decode<'a>(text: &'a str, limits: &Limits) -> Option<Message<'a>> {
-    let Packet { event, data, call, .. } = Packet::decode(text, limits.json)?;
+    let Packet { event, data, call, error } = Packet::decode(text, limits.json)?;
     if call.is_some_and(|call| call.as_str().len() > limits.call_id_bytes_max) {
         return None;
     }
     let channel = |name: Option<Cow<'a, str>>| name.filter(|name| limits.names.check_channel(name).is_ok());
-    let event = event?;
+    let Some(event) = event else {
+        let outcome = error.map_or(Ok(data), Err);
+        return call.map(|call| Message::Common(ClientMessage::Reply { call, outcome }));
+    };
     let operation = match &*event {
         "ready" => return Some(Message::Ready { call }),
         "subscribe" => Operation::Subscribe,
@@ -162,6 +165,13 @@ pub fn connect(out: &mut Vec<u8>, id: &str) {
     out.extend_from_slice(b"{\"event\":\"connect\",\"data\":{\"soid\":");
     write_string(out, id);
     out.extend_from_slice(b",\"appName\":\"socketshard\"},\"cid\":1}");
+}
+
+/// An event that wants an answer.
+pub fn invoke_client(out: &mut Vec<u8>, name: &str, data: Option<RawJson<'_>>, call: u64) {
+    let call = call.to_string();
+    let call = Some(CallId::new(RawJson::from_validated(&call)));
+    Packet { event: Some(Cow::Borrowed(name)), data, call, error: None }.write(out);
 }
 
 /// An event, or a publication as the event that is named like its channel.
@@ -228,6 +238,15 @@ mod tests {
     }
 
     #[test]
+    fn clients_answer() {
+        let call = CallId::new(raw("3"));
+        let answer = ClientMessage::Reply { call, outcome: Ok(Some(raw("2"))) };
+        assert_eq!(read(r#"{"cid":3,"data":2}"#), Some(answer));
+        let error = ClientMessage::Reply { call, outcome: Err(raw("\"no\"")) };
+        assert_eq!(read(r#"{"cid":3,"error":"no"}"#), Some(error));
+    }
+
+    #[test]
     fn what_names_no_channel_is_malformed() {
         let malformed = |operation| Some(ClientMessage::Malformed { operation, call: id("1") });
         for data in ["5", "\"\"", "null", r#"{"channel":"c"}"#, "\"message\"", "\"ready\""] {
@@ -244,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_is_no_packet_is_nothing() {
-        for text in ["", "[]", "5", "{}", r#"{"cid":3,"data":2}"#, r#"{"event":5}"#, r#"{"event":"a"} x"#] {
+        for text in ["", "[]", "5", "{}", r#"{"data":2}"#, r#"{"event":5}"#, r#"{"event":"a"} x"#] {
             assert_eq!(decode(text, &Limits::default()), None, "{text}");
         }
         let long = format!(r#"{{"event":"a","cid":"{}"}}"#, "x".repeat(63));

@@ -228,11 +228,10 @@ fn what_clients_of_socketcluster_09_want_is_understood() {
             Some(v09::Message::Common(ClientMessage::Subscribe { .. })) => "subscribe",
             Some(v09::Message::Common(ClientMessage::Publish { data: Some(_), .. })) => "publish",
             Some(v09::Message::Common(ClientMessage::Unsubscribe { .. })) => "unsubscribe",
-            // The server of the recording calls its client; ours does not.
-            None => "nothing",
+            Some(v09::Message::Common(ClientMessage::Reply { outcome: Ok(Some(_)), .. })) => "reply",
             other => panic!("{text}: {other:?}"),
         })
         .collect();
-    let expected = ["ready", "ready", "invoke", "invoke", "invoke", "nothing", "subscribe", "publish", "unsubscribe"];
+    let expected = ["ready", "ready", "invoke", "invoke", "invoke", "reply", "subscribe", "publish", "unsubscribe"];
     assert_eq!(kinds, expected);
 }

@@ -42,8 +42,8 @@ fn command(world: &mut World, shard: usize, command: Command) {
 }
 
 fn address(audience: Audience, names: &str) -> Command {
-    let act = Act::Event { event: "told".into(), data: Some("[1]".into()) };
-    Command::Address { audience, names: names.into(), act }
+    let act = Act::Event { event: "told".into(), data: Some("[1]".into()), is_volatile: false };
+    Command::Address { audience, names: names.into(), act, except: None }
 }
 
 #[test]
@@ -101,6 +101,16 @@ fn socketcluster_09_speaks_when_it_is_spoken_to() {
     let error = ask(&mut world, client, r#"4{"event":"subscribe","data":"fail","cid":4}"#);
     assert!(error.contains("InvalidActionError"), "its publications would end the connection for the client: {error}");
     assert_eq!(world.ask(client, "4[]"), None);
+    let invoke = |event: &str, ticket| {
+        let (event, timeout) = (event.into(), Duration::from_secs(5));
+        Command::Invoke { connection: client.id, ticket, event, data: Some("1".into()), timeout }
+    };
+    world.command(0, invoke("q", 9));
+    assert_eq!(world.heard(client), [r#"4{"event":"q","data":1,"cid":1}"#]);
+    world.send(client, r#"4{"cid":1,"data":2}"#);
+    world.command(0, invoke("fail", 10));
+    let told: Vec<_> = world.hosts[0].told.drain(..).filter(|told| told.starts_with("client")).collect();
+    assert_eq!(told, [r#"client 9 Ok("2")"#, "client 10 Err(Unsupported)"]);
     // Without a transport of Engine.IO it is the SocketCluster of our days.
     world.member(0, "10.0.0.1");
 }
@@ -167,7 +177,12 @@ fn events_to_people_say_whom_they_are_for() {
     assert_eq!(world.heard(stream), [r#"40|{"t":"all","e":"told","p":[[1]]}|null"#]);
     assert_eq!(world.heard(services), [r#"2|{"e":"told","p":[[1]]}"#]);
     assert_eq!(world.heard(early), [r#"4{"event":"told","data":[1]}"#]);
-    let emit = |connection, event: &str| Command::Emit { connection, event: event.into(), data: Some("2".into()) };
+    let emit = |connection, event: &str| Command::Emit {
+        connection,
+        event: event.into(),
+        data: Some("2".into()),
+        is_volatile: false,
+    };
     command(&mut world, 0, emit(stream.id, "own"));
     let heard = world.heard(stream);
     assert!(heard[0].starts_with(r#"40|{"t":"socketId","socketId":""#), "{heard:?}");
