@@ -85,6 +85,8 @@ impl Shard {
         self.forget_polls(now, peer, host);
         self.forget_people(peer);
         self.metrics.peers_lost += 1;
+        // None of it is the doing of the message at hand.
+        self.has_overflowed = false;
     }
 
     /// A peer has told everything.
@@ -122,12 +124,18 @@ impl Shard {
         self.drain_commands(now, host);
     }
 
-    /// The shard dies of a bug: the application is told of every connection that was let in, and of each once. What it asks
-    /// for is not done any more; no more can be relied on than that the connections are there.
+    /// The shard dies of a bug: nothing is waited for any more, and the application is told of every connection that was let
+    /// in, and of each once. What it asks for is not done any more; no more can be relied on than that the connections are there.
     pub fn abandon<H: Host>(&mut self, host: &mut H) {
         const LOST: Disconnect = Disconnect::new(1006, "the shard has failed");
         let slots: Vec<u32> = self.connections.iter().map(|(slot, _)| slot).collect();
         for slot in slots {
+            let id = self.connections[slot].id(slot);
+            self.end_client_calls(id, None, host);
+            for ticket in self.pending.of(id) {
+                self.pending.remove(ticket);
+                host.cancel(ticket);
+            }
             let connection = &mut self.connections[slot];
             if std::mem::take(&mut connection.admitted) {
                 let (peer, identity) = (connection.peer(slot), connection.identity.take());

@@ -16,7 +16,7 @@ mod common;
 mod disconnected;
 mod endpoint;
 mod error;
-mod fence;
+pub(crate) mod fence;
 mod handler;
 mod hooks;
 mod host;

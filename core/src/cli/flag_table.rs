@@ -236,6 +236,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("direct-descriptors", "1k"),
     ("drain", "1s"),
     ("drain-spread", "500ms"),
+    ("shard-restarts", "2"),
     ("drain-batch", "10"),
     ("log-level", "warn"),
     ("log-format", "json"),

@@ -41,6 +41,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         spin,
         drain,
         drain_spread,
+        shard_restarts,
         app_name,
         log,
     } = settings;
@@ -82,6 +83,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("direct-descriptors", count::format(u64::from(*direct_descriptors))),
         ("drain", duration::format(*drain)),
         ("drain-spread", duration::format(*drain_spread)),
+        ("shard-restarts", count::format(u64::from(*shard_restarts))),
         ("log-level", level_name(*level).to_owned()),
         ("log-format", format_name(*format).to_owned()),
         ("log-lines-max", count::format(u64::from(*lines_per_second_max))),

@@ -51,6 +51,8 @@ pub struct Settings {
     pub drain: Duration,
     /// The part of `drain` over which connections are told to leave while everybody is still served.
     pub drain_spread: Duration,
+    /// Shards that may die within a minute and are replaced; one more ends the server.
+    pub shard_restarts: u32,
     /// What the application calls itself in the logs.
     pub app_name: String,
     /// What is logged and how.
@@ -191,6 +193,7 @@ impl Default for Settings {
             spin: Duration::ZERO,
             drain: Duration::from_secs(10),
             drain_spread: Duration::ZERO,
+            shard_restarts: 5,
             app_name: "socketshard".to_owned(),
             log: LogSettings::default(),
         }

@@ -9,14 +9,18 @@ use std::sync::Arc;
 use shard::{Batch, ShardId, ShardSet};
 
 use super::lane::{Parcel, Receiver, Sender, lane};
+use super::roll::{Notice, Roll};
 use crate::net::Doorbell;
 
 /// One shard's links to all others.
 #[derive(Debug)]
 pub(crate) struct Link {
     shard: ShardId,
-    /// By shard; `None` at our own place.
+    /// By shard; `None` at our own place, and where nobody lives.
     peers: Vec<Option<Peer>>,
+    /// Where there is one.
+    linked: ShardSet,
+    roll: Arc<Roll>,
     doorbells: Arc<[Arc<Doorbell>]>,
     /// Peers that got a parcel in this pass and are rung at its end.
     posted: ShardSet,
@@ -38,10 +42,19 @@ pub(crate) struct Metrics {
     pub(crate) lanes_full: u64,
 }
 
+/// The ends of the two lanes between us and one other shard.
 #[derive(Debug)]
-struct Peer {
+pub(crate) struct Peer {
     sender: Sender,
     receiver: Receiver,
+}
+
+impl Peer {
+    /// Two lanes, by their ends at either shard.
+    pub(super) fn pair(lane_capacity: usize) -> (Self, Self) {
+        let (there, here) = (lane(lane_capacity), lane(lane_capacity));
+        (Self { sender: there.0, receiver: here.1 }, Self { sender: here.0, receiver: there.1 })
+    }
 }
 
 /// Links for as many shards as there are doorbells, in their order. Lanes are allocated up front: 64 parcels of 56
@@ -50,44 +63,70 @@ pub(crate) fn mesh(doorbells: Vec<Arc<Doorbell>>, lane_capacity: usize) -> Vec<L
     let count = doorbells.len();
     assert!((1..=ShardId::COUNT_MAX).contains(&count), "the number of shards is checked before");
     let doorbells: Arc<[Arc<Doorbell>]> = doorbells.into();
-    let mut senders: Vec<Vec<Option<Sender>>> = Vec::new();
-    let mut receivers: Vec<Vec<Option<Receiver>>> = (0..count).map(|_| Vec::new()).collect();
-    for from in 0..count {
-        let mut row = Vec::with_capacity(count);
-        for (to, column) in receivers.iter_mut().enumerate() {
-            let ends = (from != to).then(|| lane(lane_capacity));
-            let (sender, receiver) = ends.unzip();
-            row.push(sender);
-            column.push(receiver);
+    let roll = Roll::new(Arc::clone(&doorbells), lane_capacity);
+    let id = |index| ShardId(u8::try_from(index).expect("128 shards at most"));
+    let link = |index| Link::new(id(index), Arc::clone(&roll), Arc::clone(&doorbells));
+    let mut links: Vec<_> = (0..count).map(link).collect();
+    for one in 0..count {
+        for other in one + 1..count {
+            let (ours, theirs) = Peer::pair(lane_capacity);
+            links[one].join(id(other), ours);
+            links[other].join(id(one), theirs);
         }
-        senders.push(row);
     }
-    let ends = senders.into_iter().zip(receivers).enumerate();
-    ends.map(|(index, (senders, receivers))| {
-        let shard = ShardId(u8::try_from(index).expect("128 shards at most"));
-        let peers = senders.into_iter().zip(receivers);
-        Link {
-            shard,
-            peers: peers.map(|(sender, receiver)| Some(Peer { sender: sender?, receiver: receiver? })).collect(),
-            doorbells: Arc::clone(&doorbells),
-            posted: ShardSet::EMPTY,
-            unfinished: ShardSet::others(count, shard),
-            unfinishing: ShardSet::others(count, shard),
-            metrics: Metrics::default(),
-        }
-    })
-    .collect()
+    links
 }
 
 impl Link {
+    /// A link to nobody yet.
+    pub(super) fn new(shard: ShardId, roll: Arc<Roll>, doorbells: Arc<[Arc<Doorbell>]>) -> Self {
+        Self {
+            shard,
+            peers: doorbells.iter().map(|_| None).collect(),
+            linked: ShardSet::EMPTY,
+            roll,
+            doorbells,
+            posted: ShardSet::EMPTY,
+            unfinished: ShardSet::EMPTY,
+            unfinishing: ShardSet::EMPTY,
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// Who lives.
+    pub(crate) const fn roll(&self) -> &Arc<Roll> {
+        &self.roll
+    }
+
+    /// What has become of other shards since, in order.
+    pub(crate) fn notices(&self) -> Vec<Notice> {
+        self.roll.notices(self.shard)
+    }
+
+    /// Lanes to and from a shard that has begun.
+    pub(crate) fn join(&mut self, peer: ShardId, lanes: Peer) {
+        self.peers[peer.index()] = Some(lanes);
+        self.linked.insert(peer);
+        self.unfinished.insert(peer);
+        self.unfinishing.insert(peer);
+    }
+
+    /// A shard has died, and everything that it has sent was received: nobody waits for it.
+    pub(crate) fn lose(&mut self, peer: ShardId) {
+        self.peers[peer.index()] = None;
+        for set in [&mut self.linked, &mut self.posted, &mut self.unfinished, &mut self.unfinishing] {
+            set.remove(peer);
+        }
+    }
+
     /// Our own doorbell.
     pub(crate) fn doorbell(&self) -> &Arc<Doorbell> {
         &self.doorbells[self.shard.index()]
     }
 
-    /// The other shards.
+    /// The other shards that live.
     pub(crate) fn others(&self) -> impl Iterator<Item = ShardId> + use<> {
-        ShardSet::others(self.peers.len(), self.shard).iter()
+        self.linked.iter()
     }
 
     /// Whether a batch for this peer has a chance: its lane was not full when we last tried, or has been emptied since.
@@ -302,6 +341,58 @@ mod tests {
     #[test]
     fn three_shards_answer_each_other_through_small_lanes() {
         flood(3, 2);
+    }
+
+    #[test]
+    fn what_a_dead_shard_has_sent_is_received_before_its_successor_is_met() {
+        let doorbells = (0..2).map(|_| Arc::new(Doorbell::new().expect("an eventfd"))).collect();
+        let mut links = mesh(doorbells, 2);
+        let (dead, other) = (ShardId(1), ShardId(0));
+        let batch = || {
+            let mut batch = Batch::default();
+            batch.push(Envelope::Told);
+            batch
+        };
+        links[1].send(other, batch()).expect("room");
+        let roll = Arc::clone(links[0].roll());
+        assert!(links[0].notices().is_empty());
+        drop(links.pop());
+        roll.strike_off(dead);
+        let mut successor = roll.enter(dead);
+        let mut survivor = links.pop().expect("the first");
+        let notices = survivor.notices();
+        assert!(matches!(notices[..], [Notice::Lost(ShardId(1)), Notice::Joined(ShardId(1), _)]), "{notices:?}");
+        assert!(survivor.notices().is_empty(), "each is told once");
+        assert_eq!(survivor.receive(dead).map(|batch| batch.len()), Some(1));
+        for notice in notices {
+            match notice {
+                Notice::Lost(peer) => survivor.lose(peer),
+                Notice::Joined(peer, lanes) => survivor.join(peer, lanes),
+            }
+        }
+        assert!(survivor.receive(dead).is_none(), "the lane is new");
+        survivor.send(dead, batch()).expect("room");
+        assert_eq!(successor.receive(other).map(|batch| batch.len()), Some(1));
+        successor.finish();
+        survivor.finish();
+        assert!(survivor.receive(dead).is_none() && successor.receive(other).is_none());
+        assert!(survivor.is_finished() && successor.is_finished());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_dead_shard_at_the_end() {
+        let doorbells = (0..3).map(|_| Arc::new(Doorbell::new().expect("an eventfd"))).collect();
+        let mut links = mesh(doorbells, 2);
+        let roll = Arc::clone(links[0].roll());
+        drop(links.pop());
+        roll.strike_off(ShardId(2));
+        for link in &mut links {
+            assert_eq!(link.notices().len(), 1);
+            link.lose(ShardId(2));
+            link.finish();
+        }
+        assert!(links[0].receive(ShardId(1)).is_none() && links[1].receive(ShardId(0)).is_none());
+        assert!(links.iter().all(Link::is_finished));
     }
 
     #[test]

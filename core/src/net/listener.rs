@@ -50,6 +50,11 @@ impl Listeners {
     }
 }
 
+/// Further handles of the same sockets: they go on listening when a shard has died that had them.
+pub(crate) fn duplicate(sockets: &[Socket]) -> io::Result<Vec<Socket>> {
+    sockets.iter().map(Socket::try_clone).collect()
+}
+
 impl fmt::Display for ListenError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "cannot listen on {}: {}", self.address, self.error)

@@ -19,7 +19,7 @@ mod tests;
 mod tls;
 
 pub(crate) use doorbell::Doorbell;
-pub(crate) use listener::{ListenError, Listeners};
+pub(crate) use listener::{ListenError, Listeners, duplicate};
 pub(crate) use operation::Completion;
 pub(crate) use ring::Ring;
 pub(crate) use sockets::{Happened, SocketMetrics, Sockets};

@@ -357,6 +357,20 @@ impl Sockets {
         self.push(&entry)
     }
 
+    /// The shard has died: nobody more is accepted here, and those who were, and were not let in yet, go. `unheard` is what
+    /// was drained and not interpreted.
+    pub(crate) fn turn_away(&mut self, unheard: &[Completion]) {
+        let mut rest = unheard.to_vec();
+        // A ring that does not work any more has nothing to say.
+        let _ = self.stop_listening().and_then(|()| self.ring.enter(false)).and_then(|()| self.drain(&mut rest));
+        for completion in rest {
+            if completion.operation() == Operation::Accept && completion.result >= 0 && !self.table.is_direct() {
+                // SAFETY: the kernel has made this descriptor, and nobody else will ever see this completion.
+                drop(unsafe { OwnedFd::from_raw_fd(completion.result) });
+            }
+        }
+    }
+
     /// Whether the next [`Sockets::enter`] must not sleep.
     pub(crate) fn has_work(&self) -> bool {
         !(self.starved.is_empty() && self.postponed.is_empty())
@@ -576,6 +590,7 @@ impl Drop for Sockets {
         if self.table.is_direct() {
             return;
         }
+        self.turn_away(&[]);
         for socket in self.sockets.iter().filter(|socket| socket.descriptor != Descriptor::NONE) {
             // SAFETY: an open slot holds an open descriptor, and this is the end of it.
             drop(unsafe { OwnedFd::from_raw_fd(socket.descriptor.0) });

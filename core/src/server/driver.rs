@@ -14,15 +14,17 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
-use shard::{Batch, Event, Shard, ShardId, Time};
+use shard::{Batch, Door, Event, Shard, ShardId, Time};
+use socket2::Socket;
 
 use super::Application;
 use super::control::Orders;
 use super::report::{self, Counts};
 use super::shutdown::{Step, Stop};
 use super::spin::Spin;
+use crate::app::fence::fence;
 use crate::config::Settings;
-use crate::mesh::Link;
+use crate::mesh::{Link, Notice};
 use crate::net::{Completion, Happened, Sockets};
 use crate::observe::board::Counters;
 
@@ -39,6 +41,12 @@ pub(super) struct Driver<H> {
     stop: Stop,
     spin: Spin,
     completions: Vec<Completion>,
+    /// How many of them are handled.
+    handled: usize,
+    /// To be opened when the shard is one of many again.
+    entrance: Option<(Vec<Socket>, Arc<[Door]>)>,
+    /// How many shards have died in this place before.
+    replaced: u32,
     /// The next pass must not sleep.
     again: bool,
     /// A peer's lane was left before it was empty.
@@ -84,10 +92,38 @@ impl<H: Application> Driver<H> {
             stop: Stop::new(settings.drain, settings.drain_spread),
             spin: Spin::new(settings.spin),
             completions: Vec::new(),
+            handled: 0,
+            entrance: None,
+            replaced: 0,
             again: true,
             mesh_left: false,
             passes: 0,
         }
+    }
+
+    /// The same in the place of a shard that has died, the `replaced`-th time: it joins the others before it listens.
+    pub(super) fn in_place(mut self, listeners: Vec<Socket>, doors: Arc<[Door]>, replaced: u32) -> Self {
+        let now = self.now();
+        self.shard.begin_anew();
+        for peer in self.link.others() {
+            self.shard.handle_peer_joined(now, peer);
+        }
+        self.entrance = Some((listeners, doors));
+        self.replaced = replaced;
+        self
+    }
+
+    /// The shard has died of a panic: its connections end, and the application hears of it.
+    pub(super) fn abandon(mut self) {
+        let told = fence(|| self.shard.abandon(&mut self.host));
+        if let Err(panic) = told {
+            tracing::error!(
+                shard = self.shard.id().0,
+                text = panic.text,
+                "the application was not told of all connections"
+            );
+        }
+        self.sockets.turn_away(&self.completions[self.handled..]);
     }
 
     /// One pass.
@@ -99,14 +135,22 @@ impl<H: Application> Driver<H> {
         self.again = false;
         self.shard.begin_turn(now);
         let ticked = self.handle_completions(now)?;
+        if rung {
+            self.handle_notices(now);
+        }
         if rung || self.mesh_left {
             self.handle_mesh(now);
         }
         if rung || ticked {
             self.handle_orders(now)?;
         }
-        self.run_tasks(now);
+        if !self.shard.is_joining() {
+            self.run_tasks(now);
+        }
         self.shard.settle(now, &mut self.host);
+        if self.entrance.is_some() && !self.shard.is_joining() {
+            self.listen()?;
+        }
         let flushed = self.post_batches();
         self.transmit()?;
         self.apply_events()?;
@@ -148,10 +192,12 @@ impl<H: Application> Driver<H> {
     /// Everything that the kernel has to say. Nothing is sent before the last of it: a send that failed may stand behind
     /// a receive of the same connection.
     fn handle_completions(&mut self, now: Time) -> io::Result<bool> {
-        let mut completions = std::mem::take(&mut self.completions);
-        self.sockets.drain(&mut completions)?;
+        self.completions.clear();
+        self.handled = 0;
+        self.sockets.drain(&mut self.completions)?;
         let mut ticked = false;
-        for completion in completions.drain(..) {
+        while let Some(completion) = self.completions.get(self.handled).copied() {
+            self.handled += 1;
             match self.sockets.interpret(completion, now)? {
                 Happened::Received(connection, bytes, buffer) => {
                     self.shard.handle_receive(now, connection, bytes, &mut self.host);
@@ -168,7 +214,6 @@ impl<H: Application> Driver<H> {
                 Happened::Alarm | Happened::Nothing => {}
             }
         }
-        self.completions = completions;
         self.sockets.finish_completions()?;
         if ticked {
             self.shard.handle_tick(now, &mut self.host);
@@ -177,6 +222,33 @@ impl<H: Application> Driver<H> {
             }
         }
         Ok(ticked)
+    }
+
+    /// Other shards have died, or have begun in the place of others.
+    fn handle_notices(&mut self, now: Time) {
+        for notice in self.link.notices() {
+            match notice {
+                Notice::Lost(peer) => {
+                    while let Some(batch) = self.link.receive(peer) {
+                        self.shard.handle_batch(now, peer, &batch);
+                    }
+                    self.link.lose(peer);
+                    self.shard.handle_peer_lost(now, peer, &mut self.host);
+                }
+                Notice::Joined(peer, lanes) => {
+                    self.link.join(peer, lanes);
+                    self.shard.handle_peer_joined(now, peer);
+                }
+            }
+            self.again = true;
+        }
+    }
+
+    /// Lets clients in, who have waited in the kernel's queue.
+    fn listen(&mut self) -> io::Result<()> {
+        let Some((listeners, doors)) = self.entrance.take().filter(|_| !self.stop.has_begun()) else { return Ok(()) };
+        tracing::info!(shard = self.shard.id().0, "the shard is replaced");
+        self.sockets.listen(listeners, &doors)
     }
 
     fn handle_mesh(&mut self, now: Time) {
@@ -298,7 +370,12 @@ impl<H: Application> Driver<H> {
     }
 
     fn counters(&self) -> Counters {
-        let counts = Counts { passes: self.passes, spins: self.spin.spins, spin_hits: self.spin.hits };
+        let counts = Counts {
+            passes: self.passes,
+            spins: self.spin.spins,
+            spin_hits: self.spin.hits,
+            replaced: self.replaced.into(),
+        };
         report::counters(counts, &self.shard, self.sockets.metrics(), self.link.metrics(), &self.host.counters())
     }
 

@@ -1,34 +1,52 @@
-//! The shards' threads: one glommio executor each, the loop as its one task. It never runs anything in the caller's
-//! thread but the setting up.
+//! The shards' threads: one glommio executor each, the loop as its one task; and their successors, where one of them dies.
+//! It never runs anything in the caller's thread but the setting up.
 
+use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, PoolPlacement};
 use shard::{Config, Door, Shard, ShardId, Time};
+use socket2::Socket;
 
 use super::control::{Control, Orders};
+use super::deaths::Deaths;
 use super::driver::{Driver, Pass};
 use super::entrance::Entrance;
 use super::placement::Placement;
 use super::reactor::Reactor;
 use super::{Application, StartError};
+use crate::app::fence::{self, fence};
 use crate::config::Settings;
-use crate::mesh::{Link, mesh};
-use crate::net::{Doorbell, Sockets};
+use crate::mesh::{Link, Roll, mesh};
+use crate::net::{Doorbell, Sockets, duplicate};
 use crate::tls::TlsKeeper;
 
 /// Shards that run.
-#[derive(Debug)]
 pub(crate) struct Executors {
     /// How to tell them something.
     pub(crate) control: Control,
-    threads: Vec<ExecutorJoinHandle<Result<(), String>>>,
+    threads: Vec<Option<Thread>>,
     endings: Receiver<usize>,
+    roll: Arc<Roll>,
+    deaths: Deaths,
+    /// Starts a shard in a place.
+    spawn: Box<dyn Fn(ShardId, Beginning) -> Result<Thread, StartError>>,
+    /// Why there are not to be any more.
+    failure: Option<StartError>,
+}
+
+type Thread = ExecutorJoinHandle<Result<(), String>>;
+
+/// How a shard begins.
+enum Beginning {
+    /// With all others.
+    First(Link, Sender<()>),
+    /// In the place of one that has died, the so-many-th.
+    InPlace(u32),
 }
 
 /// What one shard's thread takes along.
@@ -36,13 +54,13 @@ struct Seat {
     id: ShardId,
     settings: Settings,
     shards: usize,
-    link: Link,
-    listeners: Vec<socket2::Socket>,
+    beginning: Beginning,
+    roll: Arc<Roll>,
+    listeners: Vec<Socket>,
     doors: Arc<[Door]>,
     tls: Option<Arc<TlsKeeper>>,
     orders: Arc<Orders>,
     began: Instant,
-    began_accepting: Sender<()>,
     ending: Ending,
 }
 
@@ -66,6 +84,7 @@ impl Executors {
         H: Application + 'static,
         F: Fn(ShardId) -> H + Clone + Send + 'static,
     {
+        fence::install();
         let shards = placement.cpus.len();
         let failed = |error| StartError::System { call: "eventfd", error };
         let doorbells = (0..shards).map(|_| Doorbell::new().map(Arc::new)).collect::<io::Result<Vec<_>>>();
@@ -73,52 +92,84 @@ impl Executors {
         let control = Control::new(doorbells.clone());
         let (endings, ended) = channel();
         let (began_accepting, accepting) = channel();
-        let mut executors = Self { control, threads: Vec::with_capacity(shards), endings: ended };
-        let doors: Arc<[Door]> = entrance.doors.into();
-        let began = Instant::now();
-        let links = mesh(doorbells, settings.lane_capacity).into_iter().zip(entrance.listeners.by_shard);
-        for (index, (link, listeners)) in links.enumerate() {
-            let seat = Seat {
-                id: ShardId(u8::try_from(index).expect("128 shards at most")),
-                settings: settings.clone(),
-                shards,
-                link,
-                listeners,
-                doors: Arc::clone(&doors),
-                tls: entrance.tls.clone(),
-                orders: executors.control.orders(),
-                began,
-                began_accepting: began_accepting.clone(),
-                ending: Ending { shard: index, endings: endings.clone(), notify },
-            };
-            match spawn(placement, seat, application.clone()) {
-                Ok(thread) => executors.threads.push(thread),
-                Err(error) => {
-                    // The lanes to the shard that is missing never finish: nobody waits for them.
-                    let message = error.to_string();
-                    return Err(StartError::Executor { shard: index, message });
-                }
+        let links = mesh(doorbells, settings.lane_capacity);
+        let roll = Arc::clone(links.first().expect("one shard at least").roll());
+        let (doors, began) = (Arc::from(entrance.doors), Instant::now());
+        let spawn = {
+            let (settings, placement, roll) = (settings.clone(), placement.clone(), Arc::clone(&roll));
+            let (orders, listeners) = (control.orders(), entrance.listeners.by_shard);
+            move |id: ShardId, beginning| {
+                let shard = id.index();
+                // Ours go on listening, whatever becomes of the shard: who connects meanwhile waits for its successor.
+                let listeners = duplicate(&listeners[shard]);
+                let seat = Seat {
+                    id,
+                    settings: settings.clone(),
+                    shards,
+                    beginning,
+                    roll: Arc::clone(&roll),
+                    listeners: listeners.map_err(|error| StartError::System { call: "dup", error })?,
+                    doors: Arc::clone(&doors),
+                    tls: entrance.tls.clone(),
+                    orders: Arc::clone(&orders),
+                    began,
+                    ending: Ending { shard, endings: endings.clone(), notify },
+                };
+                let thread = spawn(&placement, seat, application.clone());
+                thread.map_err(|error| StartError::Executor { shard, message: error.to_string() })
             }
+        };
+        let mut executors = Self {
+            control,
+            threads: Vec::with_capacity(shards),
+            endings: ended,
+            roll,
+            deaths: Deaths::new(settings.shard_restarts, shards),
+            spawn: Box::new(spawn),
+            failure: None,
+        };
+        for (index, link) in links.into_iter().enumerate() {
+            // The lanes to a shard that is missing never finish: nobody waits for them.
+            let thread = (executors.spawn)(shard_id(index), Beginning::First(link, began_accepting.clone()))?;
+            executors.threads.push(Some(thread));
         }
-        drop((began_accepting, endings));
+        drop(began_accepting);
         executors.await_accepting(&accepting).inspect_err(|_| executors.control.stop())?;
         Ok(executors)
     }
 
-    /// A shard that has ended although nobody has asked it to.
-    pub(crate) fn ended(&self) -> Option<usize> {
-        self.endings.try_recv().ok()
+    /// Shards that have ended although nobody has asked them to are replaced. `false`: too many, and the server is to stop.
+    pub(crate) fn tend(&mut self) -> bool {
+        while let Ok(shard) = self.endings.try_recv() {
+            let message = self.threads[shard].take().map_or_else(String::new, last_words);
+            tracing::error!(shard, message, "a shard has failed");
+            self.roll.strike_off(shard_id(shard));
+            if self.failure.is_some() {
+                continue;
+            }
+            let successor = match self.deaths.note(Instant::now(), shard) {
+                Some(count) => (self.spawn)(shard_id(shard), Beginning::InPlace(count)),
+                None => Err(StartError::ShardFailed { shard, message }),
+            };
+            match successor {
+                Ok(thread) => self.threads[shard] = Some(thread),
+                Err(error) => self.failure = Some(error),
+            }
+        }
+        self.failure.is_none()
+    }
+
+    /// How many have ended so far.
+    #[cfg(test)]
+    pub(crate) fn ended(&self) -> u32 {
+        self.deaths.total()
     }
 
     /// Waits until all shards have ended, and says how.
     pub(crate) fn join(self) -> Result<(), StartError> {
-        let mut result = Ok(());
+        let mut result = self.failure.map_or(Ok(()), Err);
         for (shard, thread) in self.threads.into_iter().enumerate() {
-            let message = match thread.join() {
-                Ok(Ok(())) => continue,
-                Ok(Err(message)) => message,
-                Err(error) => error.to_string(),
-            };
+            let Some(message) = thread.and_then(|thread| failure(thread.join())) else { continue };
             tracing::error!(shard, message, "a shard has failed");
             result = result.and(Err(StartError::ShardFailed { shard, message }));
         }
@@ -132,17 +183,19 @@ impl Executors {
             if accepting.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {
                 continue;
             }
-            let Some(shard) = self.ended() else {
+            let Ok(shard) = self.endings.try_recv() else {
                 return Err(StartError::Executor { shard: 0, message: "the shards do not start in time".to_owned() });
             };
-            let message = match self.threads.remove(shard).join() {
-                Ok(Ok(())) => "it has ended at once".to_owned(),
-                Ok(Err(message)) => message,
-                Err(error) => error.to_string(),
-            };
+            let message = self.threads[shard].take().map_or_else(String::new, last_words);
             return Err(StartError::Executor { shard, message });
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Executors {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Executors").field("deaths", &self.deaths).finish_non_exhaustive()
     }
 }
 
@@ -153,11 +206,24 @@ impl Drop for Ending {
     }
 }
 
-fn spawn<H, F>(
-    placement: &Placement,
-    seat: Seat,
-    application: F,
-) -> glommio::Result<ExecutorJoinHandle<Result<(), String>>, ()>
+fn shard_id(index: usize) -> ShardId {
+    ShardId(u8::try_from(index).expect("128 shards at most"))
+}
+
+/// Why a thread has ended that should not have.
+fn last_words(thread: Thread) -> String {
+    failure(thread.join()).unwrap_or_else(|| "it has ended by itself".to_owned())
+}
+
+fn failure(end: glommio::Result<Result<(), String>, ()>) -> Option<String> {
+    match end {
+        Ok(Ok(())) => None,
+        Ok(Err(message)) => Some(message),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+fn spawn<H, F>(placement: &Placement, seat: Seat, application: F) -> glommio::Result<Thread, ()>
 where
     H: Application + 'static,
     F: Fn(ShardId) -> H + Send + 'static,
@@ -182,8 +248,9 @@ where
     F: Fn(ShardId) -> H,
 {
     let _ending = seat.ending;
+    let (id, began) = (seat.id, seat.began);
     let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
-    let doorbell = Arc::clone(seat.link.doorbell());
+    let doorbell = Arc::clone(seat.roll.doorbell(id));
     let mut sockets =
         Sockets::new(&seat.settings.ring, doorbell, seat.settings.tick).map_err(failed("cannot build its ring"))?;
     if let Some(tls) = &seat.tls {
@@ -191,16 +258,58 @@ where
     }
     let reactor = Reactor::new().map_err(failed("cannot reach its reactor"))?;
     let config = Config {
-        id: seat.id,
+        id,
         shards: seat.shards,
         limits: seat.settings.limits,
         // Random: the standard library's hasher takes its keys from the system.
         seed: std::hash::RandomState::new().build_hasher().finish(),
     };
-    let mut shard = Shard::new(config, Time::ZERO);
-    let mut host = fenced("the application cannot start", || application(seat.id))?;
-    if let Some(config) = host.session_config(seat.began) {
-        host.open_sessions(shard.open_sessions(config), seat.shards);
+    let mut host = fenced("the application cannot start", || application(id))?;
+    let now = u64::try_from(began.elapsed().as_micros()).expect("584,000 years");
+    let mut shard = Shard::new(config, Time::from_micros(now));
+    introduce(&mut shard, &mut host, began, seat.shards);
+    let mut driver = match seat.beginning {
+        Beginning::First(link, began_accepting) => {
+            let listening = sockets.listen(seat.listeners, &seat.doors).and_then(|()| sockets.enter(false));
+            listening.map_err(failed("cannot accept"))?;
+            let _ = began_accepting.send(());
+            // Who waits for all of us learns from the channel's end when one of us is missing.
+            drop(began_accepting);
+            Driver::new(sockets, shard, host, link, seat.orders, &seat.settings, began)
+        }
+        Beginning::InPlace(count) => {
+            let link = seat.roll.enter(id);
+            let driver = Driver::new(sockets, shard, host, link, seat.orders, &seat.settings, began);
+            driver.in_place(seat.listeners, seat.doors, count)
+        }
+    };
+    loop {
+        let pass = match fenced("a bug", || driver.pass()) {
+            Ok(pass) => pass.map_err(failed("its ring is broken")),
+            Err(message) => Err(message),
+        };
+        match pass {
+            Ok(Pass::Next) => {}
+            Ok(Pass::Rest) => reactor.rest().await,
+            Ok(Pass::Visit) => reactor.visit().await,
+            Ok(Pass::Done) => break,
+            Err(message) => {
+                driver.abandon();
+                return Err(message);
+            }
+        }
+    }
+    tracing::debug!("{}", driver.report());
+    if driver.was_cut_short() {
+        tracing::warn!(shard = id.0, "the time to stop is over: what was left is cut off");
+    }
+    Ok(())
+}
+
+/// What the shard and the application have to know of each other before anything happens.
+fn introduce<H: Application>(shard: &mut Shard, host: &mut H, began: Instant, shards: usize) {
+    if let Some(config) = host.session_config(began) {
+        host.open_sessions(shard.open_sessions(config), shards);
     }
     if let Some(shows_members) = host.presence() {
         shard.show_members(shows_members);
@@ -209,33 +318,12 @@ where
     if let Some(filter) = host.delivery_filter() {
         shard.filter_deliveries(filter);
     }
-    sockets.listen(seat.listeners, &seat.doors).and_then(|()| sockets.enter(false)).map_err(failed("cannot accept"))?;
-    let _ = seat.began_accepting.send(());
-    // Who waits for all of us learns from the channel's end when one of us is missing.
-    drop(seat.began_accepting);
-    let mut driver = Driver::new(sockets, shard, host, seat.link, seat.orders, &seat.settings, seat.began);
-    loop {
-        match fenced("a bug", || driver.pass())?.map_err(failed("its ring is broken"))? {
-            Pass::Next => {}
-            Pass::Rest => reactor.rest().await,
-            Pass::Visit => reactor.visit().await,
-            Pass::Done => break,
-        }
-    }
-    tracing::debug!("{}", driver.report());
-    if driver.was_cut_short() {
-        tracing::warn!(shard = seat.id.0, "the time to stop is over: what was left is cut off");
-    }
-    Ok(())
 }
 
-/// A panic becomes the shard's last words. What it left half done is dropped with the shard and never looked at again.
+/// A panic becomes the shard's last words, with its place. What it left half done is dropped with the shard; before that
+/// the application is told whom it has lost.
 fn fenced<T>(what: &str, work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
-        let text = payload.downcast_ref::<&'static str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        format!("{what}: {}", text.unwrap_or("a panic without a text"))
-    })
+    fence(work).map_err(|panic| format!("{what}: {}", panic.text))
 }
 
 /// A shard needs some milliseconds; a machine that needs longer than this has other trouble.

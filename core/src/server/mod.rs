@@ -4,6 +4,7 @@
 mod application;
 mod checks;
 mod control;
+mod deaths;
 mod driver;
 mod entrance;
 mod error;

@@ -17,6 +17,8 @@ pub(super) struct Counts {
     pub(super) spins: u64,
     /// Times it found some, so that it did not sleep.
     pub(super) spin_hits: u64,
+    /// Shards that have died in its place before it.
+    pub(super) replaced: u64,
 }
 
 /// `shard 0: connections=3 channels=0 passes=7 …`; of all but the first two, those that are zero are left out.
@@ -45,6 +47,8 @@ pub(super) fn counters(
         ("passes", counts.passes),
         ("spins", counts.spins),
         ("spin_hits", counts.spin_hits),
+        ("shards_replaced", counts.replaced),
+        ("peers_lost", metrics.peers_lost),
         ("accepted", metrics.connections_accepted),
         ("refused", metrics.connections_refused),
         ("seats_refused", metrics.seats_refused),
@@ -117,7 +121,7 @@ const fn client_counters(shard: &Shard) -> [(&'static str, u64); 9] {
     ]
 }
 
-fn session_counters(shard: &Shard) -> [(&'static str, u64); 15] {
+fn session_counters(shard: &Shard) -> [(&'static str, u64); 17] {
     let metrics = shard.metrics();
     [
         ("sessions", shard.sessions() as u64),
@@ -129,6 +133,8 @@ fn session_counters(shard: &Shard) -> [(&'static str, u64); 15] {
         ("sessions_ended", metrics.sessions_ended),
         ("session_writes", metrics.session_writes),
         ("session_writes_refused", metrics.session_writes_refused),
+        ("session_writes_lost", metrics.session_writes_lost),
+        ("sessions_restored", metrics.sessions_restored),
         ("session_reads", metrics.session_reads),
         ("session_loads", metrics.session_loads),
         ("session_loads_failed", metrics.session_loads_failed),

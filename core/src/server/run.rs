@@ -51,13 +51,13 @@ where
     common.https_port = settings.tls.redirect_port.or_else(|| entrance.https_port());
     let (addresses, tls) = (entrance.describe(), entrance.tls.clone());
     let application = move |shard| ShardHost::new(factory(), shard, common.clone());
-    let executors = Executors::start(settings, &placement, entrance, application, signals::notify_ended)?;
+    let mut executors = Executors::start(settings, &placement, entrance, application, signals::notify_ended)?;
     announce(settings, &addresses, tls.is_some(), &placement, began.elapsed());
     loop {
         match signals::wait().map_err(system("sigwait"))? {
             Signal::Stop(_) => break,
             Signal::Report => executors.control.report(),
-            Signal::Ended if executors.ended().is_some() => break,
+            Signal::Ended if !executors.tend() => break,
             Signal::Reload => reload(tls.as_deref()),
             Signal::Ended | Signal::Ignored => {}
         }

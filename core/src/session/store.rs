@@ -9,7 +9,8 @@ use shard::{Command, SessionId, StoreFailed};
 use super::port::Port;
 
 /// A store of sessions, shared by all shards. Nothing here may block: what takes time is done elsewhere, and the answer
-/// given to the `done` that came with the request, from any thread. Requests of one shard are to be done in their order.
+/// given to the `done` that came with the request, from any thread. Requests of one shard are to be done in their order, and
+/// those of the shard that takes its place after them.
 pub trait SessionStore: Send + Sync + 'static {
     /// Finds the bytes that were saved last under this id.
     fn load(&self, session: SessionId, done: LoadDone);

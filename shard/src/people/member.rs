@@ -133,7 +133,9 @@ impl Shard {
         let Some(channel) = channel else {
             if self.people.rosters.online.set(from, user, is_here) {
                 self.metrics.users_changed += 1;
-                self.people.changes.push_back((user.into(), is_here));
+                if !self.is_joining() {
+                    self.people.changes.push_back((user.into(), is_here));
+                }
             }
             return;
         };
@@ -219,8 +221,11 @@ impl Shard {
         }
     }
 
-    /// As a home that takes another's place: names everybody who is in its channels.
+    /// As a home that takes another's place, and knows now who is there: tells the application who is online, and names
+    /// everybody who is in a channel.
     pub(crate) fn present_members(&mut self) {
+        let online = self.people.rosters.online.iter().map(|(user, _)| (user.into(), true));
+        self.people.changes.extend(online);
         let mut members: Vec<(Box<str>, Box<str>)> = Vec::new();
         for (channel, roster) in self.people.rosters.iter() {
             members.extend(roster.iter().map(|(user, _)| (channel.into(), user.into())));

@@ -134,6 +134,7 @@ impl Flags {
             spin: Duration::from_micros(self.placement.spin_us),
             drain: self.stop.drain,
             drain_spread: self.stop.drain_spread,
+            shard_restarts: self.stop.shard_restarts,
             app_name: self.log.app_name.clone(),
             log: LogSettings {
                 level: self.log.log_level,

@@ -1,4 +1,4 @@
-//! How the server stops.
+//! How the server stops, and when it does not.
 
 use std::time::Duration;
 
@@ -30,6 +30,17 @@ pub(super) struct StopFlags {
         value_parser = duration::within(Duration::ZERO..=Duration::from_secs(3600)),
     )]
     pub(super) drain_spread: Duration,
+
+    /// Shards that may fail within a minute and are replaced
+    ///
+    /// Range: 0 to 1k. A shard fails by a bug, in the server or in an application's code outside of its fence. Its clients
+    /// lose their connections and come back, the others notice nothing. One failure more ends the server with exit code 70, so
+    /// that what does not stop failing is seen. Set it to 0 where every failure shall be.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_SHARD_RESTARTS", default_value = "5",
+        value_parser = count::within::<u32>(0..=1_000),
+    )]
+    pub(super) shard_restarts: u32,
 
     /// Connections told to leave per pass while stopping
     ///

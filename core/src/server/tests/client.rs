@@ -83,6 +83,17 @@ impl Client {
         self.expect(payload);
     }
 
+    /// The same, with a server that may have lost the connection.
+    pub(super) fn try_echo(&mut self, payload: &[u8]) -> std::io::Result<()> {
+        let mut frame = Vec::new();
+        encode::masked_frame(&mut frame, Opcode::Binary, [1, 2, 3, 4], payload);
+        self.stream.write_all(&frame)?;
+        let mut answer = vec![0; payload.len() + 2];
+        self.stream.read_exact(&mut answer)?;
+        assert!(answer.ends_with(payload), "an answer to something else");
+        Ok(())
+    }
+
     /// Ends the connection with a reset.
     pub(super) fn reset(self) {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("an option");

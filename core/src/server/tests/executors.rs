@@ -24,10 +24,11 @@ fn placement(shards: usize) -> Placement {
 fn executors_serve_as_soon_as_they_are_started_and_end_when_told() {
     let entrance = Entrance::open(&settings(), 3).expect("a free port");
     let address = entrance.listeners.addresses[0];
-    let executors = Executors::start(&settings(), &placement(3), entrance, |_| Echo, || {}).expect("three shards");
+    let mut executors = Executors::start(&settings(), &placement(3), entrance, |_| Echo, || {}).expect("three shards");
     let mut clients: Vec<_> = (0..30).map(|_| Client::connect(address)).collect();
     clients.iter_mut().for_each(|client| client.echo(b"hello"));
-    assert_eq!(executors.ended(), None);
+    assert!(executors.tend());
+    assert_eq!(executors.ended(), 0);
     executors.control.report();
     executors.control.stop();
     clients.into_iter().for_each(|client| client.expect_close(1001));

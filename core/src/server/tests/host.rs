@@ -10,6 +10,9 @@ use shard::{
 
 use crate::server::Application;
 
+/// A message at which the shard panics: nothing of this application is fenced.
+pub(super) const DEADLY: &[u8] = b"die";
+
 /// The application.
 #[derive(Debug, Default)]
 pub(super) struct Echo;
@@ -51,6 +54,8 @@ impl Host for Echo {
     }
 
     fn message(&mut self, _: Peer, _: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
+        let is_deadly = matches!(message, RawMessage::Binary(bytes) if bytes == DEADLY);
+        assert!(!is_deadly, "as it was told to");
         replies.send(message);
     }
 

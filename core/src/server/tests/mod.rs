@@ -13,5 +13,6 @@ mod ending;
 mod executors;
 mod meshed;
 mod pressure;
+mod replacing;
 mod spinning;
 mod stopping;
