@@ -1,6 +1,6 @@
 //! Sessions: see `harness::simulation::run_sessions`. A failure prints its seed and the command that replays it.
 
-use harness::simulation::{SessionReport, run_sessions};
+use harness::simulation::{SessionReport, run_sessions, run_sessions_with_death};
 
 use crate::{FRESH_SEEDS, first_fresh_seed, number, run_all};
 
@@ -47,4 +47,38 @@ fn a_session_seed_is_a_run() {
 
 fn run(seed: u64) -> SessionReport {
     run_sessions(seed, false)
+}
+
+/// Runs whose shards die, one after the other, and steps of each at which that is done.
+const DEATH_SEEDS: u64 = 10;
+const DEATHS: u64 = 20;
+
+#[test]
+fn sessions_survive_a_shard_that_dies_at_any_step() {
+    if let Some(index) = number("SOCKETSHARD_SESSION_DEATH") {
+        println!("{:#?}", death(index, true));
+        return;
+    }
+    let first = first_fresh_seed();
+    let index = |index| if index < DEATH_SEEDS * DEATHS / 2 { index } else { first + index };
+    let count = number("SOCKETSHARD_DEATHS").unwrap_or(DEATH_SEEDS * DEATHS);
+    let run = |index| death(index, false);
+    let reports = run_all(count, index, &run, "SOCKETSHARD_SESSION_DEATH", "sessions_survive");
+    let sum = |count: fn(&SessionReport) -> u64| reports.iter().map(count).sum::<u64>();
+    let counts = [
+        sum(|report| report.deaths),
+        sum(|report| report.restored),
+        sum(|report| report.lost),
+        sum(|report| report.durable),
+    ];
+    println!("{counts:?} shards dead, sessions restored, writes lost, durable");
+    assert!(counts[0] >= count / 2 && counts[1..].iter().all(|count| *count > 20), "{counts:?}");
+}
+
+/// One run of a seed, with a death and perhaps others after it.
+fn death(index: u64, is_verbose: bool) -> SessionReport {
+    let (seed, turn) = (index / DEATHS, index % DEATHS);
+    let steps = run_sessions(seed, false).storm_happenings;
+    let step = turn * steps / DEATHS + seed % (steps / DEATHS + 1) + 1;
+    run_sessions_with_death(seed, step, is_verbose)
 }

@@ -43,6 +43,8 @@ struct Pending {
 
 pub(super) struct Application {
     shard: usize,
+    /// Its name as a publisher: another one in each life of the shard.
+    publisher: u64,
     plan: Plan,
     random: Rng,
     oracle: Rc<RefCell<Oracle>>,
@@ -62,9 +64,10 @@ pub(super) struct Application {
 }
 
 impl Application {
-    pub(super) fn new(shard: usize, plan: &Plan, random: Rng, oracle: Rc<RefCell<Oracle>>) -> Self {
+    pub(super) fn new(shard: usize, life: u32, plan: &Plan, random: Rng, oracle: Rc<RefCell<Oracle>>) -> Self {
         Self {
             shard,
+            publisher: application(shard) + 16 * u64::from(life),
             plan: plan.clone(),
             random,
             oracle,
@@ -118,7 +121,7 @@ impl Application {
         let now = oracle.now;
         match command {
             Command::Publish { channel, data } => {
-                let (publisher, number) = (application(self.shard), oracle.next_number());
+                let (publisher, number) = (self.publisher, oracle.next_number());
                 let padding = self.random.usize(..=self.plan.padding_bytes_max);
                 *data = Some(payload(publisher, number, padding).into());
                 oracle.accept(self.shard, channel_index(channel), publisher, number);
@@ -175,6 +178,11 @@ impl Application {
                 }
             }
         }
+    }
+
+    /// The shard has died: it has told of everybody.
+    pub(super) fn check_abandoned(&self) {
+        assert!(self.admitted.is_empty(), "let in and never reported gone: {:?}", self.admitted);
     }
 
     /// At the end of a run.

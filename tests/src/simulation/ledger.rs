@@ -17,9 +17,17 @@ pub(super) struct Entry {
     number: u64,
     pub(super) accepted: u64,
     reached: [u64; 5],
+    origin: usize,
+    /// Shards that it will never reach: it was accepted on one that has died.
+    lost: [bool; 5],
 }
 
 impl Entry {
+    /// Whether it went with the shard that had accepted it.
+    pub(super) const fn is_lost_to(&self, shard: usize) -> bool {
+        self.lost[shard]
+    }
+
     /// Whether the shard had it before that moment.
     pub(super) fn has_reached(&self, shard: usize, moment: u64) -> bool {
         self.reached[shard] < moment
@@ -50,7 +58,7 @@ impl Ledger {
         assert!(entries.last().is_none_or(|last| last.number < number), "accepted {number} of {publisher} again");
         let mut reached = [NEVER; 5];
         reached[shard] = moment;
-        entries.push(Entry { number, accepted: moment, reached });
+        entries.push(Entry { number, accepted: moment, reached, origin: shard, lost: [false; 5] });
         self.accepted += 1;
     }
 
@@ -62,6 +70,15 @@ impl Ledger {
         let entries = self.channels[channel].get_mut(&publisher).expect("it has a position");
         assert!(entries[position].reached[shard] == NEVER, "{publisher}#{number} reaches shard {shard} again");
         entries[position].reached[shard] = moment;
+    }
+
+    /// A shard has received everything that it will ever receive of one that has died. What is lost are the last ones.
+    pub(super) fn lose(&mut self, dead: usize, shard: usize) {
+        for entries in self.channels.iter_mut().flat_map(BTreeMap::values_mut) {
+            for entry in entries.iter_mut().filter(|entry| entry.origin == dead && entry.reached[shard] == NEVER) {
+                entry.lost[shard] = true;
+            }
+        }
     }
 
     /// Its place among those of its publisher in the channel.

@@ -68,6 +68,13 @@ impl Mesh {
         lane.batches.pop_front().map(|(_, batch)| batch)
     }
 
+    /// A shard has died: the lanes between it and another begin anew. What it had sent is still to be received.
+    pub(super) fn cut(&mut self, dead: usize, other: usize) -> Vec<Batch> {
+        self.lanes[other * self.shards + dead] = Lane::default();
+        let lane = std::mem::take(&mut self.lanes[dead * self.shards + other]);
+        lane.batches.into_iter().map(|(_, batch)| batch).collect()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lanes.iter().all(|lane| lane.batches.is_empty())
     }

@@ -5,6 +5,7 @@
 //! plan     what the seed decides beforehand      world    the clock and what happens next
 //! station  one shard, its sockets                pass     one pass of its driver
 //! network  one connection's two directions       mesh     the lanes between shards
+//! death    shards that die, and their successors
 //! actor    one client                            stream   what the server says to it, decoded
 //! application  hooks, actions, commands          oracle   what is right: record (of a client),
 //!                                                         ledger (of publications), subscription,
@@ -15,6 +16,7 @@
 mod actor;
 mod application;
 mod compression;
+mod death;
 mod ledger;
 mod login;
 mod mesh;
@@ -31,7 +33,8 @@ mod subscription;
 mod trace;
 mod world;
 
-pub use sessions::{SessionReport, run_sessions};
+use death::Kill;
+pub use sessions::{SessionReport, run_sessions, run_sessions_with_death};
 pub use world::Report;
 
 /// Runs one seed. With `is_verbose`, everything that happens is printed.
@@ -40,7 +43,7 @@ pub use world::Report;
 /// When anything is wrong: the message says what.
 #[must_use]
 pub fn run(seed: u64, is_verbose: bool) -> Report {
-    world::World::new(seed, plan::Plan::new(seed), None, is_verbose).run()
+    world::World::new(seed, plan::Plan::new(seed), Kill::Nothing, is_verbose).run()
 }
 
 /// Runs a seed with a short storm, in which the connection of one client is reset when so many things have happened.
@@ -49,5 +52,15 @@ pub fn run(seed: u64, is_verbose: bool) -> Report {
 /// As [`run`].
 #[must_use]
 pub fn run_with_kill(seed: u64, kill: Option<u64>, is_verbose: bool) -> Report {
+    let kill = kill.map_or(Kill::Nothing, Kill::Connection);
     world::World::new(seed, plan::Plan::brief(seed), kill, is_verbose).run()
+}
+
+/// The same, but that a shard dies then, and at times others soon after it.
+///
+/// # Panics
+/// As [`run`].
+#[must_use]
+pub fn run_with_death(seed: u64, death: u64, is_verbose: bool) -> Report {
+    world::World::new(seed, plan::Plan::brief(seed), Kill::Shard(death), is_verbose).run()
 }

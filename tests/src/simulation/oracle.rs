@@ -187,6 +187,18 @@ impl Oracle {
         }
     }
 
+    /// A shard has died, and with it the connections of these clients.
+    pub(super) fn shard_died(&mut self, shard: usize, clients: &[usize]) {
+        let now = self.now;
+        for client in clients {
+            let record = &mut self.records[*client];
+            record.may_vanish = true;
+            record.is_released = true;
+            record.left_at.get_or_insert(now);
+        }
+        self.people.shard_died(now, shard);
+    }
+
     /// A client's stream has ended.
     pub(super) fn ended(&mut self, client: usize) {
         let (now, patience) = (self.now, self.limits.send_timeout.min(self.limits.close_timeout));

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use shard::{Door, Envelope, Event, Mode, ShardId, SlowConsumer};
+use shard::{Batch, Door, Envelope, Event, Mode, ShardId, SlowConsumer};
 
 use super::mesh::Sent;
 use super::network::End;
@@ -17,14 +17,19 @@ impl World {
     pub(super) fn pass(&mut self, index: usize) {
         let now = self.now;
         self.stations[index].is_scheduled = false;
+        if self.stations[index].is_dead {
+            return;
+        }
         self.stations[index].shard.begin_turn(now);
         for completion in self.completions(index) {
             self.complete(index, completion);
             self.stations[index].shard.check();
         }
+        self.take_notices(index);
         self.receive_batches(index);
         let station = &mut self.stations[index];
-        for mut command in station.application.due(now) {
+        let due = if station.shard.is_joining() { Vec::new() } else { station.application.due(now) };
+        for mut command in due {
             station.application.carry_out(&mut command);
             station.shard.command(now, command, &mut station.application);
         }
@@ -39,7 +44,7 @@ impl World {
         let station = &self.stations[index];
         station.shard.check();
         let needs_pass = station.shard.has_work() || !station.failures.is_empty();
-        if let Some(at) = station.application.next_due() {
+        if let Some(at) = station.application.next_due().filter(|_| !station.shard.is_joining()) {
             self.at(at, Happening::Wake(index));
         }
         if needs_pass || self.has_input(index) {
@@ -53,7 +58,8 @@ impl World {
         let has_landed =
             |client: usize| self.links[client].flight.as_ref().is_some_and(|flight| flight.outcome.is_some());
         station.is_tick_due
-            || !station.accepts.is_empty()
+            || !station.notices.is_empty()
+            || (!station.accepts.is_empty() && !station.shard.is_joining())
             || station.ports.values().any(|(_, client)| self.links[*client].has_arrived() || has_landed(*client))
     }
 
@@ -67,7 +73,9 @@ impl World {
         if std::mem::take(&mut station.is_tick_due) {
             sources.push(VecDeque::from([Completion::Tick]));
         }
-        sources.push(station.accepts.drain(..).map(Completion::Accept).collect());
+        if !station.shard.is_joining() {
+            sources.push(station.accepts.drain(..).map(Completion::Accept).collect());
+        }
         if !station.gone.is_empty() && self.random.u8(..30) == 0 {
             let stale = *self.random.choice(&station.gone).expect("there is one");
             sources.push(VecDeque::from([Completion::Stale(stale)]));
@@ -167,27 +175,31 @@ impl World {
         let now = self.now;
         for peer in 0..self.plan.shards {
             while let Some(batch) = self.mesh.receive(now, peer, index) {
-                for envelope in batch.iter() {
-                    let mut oracle = self.oracle.borrow_mut();
-                    match envelope {
-                        Envelope::Publication { channel, data } => oracle.reach(index, channel, data),
-                        Envelope::Addressed { audience, names, act } => {
-                            oracle.addressed(peer, index, audience, names, act);
-                        }
-                        _ => {}
-                    }
-                }
-                let detail = || format!("shard {index}: {} envelopes from {peer}", batch.len());
-                self.oracle.borrow_mut().note(&[3, index as u64, peer as u64, batch.len() as u64], detail);
-                let from = ShardId(u8::try_from(peer).expect("few shards"));
-                self.stations[index].shard.handle_batch(now, from, &batch);
-                self.stations[index].shard.check();
+                self.take_batch(index, peer, &batch);
                 self.wake(peer);
                 if self.random.u8(..8) == 0 {
                     break;
                 }
             }
         }
+    }
+
+    pub(super) fn take_batch(&mut self, index: usize, peer: usize, batch: &Batch) {
+        for envelope in batch.iter() {
+            let mut oracle = self.oracle.borrow_mut();
+            match envelope {
+                Envelope::Publication { channel, data } => oracle.reach(index, channel, data),
+                Envelope::Addressed { audience, names, act } => {
+                    oracle.addressed(peer, index, audience, names, act);
+                }
+                _ => {}
+            }
+        }
+        let detail = || format!("shard {index}: {} envelopes from {peer}", batch.len());
+        self.oracle.borrow_mut().note(&[3, index as u64, peer as u64, batch.len() as u64], detail);
+        let from = ShardId(u8::try_from(peer).expect("few shards"));
+        self.stations[index].shard.handle_batch(self.now, from, batch);
+        self.stations[index].shard.check();
     }
 
     fn send_batches(&mut self, index: usize) {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use shard::{ConnectionId, Shard};
 
 use super::application::Application;
+use super::death::Notice;
 
 pub(super) struct Station {
     pub(super) shard: Shard,
@@ -19,6 +20,12 @@ pub(super) struct Station {
     pub(super) is_shutdown_due: bool,
     /// A pass is in the queue.
     pub(super) is_scheduled: bool,
+    /// The shard has died, and nothing has taken its place.
+    pub(super) is_dead: bool,
+    /// How many there were in its place before.
+    pub(super) life: u32,
+    /// What it has not heard of others.
+    pub(super) notices: Vec<Notice>,
     /// Connections that are gone: late completions may still name them.
     pub(super) gone: Vec<ConnectionId>,
 }
@@ -47,6 +54,9 @@ impl Station {
             is_tick_due: false,
             is_shutdown_due: false,
             is_scheduled: false,
+            is_dead: false,
+            life: 0,
+            notices: Vec::new(),
             gone: Vec::new(),
         }
     }

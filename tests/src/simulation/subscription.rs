@@ -145,6 +145,12 @@ impl Subscription {
         assert!(may_repeat || before != Some(is_here), "told twice that {user} is in {}: {is_here}", self.channel);
     }
 
+    /// The home of the channel has died: who is in it is told anew.
+    pub(super) fn hear_reset(&mut self, users: &[&str]) {
+        assert!(self.may_receive(), "told of nobody after the unsubscribe was acknowledged");
+        self.presence = users.iter().map(|user| ((*user).to_owned(), false)).collect();
+    }
+
     /// Whether everything is owed that was accepted at that moment.
     pub(super) fn is_owed(&self, accepted: u64) -> bool {
         self.kicks.is_empty() && self.acknowledged.is_some_and(|since| since < accepted)
@@ -188,7 +194,8 @@ impl Subscription {
         if !may_skip {
             let skipped = &ledger.entries(self.channel, publisher)[next..position];
             let since = if cursor.is_gapless { Some(0) } else { self.acknowledged };
-            let lost = since.and_then(|since| skipped.iter().find(|entry| entry.accepted > since));
+            let lost = since
+                .and_then(|since| skipped.iter().find(|entry| entry.accepted > since && !entry.is_lost_to(self.shard)));
             assert!(lost.is_none(), "{publisher}#{number} arrives, but one before it is lost: {lost:?}");
         }
         *cursor = Cursor { last: Some(position), is_gapless: true };
@@ -217,7 +224,7 @@ impl Subscription {
             let rest = &ledger.entries(self.channel, publisher)[next..];
             let lost = rest.iter().find(|entry| {
                 let is_in_time = if until == u64::MAX { true } else { entry.has_reached(self.shard, until) };
-                entry.accepted > since && is_in_time
+                entry.accepted > since && is_in_time && !entry.is_lost_to(self.shard)
             });
             assert!(lost.is_none(), "of publisher {publisher} on channel {} is lost: {lost:?}", self.channel);
         }

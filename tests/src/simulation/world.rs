@@ -13,6 +13,7 @@ use shard::{Config, Shard, ShardId, Time};
 
 use super::actor::{Actor, Deed, Manner, Speaks};
 use super::application::Application;
+use super::death::Kill;
 use super::mesh::Mesh;
 use super::network::{End, Link};
 use super::oracle::Oracle;
@@ -43,6 +44,10 @@ pub(super) enum Happening {
     Unstall(usize),
     /// The application of a shard does something by itself.
     Whim(usize),
+    /// A shard dies.
+    Die(usize),
+    /// Another one takes its place.
+    Rise(usize),
 }
 
 pub(super) struct World {
@@ -60,7 +65,8 @@ pub(super) struct World {
     is_storming: bool,
     /// So many things have happened, and with this one a connection is cut off.
     happened: u64,
-    kill: Option<u64>,
+    kill: Kill,
+    pub(super) deaths: u64,
     storm_happenings: u64,
 }
 
@@ -82,6 +88,8 @@ pub struct Report {
     pub shards: usize,
     /// Clients that connected.
     pub clients: usize,
+    /// Shards that died.
+    pub deaths: u64,
     /// Publications that were accepted.
     pub publications: u64,
     /// Publications that arrived.
@@ -117,13 +125,13 @@ pub struct Report {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, plan: Plan, kill: Option<u64>, is_verbose: bool) -> Self {
+    pub(super) fn new(seed: u64, plan: Plan, kill: Kill, is_verbose: bool) -> Self {
         let mut random = Rng::with_seed(seed ^ 0x5eed);
         let oracle = Rc::new(RefCell::new(Oracle::new(plan.limits, is_verbose)));
         let stations = (0..plan.shards).map(|index| {
             let id = ShardId(u8::try_from(index).expect("few shards"));
             let config = Config { id, shards: plan.shards, limits: plan.limits, seed };
-            let application = Application::new(index, &plan, random.fork(), oracle.clone());
+            let application = Application::new(index, 0, &plan, random.fork(), oracle.clone());
             let mut shard = Shard::new(config, Time::ZERO);
             shard.show_members(shows_members);
             Station::new(shard, application)
@@ -142,6 +150,7 @@ impl World {
             is_storming: true,
             happened: 0,
             kill,
+            deaths: 0,
             storm_happenings: 0,
             random,
             plan,
@@ -205,8 +214,10 @@ impl World {
             self.oracle.borrow_mut().now = at;
             self.happen(happening);
             self.happened += 1;
-            if self.kill == Some(self.happened) {
-                self.kill_one();
+            match self.kill {
+                Kill::Connection(at) if at == self.happened => self.kill_one(),
+                Kill::Shard(at) if at == self.happened => self.kill_shards(),
+                _ => {}
             }
             assert!(self.queued < HAPPENINGS_MAX, "the world does not come to rest");
         }
@@ -289,12 +300,16 @@ impl World {
             }
             Happening::Whim(index) => {
                 if self.is_storming {
-                    self.stations[index].application.act();
-                    self.wake(index);
+                    if !self.stations[index].is_dead {
+                        self.stations[index].application.act();
+                        self.wake(index);
+                    }
                     let at = self.now + Duration::from_micros(self.random.u64(1_000..80_000));
                     self.at(at, happening);
                 }
             }
+            Happening::Die(index) => self.die(index),
+            Happening::Rise(index) => self.rise(index),
         }
     }
 
@@ -495,6 +510,7 @@ impl World {
             storm_happenings: self.storm_happenings,
             shards: self.plan.shards,
             clients: self.links.len(),
+            deaths: self.deaths,
             publications: oracle.ledger.accepted,
             deliveries: oracle.deliveries(),
             sends_short: sum(|metrics| metrics.sends_short),

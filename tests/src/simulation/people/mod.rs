@@ -19,9 +19,10 @@ pub(super) use online::Online;
 pub(super) use said::Told;
 pub(super) use whims::whim;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use said::Said;
+use shard::Time;
 
 use super::ledger::channel_index;
 
@@ -33,13 +34,31 @@ pub(super) struct People {
     /// Events and presence that clients have heard.
     pub(super) heard: u64,
     pub(super) presences: u64,
+    /// Shards that have died, until everybody knows their successors.
+    pub(super) away: BTreeSet<usize>,
     /// Members that were compared in a census.
     pub(super) members_counted: u64,
 }
 
 impl People {
     pub(super) fn new() -> Self {
-        Self { said: BTreeMap::new(), online: Online::default(), heard: 0, presences: 0, members_counted: 0 }
+        Self {
+            said: BTreeMap::new(),
+            online: Online::default(),
+            heard: 0,
+            presences: 0,
+            members_counted: 0,
+            away: BTreeSet::new(),
+        }
+    }
+
+    /// What was said there and what should have been heard there may be lost; its users begin anew.
+    pub(super) fn shard_died(&mut self, now: Time, shard: usize) {
+        self.away.insert(shard);
+        for said in self.said.values_mut() {
+            said.shard_died(shard);
+        }
+        self.online.shard_died(now, shard);
     }
 }
 

@@ -33,6 +33,16 @@ impl Online {
         said.map(|(user, _)| user.as_str())
     }
 
+    /// What the home of some users has said is forgotten with it.
+    pub(super) fn shard_died(&mut self, now: Time, shard: usize) {
+        for (_, changes) in self.users.values_mut().filter(|(home, _)| *home == shard) {
+            if changes.last().is_some_and(|(_, is_online)| *is_online) {
+                changes.push((now, false));
+            }
+        }
+        self.totals.remove(&shard);
+    }
+
     fn was_offline(&self, user: &str, from: Time, to: Time) -> bool {
         let Some((_, changes)) = self.users.get(user) else { return true };
         let before = changes.iter().rfind(|(at, _)| *at <= from);

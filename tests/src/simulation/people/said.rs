@@ -17,6 +17,10 @@ pub(in super::super) struct Said {
     names: Box<str>,
     /// A moment of the ledger.
     accepted: u64,
+    /// Shards that it need not reach: they were dead, or died since.
+    excused: BTreeSet<usize>,
+    /// It was said on a shard that has died since.
+    is_orphan: bool,
     /// Shards that it has reached, by name where it goes name by name.
     reached: BTreeSet<(usize, String)>,
 }
@@ -36,6 +40,13 @@ struct Due {
     sure: u32,
     most: u32,
     heard: u32,
+}
+
+impl Said {
+    pub(super) fn shard_died(&mut self, shard: usize) {
+        self.excused.insert(shard);
+        self.is_orphan |= self.origin == shard;
+    }
 }
 
 impl Told {
@@ -89,7 +100,9 @@ impl Oracle {
         }
         self.note(&[8, number], || format!("shard {shard} says {number} to {audience:?} {names:?}: {act:.60?}"));
         let accepted = self.ledger.moment();
-        let said = Said { origin: shard, audience, names: names.into(), accepted, reached: BTreeSet::new() };
+        let (excused, reached) = (self.people.away.clone(), BTreeSet::new());
+        let names_owned = names.into();
+        let said = Said { origin: shard, audience, names: names_owned, accepted, reached, excused, is_orphan: false };
         self.people.said.insert(number, said);
         if audience == Audience::Channels {
             names
@@ -156,9 +169,14 @@ impl Oracle {
     /// A client hears that somebody has come to a channel, or has gone.
     pub(in super::super) fn hear_presence(&mut self, client: usize, data: Option<&str>) {
         let value: serde_json::Value = data.and_then(|data| serde_json::from_str(data).ok()).expect("it is JSON");
-        let [channel, event, user] = ["channel", "event", "user"].map(|key| value[key].as_str().expect("a text"));
-        assert!(super::USERS[1..].contains(&user), "a mangled name: {user}");
+        let [channel, event] = ["channel", "event"].map(|key| value[key].as_str().expect("a text"));
         assert!(super::shows_members(channel), "{channel} shows nobody");
+        if event == "reset" {
+            let subscription = self.records[client].subscriptions.get_mut(&channel_index(channel));
+            return subscription.expect("only subscribers hear it").hear_reset(&super::USERS[1..]);
+        }
+        let user = value["user"].as_str().expect("a text");
+        assert!(super::USERS[1..].contains(&user), "a mangled name: {user}");
         assert!(matches!(event, "join" | "leave"), "a mangled event: {event}");
         let record = &mut self.records[client];
         let subscription = record.subscriptions.get_mut(&channel_index(channel));
@@ -170,8 +188,12 @@ impl Oracle {
     /// All is quiet: everything has reached every shard that had to be reached.
     pub(in super::super) fn check_said(&self, shards: usize) {
         for (number, said) in &self.people.said {
+            if said.is_orphan {
+                continue;
+            }
             if said.audience != Audience::Channels {
-                let everywhere = (0..shards).all(|shard| said.reached.contains(&(shard, said.names.to_string())));
+                let mut due = (0..shards).filter(|shard| !said.excused.contains(shard));
+                let everywhere = due.all(|shard| said.reached.contains(&(shard, said.names.to_string())));
                 assert!(everywhere, "{number} has reached {:?} only", said.reached);
                 continue;
             }

@@ -28,6 +28,8 @@ struct Tab {
 
 pub(super) struct Application {
     shard: usize,
+    /// Which of the shards in this place.
+    life: u32,
     plan: Plan,
     random: Rng,
     oracle: Rc<RefCell<Oracle>>,
@@ -39,7 +41,7 @@ pub(super) struct Application {
     /// Handles that outlive their connections for a while, as tasks do.
     kept: Vec<Session>,
     /// What a connection must have heard of, where each message asks the home.
-    pub(super) floors: BTreeMap<ConnectionId, u64>,
+    pub(super) floors: RefCell<BTreeMap<ConnectionId, u64>>,
     /// When the store will have something to say.
     pub(super) answers_at: Vec<Time>,
     /// Writes that every holder must see by now.
@@ -51,7 +53,7 @@ pub(super) struct Application {
 
 impl Application {
     pub(super) fn new(
-        shard: usize,
+        (shard, life): (usize, u32),
         plan: &Plan,
         random: Rng,
         oracle: Rc<RefCell<Oracle>>,
@@ -60,6 +62,7 @@ impl Application {
     ) -> Self {
         Self {
             shard,
+            life,
             plan: plan.clone(),
             random,
             oracle,
@@ -69,7 +72,7 @@ impl Application {
             tabs: BTreeMap::new(),
             waiting: BTreeMap::new(),
             kept: Vec::new(),
-            floors: BTreeMap::new(),
+            floors: RefCell::default(),
             answers_at: Vec::new(),
             settled: Vec::new(),
             renewals: Vec::new(),
@@ -89,6 +92,12 @@ impl Application {
         );
     }
 
+    /// The shard has died: everybody was told of. Returns the writes that were not acknowledged.
+    pub(super) fn check_abandoned(&mut self) -> Vec<Issued> {
+        assert!(self.tabs.is_empty(), "let in and never reported gone");
+        std::mem::take(&mut self.waiting).into_values().map(|(issued, ..)| issued).collect()
+    }
+
     /// Lets go of what tasks would hold.
     pub(super) fn end_tasks(&mut self) {
         self.kept.clear();
@@ -99,7 +108,7 @@ impl Application {
         let session = tab.session.clone();
         assert!(session.version() >= tab.version, "the version of {} goes back", session.id());
         tab.version = session.version();
-        if let Some(floor) = self.floors.remove(&id) {
+        if let Some(floor) = self.floors.borrow_mut().remove(&id) {
             assert!(session.is_ended() || session.version() >= floor, "{} was not read at its home", session.id());
         }
         self.oracle.borrow().check(&session, "a message");
@@ -122,8 +131,8 @@ impl Application {
             0..12 => {
                 let tab = self.tabs.get_mut(&id).expect("it acts");
                 tab.writes += 1;
-                let key =
-                    format!("own{}-{}-{}-{}", self.shard, id.slot, id.generation, self.oracle.borrow().has_crashed);
+                let has_crashed = self.oracle.borrow().has_crashed;
+                let key = format!("own{}-{}-{}-{}-{has_crashed}", self.shard, self.life, id.slot, id.generation);
                 let text = tab.writes.to_string().into();
                 (Operation::Set { key: key.as_str().into(), text, expires: 0 }, Kind::Own(key, tab.writes))
             }
@@ -217,7 +226,7 @@ impl Host for Application {
     fn store(&mut self, request: StoreRequest) {
         assert!(self.plan.store != StorePlan::None, "nobody is there to be asked");
         let now = self.oracle.borrow().now;
-        self.answers_at.push(self.store.borrow_mut().ask(now, self.shard, request));
+        self.answers_at.push(self.store.borrow_mut().ask(now, (self.shard, self.life), request));
     }
 
     fn session_written(&mut self, token: WriteToken, outcome: Result<Written, WriteError>) {
@@ -240,7 +249,7 @@ impl Host for Application {
 
     fn disconnect(&mut self, caller: Caller<'_>, _: &Disconnect) {
         self.tabs.remove(&caller.peer.connection);
-        self.floors.remove(&caller.peer.connection);
+        self.floors.borrow_mut().remove(&caller.peer.connection);
     }
 
     fn invoke(&mut self, _: Invocation<'_>, _: &mut Reply) -> Invoked {

@@ -3,6 +3,7 @@
 //! upgrade; what is said on the wire afterwards is only that something is to be done, and the dice decide what.
 
 mod application;
+mod death;
 mod oracle;
 mod plan;
 mod store;
@@ -16,5 +17,14 @@ pub use world::SessionReport;
 /// When anything is wrong: the message says what.
 #[must_use]
 pub fn run_sessions(seed: u64, is_verbose: bool) -> SessionReport {
-    world::World::new(seed, is_verbose).run()
+    world::World::new(seed, None, is_verbose).run()
+}
+
+/// Runs one seed in which a shard dies when so many things have happened, and at times others soon after it.
+///
+/// # Panics
+/// As [`run_sessions`].
+#[must_use]
+pub fn run_sessions_with_death(seed: u64, death: u64, is_verbose: bool) -> SessionReport {
+    world::World::new(seed, Some(death), is_verbose).run()
 }

@@ -27,6 +27,8 @@ pub(super) struct Logical {
     rotations: usize,
     /// It may have ended in a crash.
     is_unknown: bool,
+    /// Some writes were done or not, nobody knows.
+    is_uncertain: bool,
 }
 
 /// What a write was.
@@ -64,6 +66,9 @@ pub(super) struct Oracle {
     pub(super) written: u64,
     pub(super) durable: u64,
     pub(super) refused: u64,
+    /// Writes whose home has died before it acknowledged them.
+    pub(super) lost: u64,
+    has_deaths: bool,
 }
 
 /// The name of the sum's key.
@@ -85,6 +90,8 @@ impl Oracle {
             written: 0,
             durable: 0,
             refused: 0,
+            lost: 0,
+            has_deaths: false,
         }
     }
 
@@ -159,8 +166,16 @@ impl Oracle {
         let written = match outcome {
             Ok(written) => written,
             Err(error) => {
+                if error == WriteError::Lost {
+                    assert!(self.has_deaths, "lost without a reason");
+                    self.lost += 1;
+                    self.abandoned(write);
+                    return false;
+                }
                 self.refused += 1;
-                logical.rotations -= usize::from(matches!(write.kind, Kind::Rotate(_)));
+                // The end of a session may have been told before, by the death of its home.
+                let rotations = usize::from(matches!(write.kind, Kind::Rotate(_)));
+                logical.rotations = logical.rotations.saturating_sub(rotations);
                 let is_allowed =
                     logical.is_ending || logical.is_unknown || error == WriteError::Ended && write.kind == Kind::Other;
                 assert!(is_allowed, "{:?} is refused: {error}", write.kind);
@@ -178,7 +193,7 @@ impl Oracle {
                 (SUM.to_owned(), number)
             }
             Kind::Rotate(to) => {
-                logical.rotations -= 1;
+                logical.rotations = logical.rotations.saturating_sub(1);
                 self.retired.insert(from);
                 if written.is_durable {
                     self.retired_durably.insert(from);
@@ -198,6 +213,62 @@ impl Oracle {
             raise(&mut logical.durable, key, number);
         }
         true
+    }
+
+    /// Nobody knows whether a write was done.
+    pub(super) fn abandoned(&mut self, write: &Issued) {
+        let logical = &mut self.logicals[write.logical];
+        logical.is_uncertain = true;
+        if let Kind::Rotate(to) = &write.kind {
+            logical.rotations = logical.rotations.saturating_sub(1);
+            let own = self.ids.iter().filter(|(_, owner)| **owner == write.logical);
+            self.doubtful.extend(own.map(|(id, _)| *id).chain([*to]));
+        }
+    }
+
+    /// Every session, with one of its ids.
+    pub(super) fn all(&self) -> BTreeMap<usize, SessionId> {
+        self.ids.iter().map(|(id, logical)| (*logical, *id)).collect()
+    }
+
+    /// The home of a session has died; `is_held`: somebody who lives has a copy. What the home alone has known is lost.
+    pub(super) fn home_died(&mut self, index: usize, has_store: bool, is_held: bool) {
+        self.has_deaths = true;
+        let own: Vec<_> = self.ids.iter().filter(|(_, owner)| **owner == index).map(|(id, _)| *id).collect();
+        self.logicals[index].is_uncertain = true;
+        for id in &own {
+            // That an id was given up is known to the store, and perhaps to some.
+            if self.retired.contains(id) && !(has_store && self.retired_durably.contains(id)) {
+                self.retired.remove(id);
+                self.forget_id(*id, true);
+            }
+        }
+        if is_held {
+            return;
+        }
+        let logical = &mut self.logicals[index];
+        // Somebody may remember that it has ended.
+        let is_ending = logical.is_ending;
+        logical.acknowledged = if has_store { logical.durable.clone() } else { BTreeMap::new() };
+        logical.numbers = BTreeMap::new();
+        logical.rotations = 0;
+        logical.has_ended = has_store && logical.has_ended_durably;
+        logical.is_unknown |= logical.is_ending && !logical.has_ended;
+        for id in own {
+            if self.ids[&id] != index {
+                continue;
+            }
+            let is_fleeting = self.fleeting.remove(&id);
+            if !has_store || is_fleeting {
+                self.forget_id(id, is_fleeting || is_ending);
+            }
+        }
+    }
+
+    /// If it is shown again, it is a session of its own, or one that was remembered.
+    fn forget_id(&mut self, id: SessionId, is_unknown: bool) {
+        self.ids.insert(id, self.logicals.len());
+        self.logicals.push(Logical { is_unknown, is_uncertain: true, ..Logical::default() });
     }
 
     /// Everything but the store is lost.
@@ -228,7 +299,7 @@ impl Oracle {
     /// All is quiet: every increment is in the sum, and nothing else.
     pub(super) fn check_sum(&self, session: &Session) {
         let known = &self.logicals[self.logical(session.id())];
-        if self.has_crashed || known.is_ending || session.is_ended() {
+        if self.has_crashed || known.is_ending || known.is_uncertain || session.is_ended() {
             return;
         }
         let mut sum = 0;

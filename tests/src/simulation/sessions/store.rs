@@ -12,6 +12,8 @@ use super::plan::{Plan, StorePlan};
 #[derive(Debug)]
 struct Asked {
     at: Time,
+    /// Which of the shards in its place has asked.
+    life: u32,
     request: StoreRequest,
     fails: bool,
 }
@@ -43,7 +45,7 @@ impl Store {
     }
 
     /// Takes a request; when its answer is to be fetched.
-    pub(super) fn ask(&mut self, now: Time, shard: usize, request: StoreRequest) -> Time {
+    pub(super) fn ask(&mut self, now: Time, (shard, life): (usize, u32), request: StoreRequest) -> Time {
         let is_moody = self.plan == StorePlan::Moody && !self.is_calm;
         if is_moody && self.random.u8(..30) == 0 {
             self.fails_until = now + Duration::from_micros(self.random.u64(..300_000));
@@ -53,17 +55,19 @@ impl Store {
         let at = now + Duration::from_micros(self.random.u64(1..=most.max(1)));
         let queue = &mut self.queues[shard];
         let at = queue.back().map_or(at, |last| at.max(last.at));
-        queue.push_back(Asked { at, request, fails });
+        queue.push_back(Asked { at, life, request, fails });
         at
     }
 
     /// What it has to say to a shard by now.
-    pub(super) fn answers(&mut self, now: Time, shard: usize) -> Vec<Command> {
+    pub(super) fn answers(&mut self, now: Time, shard: usize, life: u32) -> Vec<Command> {
         let mut answers = Vec::new();
         while self.queues[shard].front().is_some_and(|asked| asked.at <= now) {
             let asked = self.queues[shard].pop_front().expect("it was just seen");
             self.failures += u64::from(asked.fails);
-            answers.extend(self.carry_out(asked));
+            // What a shard has asked that has died is done, and nobody hears of it.
+            let is_awaited = asked.life == life;
+            answers.extend(self.carry_out(asked).filter(|_| is_awaited));
         }
         answers
     }

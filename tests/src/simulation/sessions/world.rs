@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use codec::websocket::{Opcode, encode, handshake};
 use fastrand::Rng;
-use shard::{Config, ConnectionId, Door, Event, Mode, SessionConfig, SessionId, Shard, ShardId, Time};
+use shard::{Batch, Config, ConnectionId, Door, Event, Mode, SessionConfig, SessionId, Shard, ShardId, Time};
 
 use super::application::{Application, address};
+use super::death::Notice;
 use super::oracle::{Oracle, values};
 use super::plan::{Plan, StorePlan};
 use super::store::Store;
@@ -18,62 +19,73 @@ use crate::simulation::mesh::{Mesh, Sent};
 
 /// What is in the queue of the future; of which life of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
+pub(super) enum Happening {
     Tick(u32, usize),
     Wake(u32, usize),
     Pass(u32, usize),
     Act(usize),
     Crash,
+    Die(u32, usize),
+    Rise(u32, usize),
 }
 
 /// What a client does to a shard.
 #[derive(Clone, Copy, Debug)]
-enum Input {
+pub(super) enum Input {
     Connect(usize),
     Message(usize),
     End(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     Away,
     Connecting,
     Open,
     Leaving,
 }
 
-struct Tab {
+pub(super) struct Tab {
     browser: usize,
     shard: usize,
-    stage: Stage,
-    id: Option<ConnectionId>,
+    pub(super) stage: Stage,
+    pub(super) id: Option<ConnectionId>,
     is_paused: bool,
 }
 
-struct Station {
-    shard: Shard,
-    application: Application,
-    inputs: VecDeque<Input>,
-    ports: BTreeMap<u32, usize>,
+pub(super) struct Station {
+    pub(super) shard: Shard,
+    pub(super) application: Application,
+    pub(super) inputs: VecDeque<Input>,
+    pub(super) ports: BTreeMap<u32, usize>,
     is_scheduled: bool,
     is_tick_due: bool,
+    /// It has died, and nothing has taken its place.
+    pub(super) is_dead: bool,
+    /// How many there were in its place before, since the server has started.
+    pub(super) life: u32,
+    pub(super) notices: Vec<Notice>,
 }
 
 pub(super) struct World {
-    plan: Plan,
-    random: Rng,
+    pub(super) plan: Plan,
+    pub(super) random: Rng,
     seed: u64,
-    oracle: Rc<RefCell<Oracle>>,
+    pub(super) oracle: Rc<RefCell<Oracle>>,
     store: Rc<RefCell<Store>>,
-    now: Time,
+    pub(super) now: Time,
     queue: BinaryHeap<Reverse<(Time, u64, Happening)>>,
     queued: u64,
-    life: u32,
-    stations: Vec<Station>,
-    mesh: Mesh,
+    pub(super) life: u32,
+    pub(super) stations: Vec<Station>,
+    pub(super) mesh: Mesh,
     /// What each browser's cookie says.
     browsers: Vec<Option<SessionId>>,
-    tabs: Vec<Tab>,
+    pub(super) tabs: Vec<Tab>,
+    happened: u64,
+    death: Option<u64>,
+    pub(super) deaths: u64,
+    storm_happenings: u64,
     is_storming: bool,
     opened: u64,
     refused: u64,
@@ -86,6 +98,14 @@ pub struct SessionReport {
     pub hash: u64,
     /// What was in the queue of the future altogether.
     pub happenings: u64,
+    /// What happened while clients acted.
+    pub storm_happenings: u64,
+    /// Shards that died.
+    pub deaths: u64,
+    /// Sessions that successors have begun with.
+    pub restored: u64,
+    /// Writes whose fate nobody knows.
+    pub lost: u64,
     /// Connections that got a session.
     pub opened: u64,
     /// Connections that got none.
@@ -110,7 +130,7 @@ const EPOCH: u64 = 1_795_000_000_000;
 const KEY: [u8; 16] = *b"a session's tab!";
 
 impl World {
-    pub(super) fn new(seed: u64, is_verbose: bool) -> Self {
+    pub(super) fn new(seed: u64, death: Option<u64>, is_verbose: bool) -> Self {
         let plan = Plan::new(seed);
         let mut random = Rng::with_seed(seed ^ 0x5e55_1045);
         let store = Rc::new(RefCell::new(Store::new(&plan, random.fork())));
@@ -125,6 +145,10 @@ impl World {
             mesh: Mesh::new(plan.shards, plan.lane_batches),
             browsers: vec![None; plan.browsers],
             tabs: Vec::new(),
+            happened: 0,
+            death,
+            deaths: 0,
+            storm_happenings: 0,
             is_storming: true,
             opened: 0,
             refused: 0,
@@ -150,6 +174,7 @@ impl World {
         }
         self.run_until(Time::ZERO + self.plan.storm);
         self.is_storming = false;
+        self.storm_happenings = self.happened;
         self.store.borrow_mut().is_calm = true;
         self.plan.faults.full_lanes = 0;
         for station in &mut self.stations {
@@ -167,24 +192,33 @@ impl World {
         self.mesh = Mesh::new(self.plan.shards, self.plan.lane_batches);
         self.stations.clear();
         for index in 0..self.plan.shards {
-            let id = ShardId(u8::try_from(index).expect("few shards"));
-            let limits = self.plan.limits;
-            let seed = self.seed ^ u64::from(self.life);
-            let mut shard = Shard::new(Config { id, shards: self.plan.shards, limits, seed }, self.now);
-            let has_store = self.plan.store != StorePlan::None;
-            let sessions = shard.open_sessions(SessionConfig { has_store, epoch: EPOCH });
-            let random = self.random.fork();
-            let application =
-                Application::new(index, &self.plan, random, self.oracle.clone(), self.store.clone(), sessions);
-            self.stations.push(Station {
-                shard,
-                application,
-                inputs: VecDeque::new(),
-                ports: BTreeMap::new(),
-                is_scheduled: false,
-                is_tick_due: false,
-            });
+            let station = self.station(index, 0);
+            self.stations.push(station);
             self.at(self.now + Duration::from_micros(index as u64 * 7_000), Happening::Tick(self.life, index));
+        }
+    }
+
+    /// A shard that has just begun, with its application.
+    pub(super) fn station(&mut self, index: usize, life: u32) -> Station {
+        let id = ShardId(u8::try_from(index).expect("few shards"));
+        let limits = self.plan.limits;
+        let seed = self.seed ^ u64::from(self.life) ^ (u64::from(life) << 32);
+        let mut shard = Shard::new(Config { id, shards: self.plan.shards, limits, seed }, self.now);
+        let has_store = self.plan.store != StorePlan::None;
+        let sessions = shard.open_sessions(SessionConfig { has_store, epoch: EPOCH });
+        let random = self.random.fork();
+        let (oracle, store) = (self.oracle.clone(), self.store.clone());
+        let application = Application::new((index, life), &self.plan, random, oracle, store, sessions);
+        Station {
+            shard,
+            application,
+            inputs: VecDeque::new(),
+            ports: BTreeMap::new(),
+            is_scheduled: false,
+            is_tick_due: false,
+            is_dead: false,
+            life,
+            notices: Vec::new(),
         }
     }
 
@@ -201,7 +235,7 @@ impl World {
         self.boot();
     }
 
-    fn at(&mut self, at: Time, happening: Happening) {
+    pub(super) fn at(&mut self, at: Time, happening: Happening) {
         self.queued += 1;
         self.queue.push(Reverse((at.max(self.now), self.queued, happening)));
     }
@@ -221,7 +255,14 @@ impl World {
                 Happening::Pass(life, index) if life == self.life => self.pass(index),
                 Happening::Act(tab) => self.act(tab),
                 Happening::Crash => self.crash(),
+                Happening::Die(life, index) if life == self.life => self.die(index),
+                Happening::Rise(life, index) if life == self.life => self.rise(index),
                 Happening::Tick(..) | Happening::Wake(..) | Happening::Pass(..) => {}
+                Happening::Die(..) | Happening::Rise(..) => {}
+            }
+            self.happened += 1;
+            if self.death == Some(self.happened) {
+                self.kill_shards();
             }
             assert!(self.queued < HAPPENINGS_MAX, "the world does not come to rest");
         }
@@ -229,7 +270,7 @@ impl World {
         self.oracle.borrow_mut().now = end;
     }
 
-    fn wake(&mut self, index: usize) {
+    pub(super) fn wake(&mut self, index: usize) {
         if !std::mem::replace(&mut self.stations[index].is_scheduled, true) {
             let at = self.now + self.plan.faults.delay(self.plan.faults.pass_micros, &mut self.random);
             self.at(at, Happening::Pass(self.life, index));
@@ -279,19 +320,25 @@ impl World {
     fn pass(&mut self, index: usize) {
         let now = self.now;
         self.stations[index].is_scheduled = false;
+        if self.stations[index].is_dead {
+            return;
+        }
         self.stations[index].shard.begin_turn(now);
-        for input in std::mem::take(&mut self.stations[index].inputs) {
-            self.take(index, input);
-            self.stations[index].shard.check();
+        if !self.stations[index].shard.is_joining() {
+            for input in std::mem::take(&mut self.stations[index].inputs) {
+                self.take(index, input);
+                self.stations[index].shard.check();
+            }
         }
         let station = &mut self.stations[index];
         if std::mem::take(&mut station.is_tick_due) {
             station.shard.handle_tick(now, &mut station.application);
             station.shard.check();
         }
+        self.take_notices(index);
         self.receive_batches(index);
         let station = &mut self.stations[index];
-        for answer in self.store.borrow_mut().answers(now, index) {
+        for answer in self.store.borrow_mut().answers(now, index, station.life) {
             station.shard.command(now, answer, &mut station.application);
         }
         station.shard.settle(now, &mut station.application);
@@ -302,7 +349,7 @@ impl World {
         self.check_settled(index);
         let station = &mut self.stations[index];
         let answers = std::mem::take(&mut station.application.answers_at);
-        let has_work = station.shard.has_work();
+        let has_work = station.shard.has_work() || (!station.inputs.is_empty() && !station.shard.is_joining());
         for at in answers {
             self.at(at, Happening::Wake(self.life, index));
         }
@@ -359,9 +406,12 @@ impl World {
         }
         let Some(session) = self.stations[index].shard.session_of(id) else { return };
         let home = session.home(self.plan.shards).index();
+        if self.stations[home].is_dead {
+            return;
+        }
         let known = self.stations[home].application.sessions().all().into_iter().find(|known| known.id() == session);
         if let Some(known) = known {
-            let floors = &mut self.stations[index].application.floors;
+            let mut floors = self.stations[index].application.floors.borrow_mut();
             let floor = floors.entry(id).or_default();
             *floor = (*floor).max(known.version());
         }
@@ -370,13 +420,7 @@ impl World {
     fn receive_batches(&mut self, index: usize) {
         for peer in 0..self.plan.shards {
             while let Some(batch) = self.mesh.receive(self.now, peer, index) {
-                for envelope in batch.iter() {
-                    let detail = || format!("shard {index}: from {peer}: {envelope:?}");
-                    self.oracle.borrow_mut().note(&[3, index as u64, peer as u64], detail);
-                }
-                let from = ShardId(u8::try_from(peer).expect("few shards"));
-                self.stations[index].shard.handle_batch(self.now, from, &batch);
-                self.stations[index].shard.check();
+                self.take_batch(index, peer, &batch);
                 self.wake(peer);
                 if self.random.u8(..8) == 0 {
                     self.wake(index);
@@ -384,6 +428,16 @@ impl World {
                 }
             }
         }
+    }
+
+    pub(super) fn take_batch(&mut self, index: usize, peer: usize, batch: &Batch) {
+        for envelope in batch.iter() {
+            let detail = || format!("shard {index}: from {peer}: {envelope:?}");
+            self.oracle.borrow_mut().note(&[3, index as u64, peer as u64], detail);
+        }
+        let from = ShardId(u8::try_from(peer).expect("few shards"));
+        self.stations[index].shard.handle_batch(self.now, from, batch);
+        self.stations[index].shard.check();
     }
 
     fn send_batches(&mut self, index: usize) {
@@ -474,7 +528,7 @@ impl World {
         let oracle = self.oracle.borrow();
         for id in settled {
             let logical = oracle.logical(id);
-            for (shard, station) in self.stations.iter().enumerate() {
+            for (shard, station) in self.stations.iter().enumerate().filter(|(_, station)| !station.is_dead) {
                 for session in station.application.sessions().all() {
                     if oracle.logical(session.id()) == logical && session.is_ready() {
                         oracle.check(&session, &format!("shard {shard}"));
@@ -539,6 +593,10 @@ impl World {
         SessionReport {
             hash: oracle.trace.hash(),
             happenings: self.queued,
+            storm_happenings: self.storm_happenings,
+            deaths: self.deaths,
+            restored: self.stations.iter().map(|station| station.shard.metrics().sessions_restored).sum(),
+            lost: oracle.lost,
             opened: self.opened,
             refused: self.refused,
             writes: oracle.writes,
