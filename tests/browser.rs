@@ -1,5 +1,5 @@
-//! The demo page in a real browser, headless: two tabs that different shards serve chat with each other, and two share
-//! the session of their cookie. The chat leaves screenshots under the build's target directory and prints where.
+//! The demo page in a real browser, headless: two tabs that different shards serve chat with each other and with one of
+//! Socket.IO, and two share the session of their cookie. The chat leaves screenshots under the build's target directory and prints where.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use std::time::Duration;
 use harness::script::{Script, installed, local};
 use harness::server::{Server, target_directory};
 
-const CHAT: [&str; 8] =
-    ["open", "chat", "markupStaysText", "comesBack", "square", "narrow", "screenshots", "noComplaints"];
+const CHAT: [&str; 9] =
+    ["open", "chat", "markupStaysText", "comesBack", "square", "beside", "narrow", "screenshots", "noComplaints"];
 
 const COOKIES: [&str; 8] = ["hidden", "shared", "login", "oldCookie", "reload", "otherSites", "logout", "noComplaints"];
 

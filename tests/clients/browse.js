@@ -8,7 +8,10 @@ const path = require('node:path');
 const { assert } = require('./check');
 const { SHARD_ATTEMPTS_MAX, Visit, play } = require('./visit');
 
-const STEPS = ['open', 'chat', 'markupStaysText', 'comesBack', 'square', 'narrow', 'screenshots', 'noComplaints'];
+const STEPS = ['open', 'chat', 'markupStaysText', 'comesBack', 'square', 'beside', 'narrow', 'screenshots', 'noComplaints'];
+
+// Where the demo page's tabs talk.
+const CHANNEL = 'demo.chat';
 
 class Chat extends Visit {
   constructor(browser, port, directory) {
@@ -84,6 +87,30 @@ class Chat extends Visit {
   async square() {
     await this.ann.page.fill('#square', '25');
     await this.ann.page.waitForFunction(() => document.querySelector('#square-result').textContent === '625');
+  }
+
+  // A page of the server that has nothing of its own, with socket.io's client put into it, chats with the demo's tabs.
+  async beside() {
+    const page = await this.tab(await this.person());
+    // The browser asks for an icon where a page names none.
+    await page.route('**/favicon.ico', (route) => route.fulfill({ status: 204 }));
+    await page.goto(`${this.origin}/healthz`);
+    await page.addScriptTag({ path: require.resolve('socket.io-client-4/dist/socket.io.js') });
+    await page.evaluate((channel) => new Promise((resolve) => {
+      window.heard = [];
+      window.socket = window.io();
+      window.socket.on(channel, ({ text }) => window.heard.push(text));
+      window.socket.emit('subscribe', channel, resolve);
+    }), CHANNEL);
+    await this.say(this.ann, 'Is anybody on Socket.IO?');
+    await this.bothShow('Is anybody on Socket.IO?');
+    await page.waitForFunction(() => window.heard.length === 1);
+    assert.deepEqual(await page.evaluate(() => window.heard), ['Is anybody on Socket.IO?']);
+    await page.evaluate((channel) => {
+      window.socket.emit('publish', channel, { tab: 'beside', name: 'Io', text: 'I am', shard: 0 });
+    }, CHANNEL);
+    await this.bothShow('I am');
+    await page.context().close();
   }
 
   async narrow() {

@@ -2,6 +2,7 @@
 //! in `scenario.js` and `run.py`; this file starts a server, runs them, and compares what they report with what they
 //! were asked, so that no step can be left out unseen.
 
+mod crowd;
 mod further;
 mod socketio;
 
