@@ -548,6 +548,11 @@ pub trait Host {
     /// A client asks for more than it may and is not heard any more; told once for each. `id` is how it is known outside.
     fn over_rate(&mut self, _peer: Peer, _id: &str) {}
 
+    /// Whether a request tries to show who it is. Asked only where those that fail are limited.
+    fn tries_to_log_in(&self, _head: &Head<'_>) -> bool {
+        false
+    }
+
     /// A connection that was let in is gone. Called exactly once for each.
     fn disconnect(&mut self, caller: Caller<'_>, disconnect: &Disconnect);
 

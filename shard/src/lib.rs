@@ -73,6 +73,7 @@ mod subscribe;
 mod time;
 mod tongue;
 mod turn;
+mod visits;
 #[cfg(test)]
 mod world;
 

@@ -24,6 +24,8 @@ pub struct RateLimits {
     pub publications: Rate,
     /// Subscriptions and unsubscriptions.
     pub subscriptions: Rate,
+    /// Requests by HTTP from one address, to this shard; those of long-polling are not counted.
+    pub requests: Rate,
     /// Failed logins of one address in a minute, of this shard's connections; zero is no limit.
     pub failed_logins_per_minute: u32,
 }

@@ -19,7 +19,7 @@ use crate::pending::{Pending, Work};
 use crate::session::Attached;
 use crate::shard::Shard;
 use crate::turn::Arena;
-use crate::{ConnectionId, Disconnect, Host, Limits, Request, Responded, Route, Ticket, Time};
+use crate::{ConnectionId, Disconnect, Door, Host, Limits, Request, Responded, Route, Ticket, Time};
 
 /// What the bytes after a request are.
 pub(crate) enum Next {
@@ -216,6 +216,12 @@ impl Shard {
         {
             let request = Request { head, body: whole.body, keep_alive: head.keep_alive(), cookie: None };
             return self.poll(now, id, route, request, host);
+        }
+        if (self.visits.is_some() || self.logins.is_some())
+            && door != Door::Admin
+            && let Some(next) = self.turns_away(now, id, head, host)
+        {
+            return next;
         }
         if door.opens_connections() && host.route(head.path) == Some(Route::EventStream) {
             let request = Request { head, body: whole.body, keep_alive: head.keep_alive(), cookie: None };

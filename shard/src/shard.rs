@@ -29,6 +29,7 @@ use crate::recovery::Recoveries;
 use crate::seats::Seats;
 use crate::session::{SessionWork, Sessions};
 use crate::turn::{Arena, Send, Turn};
+use crate::visits::Visits;
 use crate::{
     Batch, Command, ConnectionId, Disconnect, Door, Host, Limits, Metrics, Reply, SessionConfig, ShardId, ShardSet,
     SocketIoConfig, Time,
@@ -101,6 +102,7 @@ pub struct Shard {
     pub(crate) invoking: Invoking,
     pub(crate) filtered: Filtered,
     pub(crate) logins: Option<Box<Logins>>,
+    pub(crate) visits: Option<Box<Visits>>,
     pub(crate) meters: Option<Box<Meters>>,
     pub(crate) seats: Option<Box<Seats>>,
     pub(crate) sessions: Sessions,
@@ -176,6 +178,7 @@ impl Shard {
             invoking: Invoking::default(),
             filtered: Filtered::default(),
             logins: Logins::new(limits.rates.failed_logins_per_minute, config.seed),
+            visits: Visits::new(limits.rates.requests, config.seed),
             meters: Meters::new(&limits.rates),
             seats: Seats::new(limits.seats),
             sessions: Sessions::new(limits.sessions, config.shards, false, config.seed),

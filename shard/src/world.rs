@@ -341,6 +341,10 @@ impl Host for Stub {
         self.told.push(format!("disconnect {} {}", disconnect.code, disconnect.reason));
     }
 
+    fn tries_to_log_in(&self, head: &Head<'_>) -> bool {
+        head.path == "/login"
+    }
+
     fn is_login(&self, action: &str) -> bool {
         action == "login"
     }

@@ -77,6 +77,28 @@ fn errors_have_their_statuses() {
 }
 
 #[test]
+fn who_asks_or_guesses_too_much_gets_429() {
+    let server = Server::start(&["--shards", "1", "--http-rate", "1", "--http-burst", "5"]);
+    let statuses: Vec<_> = (0..8).map(|_| call(&server, "/api/app/square?25", &[]).status()).collect();
+    assert!(statuses[..5].iter().all(|status| *status == 200) && statuses.contains(&429), "{statuses:?}");
+    let server = Server::start(&["--shards", "1", "--login-rate", "3"]);
+    for password in ["a", "b", "c"] {
+        let wrong = format!("alice:{password}");
+        assert_eq!(call(&server, "/api/members/greeting", &["-u", &wrong]).status(), 401);
+    }
+    for (path, arguments) in [
+        ("/api/members/greeting", &["-u", "alice:guest"][..]),
+        ("/api/members/greeting", &["-H", "Authorization: Bearer a.b.c"]),
+        ("/api/auth/log%69n", &["-d", r#"{"module":"guest","params":{"name":"x"}}"#]),
+    ] {
+        let answer = call(&server, path, arguments);
+        assert_eq!((answer.status(), value(&answer)["name"].as_str()), (429, Some("TooManyLoginsError")), "{path}");
+        assert!(answer.header("retry-after").is_some());
+    }
+    assert_eq!(call(&server, "/api/app/square?25", &[]).status(), 200);
+}
+
+#[test]
 fn callers_show_a_token_or_a_password() {
     let server = Server::start(&[]);
     let login = call(&server, "/api/auth/login", &["-d", r#"{"module":"guest","params":{"name":"bob"}}"#]);

@@ -15,7 +15,7 @@ use shard::{
 };
 
 use super::admin::Desk;
-use super::api::{Exchange, Reference, Standing, Way, reader, standing};
+use super::api::{Exchange, Reference, Standing, Way, find, reader, standing};
 use super::application::{App, Entry};
 use super::call::{Call, Occasion};
 use super::common::Common;
@@ -538,6 +538,11 @@ impl Host for ShardHost {
         let _entered = self.local.enter();
         let call = Call { disconnect: Some(disconnect), ..self.call_by(Occasion::Disconnect, caller, "", None) };
         tell(&self.local, &self.app.disconnect, &call);
+    }
+
+    fn tries_to_log_in(&self, head: &Head<'_>) -> bool {
+        let Some(path) = self.api_path(head) else { return false };
+        head.header("authorization").is_some() || find(&self.app, path).is_ok_and(|action| *action == *LOGIN)
     }
 
     fn is_login(&self, action: &str) -> bool {

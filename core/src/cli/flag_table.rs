@@ -157,6 +157,8 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("publish-burst", "24"),
     ("subscribe-rate", "25"),
     ("subscribe-burst", "26"),
+    ("http-rate", "28"),
+    ("http-burst", "29"),
     ("compress", "true"),
     ("compress-threshold", "2KiB"),
     ("compress-level", "5"),

@@ -324,7 +324,8 @@ fn people_rows(limits: &PeopleLimits, rows: &mut Vec<(&'static str, String)>) {
 
 fn share_rows(seats: &SeatLimits, rates: &RateLimits, rows: &mut Vec<(&'static str, String)>) {
     let SeatLimits { per_address, per_session, per_user } = seats;
-    let RateLimits { requests_per_second, ban, calls, publications, subscriptions, failed_logins_per_minute } = rates;
+    let RateLimits { requests_per_second, ban, calls, publications, subscriptions, requests, failed_logins_per_minute } =
+        rates;
     rows.extend([
         ("max-connections-per-address", count::format(u64::from(*per_address))),
         ("max-connections-per-session", count::format(u64::from(*per_session))),
@@ -337,6 +338,7 @@ fn share_rows(seats: &SeatLimits, rates: &RateLimits, rows: &mut Vec<(&'static s
         ("call-rate", "call-burst", calls),
         ("publish-rate", "publish-burst", publications),
         ("subscribe-rate", "subscribe-burst", subscriptions),
+        ("http-rate", "http-burst", requests),
     ] {
         rows.push((rate_flag, count::format(u64::from(*per_second))));
         rows.push((burst_flag, count::format(u64::from(*burst))));

@@ -9,7 +9,7 @@ use codec::json::JsonLimits;
 use codec::message::RawJson;
 use codec::socketcluster::Dialect;
 use serde_json::json;
-use shard::{ConnectionId, Disconnect, Door, Reply, Request, Ticket};
+use shard::{Command, ConnectionId, Disconnect, Door, Reply, Request, Ticket, TokenError};
 
 use super::arguments::{argument, decode};
 use super::credentials::Credentials;
@@ -134,6 +134,13 @@ impl Exchange {
         out
     }
 
+    /// Whoever shows what does not count is counted, where that is limited.
+    fn count_failure(&self) {
+        if let Err(error) = self.local.commands.push(Command::LoginFailed { connection: self.peer.connection }) {
+            tracing::warn!(%error, "a failed login is not counted");
+        }
+    }
+
     /// What a caller is asked to show.
     fn challenge(&self) -> &'static str {
         if self.takes_basic && self.app.logins.has(&self.local.common.http.api_basic) { BASIC } else { BEARER }
@@ -211,6 +218,10 @@ impl Visit<'_> {
             Credentials::None => Ok(exchange.session_user().map(|user| Identity { claims: None, user: Some(user) })),
             Credentials::Bearer(token) => {
                 let verified = exchange.local.common.authority.verify(token).map_err(|error| {
+                    // One that was good once, or will be, is no attempt at anything.
+                    if !matches!(error, TokenError::Expired { .. } | TokenError::NotActive { .. }) {
+                        exchange.count_failure();
+                    }
                     let mut json = Vec::new();
                     error.write(Dialect::V2, &mut json);
                     Objection { json, challenge: Some(BAD_TOKEN), is_refusal: false }
@@ -254,7 +265,10 @@ impl Visit<'_> {
                 let claims: Box<str> = json!({ "user_id": user_id, "module": module }).to_string().into();
                 Ok(Identity { user: exchange.local.common.authority.user(&claims), claims: Some(claims) })
             }
-            None => Err(bad("invalid username or password")),
+            None => {
+                exchange.count_failure();
+                Err(bad("invalid username or password"))
+            }
         }
     }
 }
@@ -286,7 +300,7 @@ fn refused(error: Error) -> Objection {
 }
 
 /// The action of a path: parts between slashes are parts between dots, `.json` may follow.
-fn find(app: &App, path: &str) -> Result<Rc<str>> {
+pub(crate) fn find(app: &App, path: &str) -> Result<Rc<str>> {
     let parts: Result<Vec<_>> = path.split('/').map(|part| decode(part, false)).collect();
     let name = parts.map_err(|_| Error::not_found("malformed path"))?.join(".");
     let known = app.actions.get_key_value(&*name);

@@ -9,7 +9,7 @@ mod gate;
 mod reference;
 mod way;
 
-pub(crate) use exchange::{Exchange, Exchanges};
+pub(crate) use exchange::{Exchange, Exchanges, find};
 pub(crate) use gate::{Standing, standing};
 pub(crate) use reference::Reference;
 pub(crate) use way::{Way, reader};

@@ -89,10 +89,29 @@ pub(super) struct RateFlags {
     )]
     pub(super) subscribe_burst: u32,
 
+    /// HTTP requests per second from one address (0: no limit)
+    ///
+    /// Range: 0 to 1M, on each shard; above it requests get 429. Long-polling and WebSockets are not counted. Of IPv6 the first 64 bits of the address
+    /// count. The answer says when to try again. Set it against floods, but not behind a proxy, where all share one address.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_HTTP_RATE", default_value = "0",
+        value_parser = count::within::<u32>(0..=1_000_000),
+    )]
+    pub(super) http_rate: u32,
+
+    /// HTTP requests at once after a rest (0: those of one second)
+    ///
+    /// Range: 0 to 1M. Raise it to what a page loads when it opens, times the people behind one address.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_HTTP_BURST", default_value = "0",
+        value_parser = count::within::<u32>(0..=1_000_000),
+    )]
+    pub(super) http_burst: u32,
+
     /// Failed logins per minute from one address (0: no limit)
     ///
     /// Range: 0 to 1M, on each shard; above it no login is looked at. Of IPv6 the first 64 bits of the address count. Failed are auth.login without
-    /// success and tokens that no key has signed. For the rest of the minute logins and tokens from there get an error.
+    /// success, tokens that no key has signed, and passwords by HTTP. For the rest of the minute logins and tokens from there get an error.
     /// Set it against guessing, but not behind a proxy, where all share one address.
     #[arg(
         long, value_name = "COUNT", env = "SOCKETSHARD_LOGIN_RATE", default_value = "0",

@@ -297,6 +297,7 @@ impl Flags {
             calls: Rate { per_second: flags.call_rate, burst: flags.call_burst },
             publications: Rate { per_second: flags.publish_rate, burst: flags.publish_burst },
             subscriptions: Rate { per_second: flags.subscribe_rate, burst: flags.subscribe_burst },
+            requests: Rate { per_second: flags.http_rate, burst: flags.http_burst },
             failed_logins_per_minute: flags.login_rate,
         }
     }
