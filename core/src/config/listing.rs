@@ -48,9 +48,8 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     let RingSettings { entries, receive_buffers, receive_buffer_bytes, direct_descriptors } = ring;
     let LogSettings { level, format, lines_per_second_max } = log;
     let OriginSettings { allowed, required } = origins;
-    let addresses = if listen.is_empty() { "none".to_owned() } else { list(listen) };
     let mut rows = vec![
-        ("listen", addresses),
+        ("listen", if listen.is_empty() { "none".to_owned() } else { list(listen) }),
         ("backlog", backlog.to_string()),
         ("shards", shards.map_or_else(|| "auto".to_owned(), |shards| shards.to_string())),
         ("cpus", cpus.as_deref().map_or_else(|| "all allowed".to_owned(), cpus::format)),

@@ -48,7 +48,6 @@ pub(super) fn counters(
         ("spins", counts.spins),
         ("spin_hits", counts.spin_hits),
         ("shards_replaced", counts.replaced),
-        ("peers_lost", metrics.peers_lost),
         ("accepted", metrics.connections_accepted),
         ("refused", metrics.connections_refused),
         ("seats_refused", metrics.seats_refused),
@@ -121,7 +120,8 @@ const fn client_counters(shard: &Shard) -> [(&'static str, u64); 9] {
     ]
 }
 
-fn session_counters(shard: &Shard) -> [(&'static str, u64); 17] {
+/// Of sessions, and of the shards that were lost with theirs.
+fn session_counters(shard: &Shard) -> [(&'static str, u64); 18] {
     let metrics = shard.metrics();
     [
         ("sessions", shard.sessions() as u64),
@@ -134,6 +134,7 @@ fn session_counters(shard: &Shard) -> [(&'static str, u64); 17] {
         ("session_writes", metrics.session_writes),
         ("session_writes_refused", metrics.session_writes_refused),
         ("session_writes_lost", metrics.session_writes_lost),
+        ("peers_lost", metrics.peers_lost),
         ("sessions_restored", metrics.sessions_restored),
         ("session_reads", metrics.session_reads),
         ("session_loads", metrics.session_loads),
