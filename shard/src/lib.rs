@@ -69,6 +69,7 @@ mod socketcluster;
 mod socketcluster_09;
 mod socketio;
 mod socketstream;
+mod standstill;
 mod subscribe;
 mod time;
 mod tongue;

@@ -103,6 +103,8 @@ pub struct Metrics {
     pub subscriptions_refused: u64,
     /// Connections ended by a time-out: handshake, heartbeat, send, idle.
     pub timeouts: u64,
+    /// Times the shard had not looked for so long that its clients' deadlines were put off.
+    pub standstills: u64,
     /// Times a socket was not read because of its outbox, the mesh or a pending hook.
     pub pauses: u64,
     /// Passes after which subscribers still waited for their turn's publications.

@@ -82,6 +82,11 @@ impl Outbox {
         self.in_flight.then_some(self.since)
     }
 
+    /// The peer has that much longer to take what is in the air.
+    pub(crate) fn postpone(&mut self, lost: u32, now: u32) {
+        self.since = self.since.saturating_add(lost).min(now);
+    }
+
     /// Lets `write` append whole frames to the queue.
     pub(crate) fn push_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         write(&mut self.queue);

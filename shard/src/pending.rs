@@ -2,6 +2,7 @@
 //! of arrival is the order of expiry and a queue is the timer.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
 
 use codec::engineio::Version;
 use codec::websocket::extension::Agreement;
@@ -134,6 +135,13 @@ impl PendingCalls {
             }
         }
         None
+    }
+
+    /// All of them have that much longer.
+    pub(crate) fn postpone(&mut self, by: Duration) {
+        for (deadline, _) in &mut self.deadlines {
+            *deadline = *deadline + by;
+        }
     }
 
     /// Whether a ticket is not answered yet.

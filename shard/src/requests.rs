@@ -214,7 +214,12 @@ impl Shard {
         if door.opens_connections()
             && let Some(route) = host.route(head.path).filter(|route| route.is_on_engine(head))
         {
-            let request = Request { head, body: whole.body, keep_alive: head.keep_alive(), cookie: None };
+            let request = Request {
+                head,
+                body: whole.body,
+                keep_alive: head.keep_alive() && !self.is_told(id.slot),
+                cookie: None,
+            };
             return self.poll(now, id, route, request, host);
         }
         if (self.visits.is_some() || self.logins.is_some())
@@ -271,7 +276,7 @@ impl Shard {
     ) -> Next {
         let Some(connection) = self.connections.live(id) else { return Next::Nothing };
         let peer = connection.peer(id.slot);
-        let keep_alive = head.keep_alive();
+        let keep_alive = head.keep_alive() && !self.is_told(id.slot);
         let request = Request { head, body, keep_alive, cookie };
         let ticket = self.pending.ticket();
         let start = self.turn.end(Arena::Direct);

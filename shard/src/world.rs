@@ -226,6 +226,18 @@ impl World {
         self.shards.iter().for_each(Shard::check);
     }
 
+    /// Time passes in which no shard does anything, and is noticed as such.
+    pub(crate) fn stand_still(&mut self, time: Duration) {
+        self.now = self.now + time;
+        for index in 0..self.shards.len() {
+            let (shard, host) = (&mut self.shards[index], &mut self.hosts[index]);
+            shard.begin_turn(self.now);
+            shard.handle_standstill(time);
+            shard.handle_tick(self.now, host);
+            self.settle(index);
+        }
+    }
+
     /// Ends a shard's pass, and has the others act upon what it tells them, until there is nothing more to tell.
     fn settle(&mut self, index: usize) {
         self.finish(index);

@@ -119,6 +119,13 @@ impl Process {
         fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("a live process has descriptors").count()
     }
 
+    /// The processes that it has started and that were not waited for yet, the oldest first.
+    #[must_use]
+    pub fn children(&self) -> Vec<u32> {
+        let text = self.proc_file(&format!("task/{}/children", self.pid()));
+        text.split_whitespace().map(|pid| pid.parse().expect("process ids are numbers")).collect()
+    }
+
     fn proc_file(&self, name: &str) -> String {
         fs::read_to_string(format!("/proc/{}/{name}", self.pid()))
             .unwrap_or_else(|error| panic!("/proc/{}/{name}: {error}\n{self}", self.pid()))

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::TcpStream;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
@@ -37,6 +38,26 @@ pub fn limit(command: &mut Command, resource: Resource, bound: u64) {
     unsafe {
         command.pre_exec(move || {
             if libc::setrlimit(resource, &raw const bound) == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        });
+    }
+}
+
+/// Starts the command with these descriptors from 3 on, as a service manager does with sockets.
+pub fn pass_on(command: &mut Command, descriptors: &[BorrowedFd<'_>]) {
+    let numbers: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let mut aside = Vec::with_capacity(numbers.len());
+    // SAFETY: between fork and exec only `fcntl` and `dup2` run, which are async-signal-safe; nothing is allocated.
+    unsafe {
+        command.pre_exec(move || {
+            for number in &numbers {
+                aside.push(libc::fcntl(*number, libc::F_DUPFD_CLOEXEC, 100));
+            }
+            for (place, number) in (3..).zip(&aside) {
+                if libc::dup2(*number, place) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
         });
     }
 }

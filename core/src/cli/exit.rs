@@ -28,7 +28,7 @@ pub(super) const CODES: &[(u8, &str)] = &[
     (70, "a shard failed, which is a bug"),
     (71, "a system call failed at the start"),
     (75, "the port is taken; try again later"),
-    (76, "an address of --listen cannot be listened on"),
+    (76, "an address of --listen cannot be listened on, or a socket that was handed over is none to listen on"),
     (77, "this process may not listen on that port"),
     (130, "ended at once by a second SIGINT"),
     (143, "ended at once by a second SIGTERM"),

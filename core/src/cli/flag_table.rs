@@ -103,6 +103,7 @@ const SWITCHES: &[&str] = &[
     "tls-self-signed",
     "no-http-api",
     "no-sse",
+    "supervise",
 ];
 
 fn argument(flag: &str, value: &str) -> String {
@@ -240,6 +241,9 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("drain-spread", "500ms"),
     ("shard-restarts", "2"),
     ("drain-batch", "10"),
+    ("supervise", "true"),
+    ("restart-delay", "1s"),
+    ("max-restarts", "3"),
     ("log-level", "warn"),
     ("log-format", "json"),
     ("log-lines-max", "20"),

@@ -259,6 +259,7 @@ mod tests {
             "Application:",
             "Socket ring:",
             "Stopping:",
+            "Supervision:",
             "Logging:",
             "Examples:",
             "Units:",

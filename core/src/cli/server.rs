@@ -115,8 +115,9 @@ where
         app.overrule(overrides.ack_shape, overrides.has_channel_events);
         app
     };
-    let Err(error) = server::run(settings, store, limited) else {
-        return exit::OK;
+    let error = match server::run(settings, store, limited) {
+        Ok(code) => return code,
+        Err(error) => error,
     };
     // A server that does not start says so even where logging is off.
     if settings.log.format == LogFormat::Json && settings.log.level != LogLevel::Off {

@@ -15,7 +15,8 @@ use crate::app::AckShape;
 
 use super::{
     AdminSettings, ApplicationSettings, AuthSettings, HttpSettings, LogFormat, LogLevel, LogSettings, OriginSettings,
-    RingSettings, SessionLimits, SessionSettings, Settings, TlsSettings, count, cpus, duration, size,
+    RingSettings, SessionLimits, SessionSettings, Settings, SupervisionSettings, TlsSettings, count, cpus, duration,
+    size,
 };
 
 /// The name of each flag (without its dashes) and the value these settings give it. No `..` in here: a setting without
@@ -42,6 +43,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         drain,
         drain_spread,
         shard_restarts,
+        supervision,
         app_name,
         log,
     } = settings;
@@ -88,7 +90,17 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("log-lines-max", count::format(u64::from(*lines_per_second_max))),
         ("app-name", app_name.clone()),
     ]);
+    supervision_rows(supervision, &mut rows);
     rows
+}
+
+fn supervision_rows(settings: &SupervisionSettings, rows: &mut Vec<(&'static str, String)>) {
+    let SupervisionSettings { is_on, restart_delay, restarts_max } = settings;
+    rows.extend([
+        ("supervise", is_on.to_string()),
+        ("restart-delay", duration::format(*restart_delay)),
+        ("max-restarts", count::format(u64::from(*restarts_max))),
+    ]);
 }
 
 fn http_rows(http: &HttpSettings, limits: &Limits, rows: &mut Vec<(&'static str, String)>) {

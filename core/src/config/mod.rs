@@ -31,7 +31,7 @@ pub use secret::Secret;
 pub use session::SessionSettings;
 pub use settings::{
     ApplicationSettings, AuthSettings, HttpSettings, LogFormat, LogLevel, LogSettings, OriginSettings, RingSettings,
-    Settings,
+    Settings, SupervisionSettings,
 };
 pub use shard::{CompressionLimits, Limits, Rate, RateLimits, SeatLimits, SessionLimits, SlowConsumer};
 pub use tls::TlsSettings;

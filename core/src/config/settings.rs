@@ -53,6 +53,8 @@ pub struct Settings {
     pub drain_spread: Duration,
     /// Shards that may die within a minute and are replaced; one more ends the server.
     pub shard_restarts: u32,
+    /// Who starts the server again when it dies.
+    pub supervision: SupervisionSettings,
     /// What the application calls itself in the logs.
     pub app_name: String,
     /// What is logged and how.
@@ -134,6 +136,17 @@ pub struct RingSettings {
     pub direct_descriptors: u32,
 }
 
+/// Whether a parent process looks after the server, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SupervisionSettings {
+    /// Whether there is one.
+    pub is_on: bool,
+    /// Between a death and the next start, the first time; doubled with each in a row, up to a hundred times as long.
+    pub restart_delay: Duration,
+    /// Deaths in a row after which it gives up.
+    pub restarts_max: u32,
+}
+
 /// What is logged and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogSettings {
@@ -194,6 +207,7 @@ impl Default for Settings {
             drain: Duration::from_secs(10),
             drain_spread: Duration::ZERO,
             shard_restarts: 5,
+            supervision: SupervisionSettings::default(),
             app_name: "socketshard".to_owned(),
             log: LogSettings::default(),
         }
@@ -247,6 +261,13 @@ impl Default for RingSettings {
         // 128 × 32 KiB = 4 MiB per shard: more buffers than sockets that are ready in one pass, each large enough that
         // a 16-message burst of 1 KiB is one receive.
         Self { entries: 4096, receive_buffers: 128, receive_buffer_bytes: 32 << 10, direct_descriptors: 0 }
+    }
+}
+
+impl Default for SupervisionSettings {
+    fn default() -> Self {
+        // 100 ms, doubled up to 10 s: ten deaths in a row take three quarters of a minute.
+        Self { is_on: false, restart_delay: Duration::from_millis(100), restarts_max: 10 }
     }
 }
 

@@ -14,7 +14,20 @@ pub(super) fn findings(machine: &Machine, settings: &Settings, connections: u64)
         congestion(machine),
         memory(machine, connections),
         buffers(machine),
+        kernel_tls(machine),
     ]
+}
+
+/// Told, and no reason to change anything: the server speaks TLS by itself (core/docs/security.md).
+fn kernel_tls(machine: &Machine) -> Finding {
+    const SUBJECT: &str = "kernel-tls";
+    match machine.text("proc/sys/net/ipv4/tcp_available_ulp") {
+        Ok(list) if list.split_whitespace().any(|name| name == "tls") => {
+            Finding::ok(SUBJECT, "this kernel has it; it is not used")
+        }
+        Ok(_) => Finding::ok(SUBJECT, "this kernel lacks it; it would not be used"),
+        Err(error) => Finding::unknown(SUBJECT, &error),
+    }
 }
 
 fn somaxconn(machine: &Machine, settings: &Settings) -> Finding {

@@ -119,6 +119,14 @@ fn what_cannot_be_read_is_unknown_and_no_problem() {
 }
 
 #[test]
+fn the_kernels_tls_is_told_of() {
+    let has = Fake::good().about("kernel-tls");
+    let lacks = Fake::good().with("proc/sys/net/ipv4/tcp_available_ulp", "espintcp mptcp").about("kernel-tls");
+    assert!(has.found.contains("has it") && lacks.found.contains("lacks it"), "{has:?} {lacks:?}");
+    assert!(has.level == Level::Ok && lacks.level == Level::Ok);
+}
+
+#[test]
 fn files_of_another_shape_are_unknown() {
     for (path, subject) in [
         ("proc/sys/kernel/osrelease", "kernel"),
@@ -417,6 +425,7 @@ const GOOD: &[(&str, &str)] = &[
     ("proc/sys/net/core/somaxconn", "4096"),
     ("proc/sys/net/ipv4/ip_unprivileged_port_start", "1024"),
     ("proc/sys/net/ipv4/ip_local_port_range", "32768\t60999"),
+    ("proc/sys/net/ipv4/tcp_available_ulp", "espintcp mptcp tls"),
     ("proc/sys/net/ipv4/tcp_congestion_control", "cubic"),
     ("proc/sys/net/ipv4/tcp_mem", "287901\t383869\t575802"),
     ("proc/sys/net/ipv4/tcp_wmem", "4096\t16384\t4194304"),

@@ -119,6 +119,11 @@ impl Link {
         }
     }
 
+    /// Whose it is.
+    pub(crate) const fn shard(&self) -> ShardId {
+        self.shard
+    }
+
     /// Our own doorbell.
     pub(crate) fn doorbell(&self) -> &Arc<Doorbell> {
         &self.doorbells[self.shard.index()]

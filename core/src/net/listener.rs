@@ -16,6 +16,8 @@ pub(crate) struct Listeners {
     pub(crate) by_shard: Vec<Vec<Socket>>,
     /// The addresses, with the ports that the system picked.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// Whether another process may accept from the same sockets.
+    pub(crate) are_shared: bool,
 }
 
 /// Why an address cannot be listened on.
@@ -30,23 +32,54 @@ pub(crate) struct ListenError {
 impl Listeners {
     /// Listens on every address, once per shard and in shard order, so that a shard's place in the group is its number.
     /// Port 0 is picked once per address and shared by the shards.
+    #[cfg(test)]
     pub(crate) fn bind(addresses: &[SocketAddr], shards: usize, backlog: u32) -> Result<Self, ListenError> {
-        let mut listeners = Self { by_shard: (0..shards).map(|_| Vec::new()).collect(), addresses: Vec::new() };
-        for &asked in addresses {
-            let failed = |error| ListenError { address: asked, error };
-            // With the group's option alone a second server of the same user would quietly join the first one's port.
-            if asked.port() != 0 {
-                open(asked, addresses).and_then(|probe| probe.bind(&asked.into())).map_err(failed)?;
-            }
-            let mut address = asked;
-            for shard in &mut listeners.by_shard {
-                let socket = listen(address, addresses, backlog).map_err(failed)?;
-                address = local_address(&socket).map_err(failed)?;
-                shard.push(socket);
-            }
-            listeners.addresses.push(address);
-        }
+        let mut listeners = Self::none(shards);
+        addresses.iter().try_for_each(|&address| listeners.listen(address, addresses, backlog))?;
         Ok(listeners)
+    }
+
+    /// No listener yet, for that many shards.
+    pub(crate) fn none(shards: usize) -> Self {
+        Self { by_shard: (0..shards).map(|_| Vec::new()).collect(), addresses: Vec::new(), are_shared: false }
+    }
+
+    /// Listens on one address more, which is one of `all`.
+    pub(crate) fn listen(&mut self, asked: SocketAddr, all: &[SocketAddr], backlog: u32) -> Result<(), ListenError> {
+        let failed = |error| ListenError { address: asked, error };
+        // With the group's option alone a second server of the same user would quietly join the first one's port.
+        if asked.port() != 0 {
+            open(asked, all).and_then(|probe| probe.bind(&asked.into())).map_err(failed)?;
+        }
+        let mut address = asked;
+        for shard in &mut self.by_shard {
+            let socket = listen(address, all, backlog).map_err(failed)?;
+            address = local_address(&socket).map_err(failed)?;
+            shard.push(socket);
+        }
+        self.addresses.push(address);
+        Ok(())
+    }
+
+    /// Takes over sockets that listen already, all on this address; how many listeners each shard has of it. The best is
+    /// one socket of a reuse-port group for each shard. Shards beyond them share, and where there are more sockets than
+    /// shards, a shard has several: nobody may wait in a queue that no shard looks at.
+    pub(crate) fn adopt(&mut self, address: SocketAddr, sockets: &[Socket]) -> Result<usize, ListenError> {
+        let failed = |error| ListenError { address, error };
+        self.are_shared = true;
+        let shards = self.by_shard.len();
+        let rounds = sockets.len().div_ceil(shards);
+        for socket in sockets {
+            socket.set_tcp_nodelay(true).and_then(|()| socket.set_nonblocking(false)).map_err(failed)?;
+        }
+        for round in 0..rounds {
+            for (index, shard) in self.by_shard.iter_mut().enumerate() {
+                let socket = sockets.get(round * shards + index).unwrap_or(&sockets[index % sockets.len()]);
+                shard.push(socket.try_clone().map_err(failed)?);
+            }
+            self.addresses.push(address);
+        }
+        Ok(rounds)
     }
 }
 
@@ -111,6 +144,26 @@ mod tests {
         let error = Listeners::bind(&first.addresses, 2, 16).expect_err("it is taken");
         assert_eq!(error.error.kind(), io::ErrorKind::AddrInUse);
         assert!(error.to_string().contains(&first.addresses[0].to_string()));
+    }
+
+    #[test]
+    fn sockets_that_were_handed_over_are_all_served_and_shared_where_they_are_too_few() {
+        let port = |socket: &Socket| local_address(socket).expect("bound").port();
+        let given = Listeners::bind(&[ANY], 3, 16).expect("a free port");
+        let address = given.addresses[0];
+        let given: Vec<_> = given.by_shard.into_iter().flatten().collect();
+        for (shards, rounds) in [(1, 3), (2, 2), (3, 1), (5, 1)] {
+            let mut listeners = Listeners::none(shards);
+            assert_eq!(listeners.adopt(address, &given).expect("sockets that listen"), rounds);
+            assert_eq!(listeners.addresses, vec![address; rounds]);
+            assert!(listeners.by_shard.iter().all(|shard| shard.len() == rounds));
+            assert!(listeners.by_shard.iter().flatten().all(|socket| port(socket) == address.port()));
+            let mut cookies: Vec<_> =
+                listeners.by_shard.iter().flatten().map(|socket| socket.cookie().expect("Linux")).collect();
+            cookies.sort_unstable();
+            cookies.dedup();
+            assert_eq!(cookies.len(), 3, "each of them, whoever many shards there are");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! holds nothing for an idle connection but its descriptor and flags.
 
 mod doorbell;
+mod inherited;
 mod listener;
 mod operation;
 mod peer_name;
@@ -19,6 +20,7 @@ mod tests;
 mod tls;
 
 pub(crate) use doorbell::Doorbell;
+pub(crate) use inherited::{InheritError, Inherited, SUPERVISOR, name_of};
 pub(crate) use listener::{ListenError, Listeners, duplicate};
 pub(crate) use operation::Completion;
 pub(crate) use ring::Ring;

@@ -36,6 +36,8 @@ pub(crate) struct Sockets {
     pub(super) buffers: Buffers,
     pub(super) table: Table,
     listeners: Vec<Listener>,
+    /// When to look again at listeners that others accept from as well.
+    look_again_at: Option<Time>,
     /// By listener, also after it was closed: how long its peers' addresses are, and what it leads to.
     entrances: Vec<(u32, Door)>,
     peer_names: PeerNames,
@@ -127,6 +129,7 @@ impl Sockets {
             buffers,
             table,
             listeners: Vec::new(),
+            look_again_at: None,
             entrances: Vec::new(),
             peer_names: PeerNames::default(),
             sockets: Vec::new(),
@@ -150,6 +153,12 @@ impl Sockets {
         self.entrances = listeners.iter().zip(doors).map(entrance).collect::<io::Result<_>>()?;
         self.listeners = listeners.into_iter().map(|socket| Listener { socket, retry_at: None }).collect();
         (0..self.listeners.len()).try_for_each(|listener| self.arm_accept(listener))
+    }
+
+    /// Others accept from the same sockets. Of all who wait for a connection the kernel wakes one, and if that one stops
+    /// waiting in the same moment, nobody hears of it: so we look by ourselves from time to time.
+    pub(crate) const fn share_listeners(&mut self) {
+        self.look_again_at = Some(Time::ZERO);
     }
 
     /// Stops accepting and closes the listeners. What was accepted already may still be reported.
@@ -193,6 +202,7 @@ impl Sockets {
                     self.arm_tick()?;
                 }
                 self.retry_accepts(now)?;
+                self.look_again(now)?;
                 Happened::Tick
             }
             Operation::Alarm => {
@@ -533,6 +543,21 @@ impl Sockets {
         Ok(())
     }
 
+    /// An accept that is cancelled is armed again, and one that is armed looks first.
+    fn look_again(&mut self, now: Time) -> io::Result<()> {
+        if self.look_again_at.is_none_or(|at| at > now) {
+            return Ok(());
+        }
+        self.look_again_at = Some(now + LOOK_AGAIN);
+        for listener in 0..self.listeners.len() {
+            if self.listeners[listener].retry_at.is_none() {
+                let accept = of_index(Operation::Accept, index(listener));
+                self.push(&quiet(opcode::AsyncCancel::new(accept).build()))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Arms a receive, unless there is one, or none is wanted.
     fn arm_receive(&mut self, connection: ConnectionId) -> io::Result<()> {
         let Some(socket) = self.socket_mut(connection).filter(|socket| socket.flags & (ARMED | PAUSED | ENDED) == 0)
@@ -642,3 +667,5 @@ const ENDED: u8 = 1 << 3;
 const SECURE: u8 = 1 << 4;
 /// How long to wait for descriptors or memory: connections end meanwhile, and 20 tries a second cost nothing.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
+/// What somebody waits at most whose coming nobody was told of; four operations a second for each listener.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);

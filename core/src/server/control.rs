@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use shard::ShardId;
+
 use crate::net::Doorbell;
 
 /// The main thread's end.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Control {
     orders: Arc<Orders>,
     doorbells: Vec<Arc<Doorbell>>,
@@ -19,12 +21,17 @@ pub(crate) struct Orders {
     /// Shards that nobody is connected to any more, before the stop.
     deserted: AtomicU32,
     reports: AtomicU32,
+    /// Somebody else accepts from now on.
+    handed_over: AtomicBool,
+    /// By shard: goes on as long as its loop does.
+    beats: Box<[AtomicU32]>,
 }
 
 impl Control {
     /// Controls the shards with these doorbells.
     pub(crate) fn new(doorbells: Vec<Arc<Doorbell>>) -> Self {
-        Self { orders: Arc::default(), doorbells }
+        let beats = doorbells.iter().map(|_| AtomicU32::new(0)).collect();
+        Self { orders: Arc::new(Orders { beats, ..Orders::default() }), doorbells }
     }
 
     /// For a shard.
@@ -36,6 +43,20 @@ impl Control {
     pub(crate) fn stop(&self) {
         self.orders.stopping.store(true, Ordering::Release);
         self.ring();
+    }
+
+    /// Asks every shard to stop, whose listening sockets somebody else has as well and accepts from: nobody who connects
+    /// meanwhile is to be lost.
+    pub(crate) fn hand_over(&self) {
+        self.orders.handed_over.store(true, Ordering::Release);
+        self.stop();
+    }
+
+    /// Whether every shard's loop has come around since the last question; `last` is what was seen then.
+    pub(crate) fn are_alive(&self, last: &mut Vec<u32>) -> bool {
+        let beats: Vec<_> = self.orders.beats.iter().map(|beat| beat.load(Ordering::Relaxed)).collect();
+        let before = std::mem::replace(last, beats);
+        before.len() != last.len() || last.iter().zip(before).all(|(now, before)| *now != before)
     }
 
     /// Asks every shard for a line with its metrics.
@@ -55,6 +76,19 @@ impl Orders {
         self.stopping.load(Ordering::Acquire)
     }
 
+    /// Whether somebody else accepts.
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.handed_over.load(Ordering::Acquire)
+    }
+
+    /// A shard's loop has come around, at a tick.
+    pub(super) fn beat(&self, shard: ShardId) {
+        if let Some(beat) = self.beats.get(shard.index()) {
+            // Its only writer.
+            beat.store(beat.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
     /// A shard says, once, that everybody has left it.
     pub(super) fn desert(&self) {
         self.deserted.fetch_add(1, Ordering::AcqRel);
@@ -68,5 +102,24 @@ impl Orders {
     /// How many reports were asked for so far.
     pub(crate) fn reports(&self) -> u32 {
         self.reports.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_whose_loop_stands_still_is_noticed() {
+        let doorbells = (0..2).map(|_| Arc::new(Doorbell::new().expect("an eventfd"))).collect();
+        let (control, mut seen) = (Control::new(doorbells), Vec::new());
+        let orders = control.orders();
+        assert!(control.are_alive(&mut seen), "the first time there is nothing to compare with");
+        assert!(!control.are_alive(&mut seen));
+        orders.beat(ShardId(0));
+        assert!(!control.are_alive(&mut seen), "the other one stands still");
+        orders.beat(ShardId(0));
+        orders.beat(ShardId(1));
+        assert!(control.are_alive(&mut seen));
     }
 }

@@ -12,7 +12,7 @@
 use std::io;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use shard::{Batch, Door, Event, Shard, ShardId, Time};
 use socket2::Socket;
@@ -53,6 +53,9 @@ pub(super) struct Driver<H> {
     mesh_left: bool,
     reports: u32,
     passes: u64,
+    /// When the last pass began, and how long it takes until one that has nothing to do begins.
+    last: Time,
+    tick: Duration,
 }
 
 /// Whether the loop goes on.
@@ -98,6 +101,8 @@ impl<H: Application> Driver<H> {
             again: true,
             mesh_left: false,
             passes: 0,
+            last: Time::from_micros(u64::try_from(began.elapsed().as_micros()).expect("584,000 years")),
+            tick: settings.tick,
         }
     }
 
@@ -134,6 +139,7 @@ impl<H: Application> Driver<H> {
         self.passes += 1;
         self.again = false;
         self.shard.begin_turn(now);
+        self.look_at_the_clock(now);
         let ticked = self.handle_completions(now)?;
         if rung {
             self.handle_notices(now);
@@ -178,6 +184,16 @@ impl<H: Application> Driver<H> {
         })
     }
 
+    /// A loop that has not come around for long has not heard its clients: their time is not counted.
+    fn look_at_the_clock(&mut self, now: Time) {
+        let since = now.since(std::mem::replace(&mut self.last, now));
+        if since > self.tick + STANDSTILL {
+            let (shard, lost_ms) = (self.link.shard().0, since.as_millis());
+            tracing::warn!(shard, lost_ms, "the shard stood still: its clients have so much longer");
+            self.shard.handle_standstill(since);
+        }
+    }
+
     /// Submits, and sleeps if there is nothing to do; before that it looks for a while if it was told to.
     fn enter(&mut self) -> io::Result<()> {
         let idle = !self.again && !self.shard.has_work() && !self.sockets.has_work();
@@ -220,6 +236,7 @@ impl<H: Application> Driver<H> {
             if self.host.is_watched() {
                 self.host.post_counters(self.counters());
             }
+            self.orders.beat(self.link.shard());
         }
         Ok(ticked)
     }
@@ -270,8 +287,11 @@ impl<H: Application> Driver<H> {
     }
 
     fn handle_orders(&mut self, now: Time) -> io::Result<()> {
-        if self.orders.is_stopping() && self.stop.begin(now) {
+        if self.orders.is_stopping() && self.stop.begin(now, self.orders.is_handed_over()) {
             self.host.leave();
+            if self.orders.is_handed_over() {
+                self.sockets.stop_listening()?;
+            }
             match self.stop.lame_until() {
                 Some(until) => self.shard.handle_lame_duck(now, until),
                 None => self.fall_silent(now)?,
@@ -389,6 +409,9 @@ impl<H: Application> Driver<H> {
     }
 }
 
+/// Between two passes, beyond the tick: much longer than a busy machine keeps a thread waiting, and a twentieth of the
+/// patience that clients have by default (`--ping-timeout 20s`).
+const STANDSTILL: Duration = Duration::from_secs(1);
 /// Batches taken from one peer before the others have their turn: a full lane of the default size.
 const BATCHES_PER_PASS: u32 = 64;
 /// Commands taken from the application before the sockets have their turn: some milliseconds of publications.

@@ -6,7 +6,7 @@ use std::io;
 
 use crate::app::AdminKeyError;
 use crate::auth::KeyError;
-use crate::net::ListenError;
+use crate::net::{InheritError, ListenError};
 use crate::session::SessionStartError;
 use crate::tls::TlsError;
 
@@ -61,6 +61,8 @@ pub(crate) enum StartError {
     Tls(TlsError),
     /// An address cannot be listened on.
     Listen(ListenError),
+    /// What was handed over is no socket to listen on.
+    Inherited(InheritError),
     /// A system call failed that has no story of its own.
     System {
         /// Which.
@@ -97,6 +99,7 @@ impl StartError {
             Self::RingUnsupported { .. } => 69,
             Self::ShardFailed { .. } => 70,
             Self::System { .. } | Self::Executor { .. } => 71,
+            Self::Inherited(_) => 76,
             Self::Listen(error) => match error.error.kind() {
                 io::ErrorKind::AddrInUse => 75,
                 io::ErrorKind::PermissionDenied => 77,
@@ -155,6 +158,7 @@ impl fmt::Display for StartError {
             Self::Sessions(error) => error.fmt(formatter),
             Self::Tls(error) => error.fmt(formatter),
             Self::Listen(error) => error.fmt(formatter),
+            Self::Inherited(error) => error.fmt(formatter),
             Self::System { call, error } => write!(formatter, "{call} failed: {error}"),
             Self::Executor { shard, message } => write!(formatter, "shard {shard} could not start: {message}"),
             Self::ShardFailed { shard, message } => write!(formatter, "shard {shard} failed: {message}"),
@@ -189,6 +193,7 @@ mod tests {
             (StartError::Executor { shard: 1, message: "no".to_owned() }, 71, "shard 1"),
             (listen(io::ErrorKind::AddrInUse), 75, "0.0.0.0:8000 is taken"),
             (listen(io::ErrorKind::AddrNotAvailable), 76, "0.0.0.0:8000"),
+            (StartError::Inherited(InheritError::NoListener(3)), 76, "descriptor 3"),
             (listen(io::ErrorKind::PermissionDenied), 77, "0.0.0.0:8000"),
         ];
         for (error, code, words) in errors {

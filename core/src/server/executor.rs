@@ -57,6 +57,7 @@ struct Seat {
     beginning: Beginning,
     roll: Arc<Roll>,
     listeners: Vec<Socket>,
+    are_shared: bool,
     doors: Arc<[Door]>,
     tls: Option<Arc<TlsKeeper>>,
     orders: Arc<Orders>,
@@ -95,6 +96,7 @@ impl Executors {
         let links = mesh(doorbells, settings.lane_capacity);
         let roll = Arc::clone(links.first().expect("one shard at least").roll());
         let (doors, began) = (Arc::from(entrance.doors), Instant::now());
+        let are_shared = entrance.listeners.are_shared;
         let spawn = {
             let (settings, placement, roll) = (settings.clone(), placement.clone(), Arc::clone(&roll));
             let (orders, listeners) = (control.orders(), entrance.listeners.by_shard);
@@ -109,6 +111,7 @@ impl Executors {
                     beginning,
                     roll: Arc::clone(&roll),
                     listeners: listeners.map_err(|error| StartError::System { call: "dup", error })?,
+                    are_shared,
                     doors: Arc::clone(&doors),
                     tls: entrance.tls.clone(),
                     orders: Arc::clone(&orders),
@@ -167,6 +170,8 @@ impl Executors {
 
     /// Waits until all shards have ended, and says how.
     pub(crate) fn join(self) -> Result<(), StartError> {
+        // Nobody is replaced any more: the shards alone decide how long to listen.
+        drop(self.spawn);
         let mut result = self.failure.map_or(Ok(()), Err);
         for (shard, thread) in self.threads.into_iter().enumerate() {
             let Some(message) = thread.and_then(|thread| failure(thread.join())) else { continue };
@@ -253,6 +258,9 @@ where
     let doorbell = Arc::clone(seat.roll.doorbell(id));
     let mut sockets =
         Sockets::new(&seat.settings.ring, doorbell, seat.settings.tick).map_err(failed("cannot build its ring"))?;
+    if seat.are_shared {
+        sockets.share_listeners();
+    }
     if let Some(tls) = &seat.tls {
         sockets.offer_tls(tls.acceptor());
     }

@@ -10,6 +10,7 @@ mod entrance;
 mod error;
 mod executor;
 mod memory;
+mod notify;
 mod placement;
 mod reactor;
 mod report;
@@ -17,6 +18,7 @@ mod run;
 mod shutdown;
 mod signals;
 mod spin;
+mod supervisor;
 #[cfg(test)]
 mod tests;
 

@@ -89,6 +89,7 @@ pub(super) fn counters(
         ("slow_consumers", metrics.slow_consumers),
         ("subscriptions_refused", metrics.subscriptions_refused),
         ("timeouts", metrics.timeouts),
+        ("standstills", metrics.standstills),
         ("pauses", metrics.pauses),
         ("turns_continued", metrics.turns_continued),
         ("sends_short", metrics.sends_short),

@@ -3,7 +3,7 @@
 //!
 //! The first TERM or INT stops gracefully: no new connections, everybody gets close code 1001, exit code 0. The second
 //! ends the process at once, with 128 plus its number as a shell would report it. USR1 logs the metrics, HUP reads
-//! the certificates again.
+//! the certificates again. USR2 is for a supervisor: whose child this is does not hear of it.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -14,17 +14,37 @@ use shard::{SessionConfig, Sessions, SocketIoConfig, Time};
 
 use super::entrance::Entrance;
 use super::executor::Executors;
+use super::notify::Notifier;
 use super::placement::Placement;
 use super::signals::{self, Signal};
+use super::supervisor::{self, Retirement};
 use super::{Application, ChannelTest, StartError, checks, memory};
 use crate::app::{AdminAccess, App, Common, ShardHost};
 use crate::config::Settings;
+use crate::net::Inherited;
 use crate::observe::board::{Board, Counters};
 use crate::session::{SessionService, SessionStore};
 use crate::tls::TlsKeeper;
 
-/// Runs a server until a signal stops it.
-pub(crate) fn run<F>(settings: &Settings, store: Option<Arc<dyn SessionStore>>, factory: F) -> Result<(), StartError>
+/// Runs a server until a signal stops it, or, with `--supervise`, a supervisor and the server below it; the exit code.
+pub(crate) fn run<F>(settings: &Settings, store: Option<Arc<dyn SessionStore>>, factory: F) -> Result<u8, StartError>
+where
+    F: Fn() -> App + Send + Sync + Clone + 'static,
+{
+    let inherited = Inherited::take().map_err(StartError::Inherited)?;
+    if settings.supervision.is_on && inherited.supervisor.is_none() {
+        return supervisor::supervise(settings, inherited);
+    }
+    serve(settings, store, inherited, factory).map(|()| 0)
+}
+
+/// The server itself.
+fn serve<F>(
+    settings: &Settings,
+    store: Option<Arc<dyn SessionStore>>,
+    inherited: Inherited,
+    factory: F,
+) -> Result<(), StartError>
 where
     F: Fn() -> App + Send + Sync + Clone + 'static,
 {
@@ -32,6 +52,9 @@ where
     let system = |call| move |error| StartError::System { call, error };
     memory::refuse_huge_pages();
     signals::block().map_err(system("pthread_sigmask"))?;
+    if inherited.supervisor.is_some() {
+        signals::follow_parent();
+    }
     let placement = Placement::new(settings)?;
     checks::machine(placement.cpus.len())?;
     let mut common = Common::new(settings).map_err(StartError::Key)?;
@@ -40,31 +63,49 @@ where
             "tokens are signed with a random key: logins end with this process unless --auth-key-file is set"
         );
     }
-    let sessions = SessionService::start(&settings.sessions, store).map_err(StartError::Sessions)?;
+    let notifier = Notifier::from_environment(inherited.supervisor.as_ref());
+    let sessions = SessionService::start(&settings.sessions, store, || notifier.wants_store());
+    let sessions = sessions.map_err(StartError::Sessions)?;
     common.sessions = Some(sessions.clone());
     if !settings.admin.listen.is_empty() {
         let access = AdminAccess::open(&settings.admin).map_err(StartError::AdminKey)?;
         common.admin = Some(Arc::new(access));
         common.board = Some(Arc::new(Board::new(placement.cpus.len())));
     }
-    let entrance = Entrance::open(settings, placement.cpus.len())?;
+    let entrance = Entrance::open(settings, placement.cpus.len(), inherited.listeners)?;
     common.https_port = settings.tls.redirect_port.or_else(|| entrance.https_port());
     let (addresses, tls) = (entrance.describe(), entrance.tls.clone());
     let application = move |shard| ShardHost::new(factory(), shard, common.clone());
-    let mut executors = Executors::start(settings, &placement, entrance, application, signals::notify_ended)?;
+    let mut executors = Executors::start(settings, &placement, entrance, application, signals::notify_inside)?;
     announce(settings, &addresses, tls.is_some(), &placement, began.elapsed());
+    let retirement = match inherited.supervisor {
+        Some(line) => Retirement::await_word(line, sessions.clone()).map_err(system("pthread_create"))?,
+        None => Retirement::default(),
+    };
+    notifier.ready();
+    let mut beats = Vec::new();
     loop {
-        match signals::wait().map_err(system("sigwait"))? {
-            Signal::Stop(_) => break,
-            Signal::Report => executors.control.report(),
-            Signal::Ended if !executors.tend() => break,
-            Signal::Reload => reload(tls.as_deref()),
-            Signal::Ended | Signal::Ignored => {}
+        match signals::wait(notifier.period()).map_err(system("sigtimedwait"))? {
+            None if executors.control.are_alive(&mut beats) => notifier.alive(),
+            None => tracing::error!("a shard stands still: the watchdog is not fed"),
+            Some(Signal::Stop(_)) => break,
+            Some(Signal::Report) => executors.control.report(),
+            Some(Signal::Inside) if !executors.tend() || retirement.is_due() => break,
+            Some(Signal::Reload) => reload(tls.as_deref(), &notifier),
+            Some(Signal::HandOver) => tracing::warn!("SIGUSR2 is for a supervisor: start with --supervise"),
+            Some(Signal::Inside | Signal::Ignored) => {}
         }
     }
-    executors.control.stop();
-    end_at_the_next_signal();
-    tracing::info!(app = settings.app_name, "stopping");
+    let retires = retirement.is_due();
+    if retires {
+        executors.control.hand_over();
+        tracing::info!(app = settings.app_name, "stopping: a new server has taken over");
+    } else {
+        notifier.stopping();
+        executors.control.stop();
+        tracing::info!(app = settings.app_name, "stopping");
+    }
+    end_at_the_next_signal(notifier);
     let ended = executors.join();
     // What was asked of the store while the shards stopped is still kept.
     sessions.close();
@@ -81,12 +122,14 @@ pub(crate) fn check_keys(settings: &Settings) -> Result<(), StartError> {
 }
 
 /// Takes up new certificates. Whatever is wrong with them, the old ones go on.
-fn reload(tls: Option<&TlsKeeper>) {
+fn reload(tls: Option<&TlsKeeper>, notifier: &Notifier) {
+    notifier.reloading();
     match tls.map(TlsKeeper::reload) {
         None => tracing::info!("there is nothing to reload: TLS is not spoken here"),
         Some(Ok(certificates)) => tracing::info!(certificates, "certificates are read again"),
         Some(Err(error)) => tracing::error!(%error, "the certificates stay as they are"),
     }
+    notifier.ready();
 }
 
 impl Application for ShardHost {
@@ -152,10 +195,13 @@ fn announce(settings: &Settings, addresses: &str, has_tls: bool, placement: &Pla
 }
 
 /// Stopping may take as long as the peers take: whoever is in a hurry asks twice.
-fn end_at_the_next_signal() {
-    let wait = || loop {
-        if let Ok(Signal::Stop(signal)) = signals::wait() {
-            std::process::exit(128 + signal);
+fn end_at_the_next_signal(notifier: Notifier) {
+    let wait = move || loop {
+        match signals::wait(notifier.period()) {
+            Ok(Some(Signal::Stop(signal))) => std::process::exit(128 + signal),
+            // The rest has an end of its own.
+            Ok(None) => notifier.alive(),
+            _ => {}
         }
     };
     if let Err(error) = std::thread::Builder::new().name("signals".to_owned()).spawn(wait) {

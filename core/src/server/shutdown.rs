@@ -3,6 +3,9 @@
 //! With `--drain-spread` it is a lame duck before that: it serves everybody, says that it is not ready for more, and tells one
 //! connection after the other to leave, until the time is over or everybody has left all shards.
 //!
+//! Who hands over to another process stops accepting at once, as that one accepts from the same sockets, and is a lame duck
+//! for half of the time if `--drain-spread` does not say how long.
+//!
 //! Then it hears nobody out any more, hands over what was accepted before, and tells its peers that nothing follows. When
 //! all of them have said the same, everything that was acknowledged on any shard has arrived here: only then its
 //! connections are told to leave. All of it until a deadline.
@@ -58,10 +61,14 @@ impl Stop {
         }
     }
 
-    /// Begins to stop. `false`: it has begun before.
-    pub(super) fn begin(&mut self, now: Time) -> bool {
+    /// Begins to stop. `false`: it has begun before. Who hands over is a lame duck in any case: those whose connections
+    /// were accepted at the last moment have still to be heard.
+    pub(super) fn begin(&mut self, now: Time, hands_over: bool) -> bool {
         let first = self.deadlines.is_none();
         if first {
+            if hands_over && self.spread.is_zero() {
+                self.spread = self.drain / 2;
+            }
             let rest = self.drain.saturating_sub(self.spread);
             self.deadlines = Some((now + self.spread + rest / 2, now + self.drain));
             self.lame_until = (!self.spread.is_zero()).then(|| now + self.spread);
@@ -148,13 +155,13 @@ mod tests {
             (Stop::new(Duration::from_secs(10), Duration::ZERO), Stop::new(Duration::from_secs(10), Duration::ZERO));
         let now = Time::from_micros(5);
         assert_eq!(stop.next(now, true, true, &mut links[0]), Step::Wait, "nobody has asked it to stop");
-        assert!(stop.begin(now));
-        assert!(!stop.begin(now));
+        assert!(stop.begin(now, false));
+        assert!(!stop.begin(now, false));
         assert_eq!(stop.next(now, false, false, &mut links[0]), Step::Wait, "a batch is not handed over");
         assert!(!stop.has_finished());
         assert_eq!(stop.next(now, true, false, &mut links[0]), Step::Wait, "the peer may still send");
         assert!(stop.has_finished());
-        assert!(other.begin(now));
+        assert!(other.begin(now, false));
         assert!(links[1].receive(shard::ShardId(0)).is_none());
         assert_eq!(other.next(now, true, false, &mut links[1]), Step::Part, "both have said that nothing follows");
         assert!(links[0].receive(shard::ShardId(1)).is_none());
@@ -168,19 +175,30 @@ mod tests {
     fn neither_peers_nor_clients_are_waited_for_without_end() {
         let mut links = links(2);
         let mut stop = Stop::new(Duration::from_secs(10), Duration::ZERO);
-        assert!(stop.begin(Time::ZERO));
+        assert!(stop.begin(Time::ZERO, false));
         assert_eq!(stop.next(Time::from_micros(4_999_999), true, false, &mut links[0]), Step::Wait);
         assert_eq!(stop.next(Time::from_micros(5_000_000), true, false, &mut links[0]), Step::Part);
         assert_eq!(stop.next(Time::from_micros(9_999_999), true, false, &mut links[0]), Step::Wait);
         assert_eq!(stop.next(Time::from_micros(10_000_000), true, false, &mut links[0]), Step::Done);
         assert!(stop.was_cut_short());
     }
+
+    #[test]
+    fn who_hands_over_serves_for_half_of_the_time() {
+        let mut stop = Stop::new(Duration::from_secs(10), Duration::ZERO);
+        assert!(stop.begin(Time::ZERO, true));
+        assert_eq!(stop.lame_until(), Some(Time::from_micros(5_000_000)));
+        let mut stop = Stop::new(Duration::from_secs(10), Duration::from_secs(1));
+        assert!(stop.begin(Time::ZERO, true));
+        assert_eq!(stop.lame_until(), Some(Time::from_micros(1_000_000)));
+    }
+
     #[test]
     fn a_lame_duck_goes_when_its_time_is_over_or_everybody_has_left_all_shards() {
         let orders = Orders::default();
         let new = || Stop::new(Duration::from_secs(10), Duration::from_secs(4));
         let (mut first, mut second) = (new(), new());
-        assert!(first.begin(Time::ZERO) && second.begin(Time::ZERO));
+        assert!(first.begin(Time::ZERO, false) && second.begin(Time::ZERO, false));
         assert_eq!(first.lame_until(), Some(Time::from_micros(4_000_000)));
         assert_eq!(first.waddle(Time::from_micros(1), true, 2, &orders), Step::Wait, "the other has clients");
         assert_eq!(first.waddle(Time::from_micros(2), true, 2, &orders), Step::Wait, "it has said so before");
@@ -189,7 +207,7 @@ mod tests {
         assert_eq!(first.lame_until(), None);
 
         let (mut late, orders) = (new(), Orders::default());
-        assert!(late.begin(Time::ZERO));
+        assert!(late.begin(Time::ZERO, false));
         assert_eq!(late.waddle(Time::from_micros(3_999_999), false, 1, &orders), Step::Wait);
         assert_eq!(late.waddle(Time::from_micros(4_000_000), false, 1, &orders), Step::Silence);
         // What is left of the time is for the rest.

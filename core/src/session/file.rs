@@ -23,16 +23,28 @@ enum Job {
     Load(SessionId, LoadDone),
     Save(SessionSave, SaveDone),
     Remove(SessionId),
+    LetGo(SyncSender<()>),
+    TakeBack,
     Close,
 }
 
 impl FileStore {
     /// Opens the directory, or makes it. What a crash has left half written is cut off: it was never answered.
     pub(super) fn open(path: &Path, queue: usize) -> Result<Self, String> {
-        let files = Files::open(path).map_err(|error| error.to_string())?;
+        Self::open_with(path, queue, Clock::new(SessionService::now()))
+    }
+
+    fn open_with(path: &Path, queue: usize, clock: Clock) -> Result<Self, String> {
+        let files = Files::open_patiently(path).map_err(|error| error.to_string())?;
         let (jobs, received) = sync_channel(queue);
-        let mut worker =
-            Worker { path: path.to_owned(), files: Some(files), tried: Instant::now(), purge: Purge::new() };
+        let mut worker = Worker {
+            path: path.to_owned(),
+            files: Some(files),
+            is_away: false,
+            tried: Instant::now(),
+            clock,
+            purge: Purge::new(),
+        };
         let thread = std::thread::Builder::new().name("session-store".to_owned());
         let thread = thread.spawn(move || worker.run(&received)).map_err(|error| error.to_string())?;
         Ok(Self { jobs, thread: Mutex::new(Some(thread)) })
@@ -66,6 +78,18 @@ impl SessionStore for FileStore {
         let _ = self.hand(Job::Remove(session));
     }
 
+    fn let_go(&self) {
+        let (free, is_free) = sync_channel(1);
+        // A queue that is full is worked off first.
+        if self.jobs.send(Job::LetGo(free)).is_ok() {
+            let _ = is_free.recv();
+        }
+    }
+
+    fn take_back(&self) {
+        let _ = self.jobs.send(Job::TakeBack);
+    }
+
     fn close(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
@@ -96,9 +120,19 @@ impl Files {
         Ok(Self { database, sessions })
     }
 
-    fn load(&self, session: SessionId) -> Result<Option<Vec<u8>>, StoreError> {
+    /// Waits for another process that is about to let go of it, or has just been killed.
+    fn open_patiently(path: &Path) -> fjall::Result<Self> {
+        let end = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match Self::open(path) {
+                Err(fjall::Error::Locked) if Instant::now() < end => std::thread::sleep(LOCK_RETRY),
+                opened => return opened,
+            }
+        }
+    }
+
+    fn load(&self, session: SessionId, now: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let found = self.sessions.get(session.bytes()).map_err(|error| StoreError::Failed(error.to_string()))?;
-        let now = SessionService::now();
         Ok(found.and_then(|value| {
             let (expires, bytes) = value.split_first_chunk()?;
             (u64::from_be_bytes(*expires) > now).then(|| bytes.to_vec())
@@ -111,7 +145,10 @@ struct Worker {
     path: PathBuf,
     /// None after an error from which it has to start afresh.
     files: Option<Files>,
+    /// Another process has the store.
+    is_away: bool,
     tried: Instant,
+    clock: Clock,
     purge: Purge,
 }
 
@@ -140,9 +177,9 @@ impl Worker {
     /// Everything that has piled up: one write, one fsync. Loads come after it, and see it.
     fn carry_out(&mut self, group: Vec<Job>) {
         self.reopen();
-        let Some(files) = &self.files else { return refuse(group, "it could not be opened again") };
+        let Some(files) = &self.files else { return self.refuse(group) };
         let mut batch = files.database.batch().durability(Some(PersistMode::SyncAll));
-        let (mut saves, mut loads) = (Vec::new(), Vec::new());
+        let (mut saves, mut loads, mut letting_go) = (Vec::new(), Vec::new(), Vec::new());
         for job in group {
             match job {
                 Job::Load(session, done) => loads.push((session, done)),
@@ -155,7 +192,8 @@ impl Worker {
                     }
                     saves.push(done);
                 }
-                Job::Close => {}
+                Job::LetGo(free) => letting_go.push(free),
+                Job::TakeBack | Job::Close => {}
             }
         }
         let written = if batch.is_empty() { Ok(()) } else { batch.commit().map_err(|error| explain(&error)) };
@@ -164,17 +202,40 @@ impl Worker {
             done.finish(written.clone());
         }
         for (session, done) in loads {
-            done.finish(files.load(session));
+            done.finish(files.load(session, self.clock.now()));
         }
-        if is_broken {
+        if !letting_go.is_empty() {
+            (self.files, self.is_away) = (None, true);
+            tell(letting_go);
+        } else if is_broken {
             // The engine trusts its files no more than we do after a failed write: they are read again from the disk.
             self.files = None;
             self.tried = Instant::now();
         }
     }
 
+    /// There is no store now.
+    fn refuse(&mut self, group: Vec<Job>) {
+        for job in group {
+            let error = match self.is_away {
+                true => StoreError::Closed,
+                false => StoreError::Failed("it could not be opened again".to_owned()),
+            };
+            match job {
+                Job::Load(_, done) => done.finish(Err(error)),
+                Job::Save(_, done) => done.finish(Err(error)),
+                Job::LetGo(free) => {
+                    self.is_away = true;
+                    tell(vec![free]);
+                }
+                Job::TakeBack => self.is_away = false,
+                Job::Remove(_) | Job::Close => {}
+            }
+        }
+    }
+
     fn reopen(&mut self) {
-        if self.files.is_some() || self.tried.elapsed() < RETRY {
+        if self.is_away || self.files.is_some() || self.tried.elapsed() < RETRY {
             return;
         }
         self.tried = Instant::now();
@@ -186,26 +247,41 @@ impl Worker {
 
     fn purge(&mut self) {
         if let Some(files) = &self.files
-            && let Err(error) = self.purge.step(files)
+            && let Err(error) = self.purge.step(files, self.clock.now())
         {
             tracing::debug!(%error, "the session store cannot forget what is over");
         }
     }
 }
 
-fn refuse(group: Vec<Job>, why: &str) {
-    for job in group {
-        let error = StoreError::Failed(why.to_owned());
-        match job {
-            Job::Load(_, done) => done.finish(Err(error)),
-            Job::Save(_, done) => done.finish(Err(error)),
-            Job::Remove(_) | Job::Close => {}
-        }
+fn tell(letting_go: Vec<SyncSender<()>>) {
+    // Who does not wait any more need not know.
+    for free in letting_go {
+        let _ = free.send(());
     }
 }
 
 fn explain(error: &fjall::Error) -> StoreError {
     StoreError::Failed(error.to_string())
+}
+
+/// The time of day when the store was opened, and what has passed since: a wall clock that jumps meanwhile ends nobody's
+/// session, as it does not in the shards.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    opened: Instant,
+    /// In milliseconds of Unix time.
+    time: u64,
+}
+
+impl Clock {
+    fn new(time: u64) -> Self {
+        Self { opened: Instant::now(), time }
+    }
+
+    fn now(self) -> u64 {
+        self.time.saturating_add(u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
 }
 
 /// Forgets sessions whose time is over, a few at a time; all of them are looked at once an hour.
@@ -219,11 +295,10 @@ impl Purge {
         Self { from: [0; SessionId::BYTES], next: Instant::now() }
     }
 
-    fn step(&mut self, files: &Files) -> fjall::Result<()> {
+    fn step(&mut self, files: &Files, now: u64) -> fjall::Result<()> {
         if Instant::now() < self.next {
             return Ok(());
         }
-        let now = SessionService::now();
         let mut batch = files.database.batch();
         let mut looked_at = 0;
         for entry in files.sessions.range(self.from..).take(PURGE_STEP) {
@@ -231,7 +306,7 @@ impl Purge {
             looked_at += 1;
             self.from = <[u8; SessionId::BYTES]>::try_from(&*key).unwrap_or([255; SessionId::BYTES]);
             let expires = value.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-            if expires <= now {
+            if expires.saturating_add(PURGE_MARGIN_MS) <= now {
                 batch.remove(&files.sessions, key);
             }
         }
@@ -246,10 +321,15 @@ impl Purge {
 const GROUP_MAX: usize = 1_024;
 /// How long the thread sleeps when nothing is asked of it.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long a server that starts waits for the one before it.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 /// Between two tries to open the files again.
 const RETRY: Duration = Duration::from_secs(1);
 /// Sessions looked at between two groups: about a millisecond.
 const PURGE_STEP: usize = 1_000;
+/// So much later than it might be forgotten: a server that is started with a clock a day ahead forgets nothing for good.
+const PURGE_MARGIN_MS: u64 = 2 * 86_400_000;
 const PURGE_ROUND: Duration = Duration::from_secs(3_600);
 /// Blocks kept in memory: what is read is in the shards already.
 const CACHE_BYTES: u64 = 4 << 20;
@@ -320,9 +400,14 @@ mod tests {
         assert_eq!(load(&store, &port, ID), None);
         save(&store, &port, 5, later);
         assert!(matches!(answer(&port), Command::SessionSaved { version: 5, outcome: Ok(()), .. }));
-        assert!(FileStore::open(&directory.0, 10).is_err(), "one server at a time");
-        drop(store);
-        let store = FileStore::open(&directory.0, 10).expect("it is there");
+        assert!(matches!(Files::open(&directory.0), Err(fjall::Error::Locked)), "one server at a time");
+        let store = {
+            // The one that starts waits for the one before it.
+            let path = directory.0.clone();
+            let waiting = std::thread::spawn(move || FileStore::open(&path, 10));
+            drop(store);
+            waiting.join().expect("no panic").expect("it is free in time")
+        };
         assert_eq!((load(&store, &port, ID), load(&store, &port, OLD)), (Some(vec![1, 2, 3]), Some(vec![2])));
         save(&store, &port, 6, 1);
         assert!(matches!(answer(&port), Command::SessionSaved { version: 6, outcome: Ok(()), .. }));
@@ -331,6 +416,63 @@ mod tests {
         let _ = answer(&port);
         store.remove(ID);
         assert_eq!(load(&store, &port, ID), None, "requests are done in order");
+    }
+
+    #[test]
+    fn a_clock_that_is_a_day_wrong_loses_no_session() {
+        let directory = Directory::new("clock");
+        let port = Port::new(&Arc::default());
+        let (now, day) = (SessionService::now(), 86_400_000);
+        let open = |time| FileStore::open_with(&directory.0, 10, Clock::new(time)).expect("a store");
+        let store = open(now);
+        save(&store, &port, 1, now + 3_600_000);
+        assert!(matches!(answer(&port), Command::SessionSaved { outcome: Ok(()), .. }));
+        drop(store);
+        let ahead = open(now + day);
+        assert_eq!(load(&ahead, &port, ID), None, "over, as far as this server knows");
+        // The second answer comes after the purge that follows the first.
+        assert_eq!(load(&ahead, &port, ID), None);
+        drop(ahead);
+        for time in [now - day, now] {
+            let store = open(time);
+            assert_eq!(load(&store, &port, ID), Some(vec![1, 2, 3]), "and not forgotten");
+        }
+        let late = open(now + 4 * day);
+        assert_eq!((load(&late, &port, ID), load(&late, &port, ID)), (None, None));
+        drop(late);
+        assert_eq!(load(&open(now), &port, ID), None, "forgotten");
+    }
+
+    #[test]
+    fn a_store_that_was_let_go_of_can_be_had_by_another_and_taken_back() {
+        let directory = Directory::new("let-go");
+        let port = Port::new(&Arc::default());
+        let later = SessionService::now() + 3_600_000;
+        let old = FileStore::open(&directory.0, 10).expect("a new store");
+        save(&old, &port, 5, later);
+        old.let_go();
+        assert!(matches!(answer(&port), Command::SessionSaved { version: 5, outcome: Ok(()), .. }), "asked for before");
+        let new = FileStore::open(&directory.0, 10).expect("it is free");
+        assert_eq!(load(&new, &port, ID), Some(vec![1, 2, 3]));
+        save(&old, &port, 6, later);
+        assert!(matches!(answer(&port), Command::SessionSaved { version: 6, outcome: Err(_), .. }));
+        drop(new);
+        save(&old, &port, 7, later);
+        assert!(
+            matches!(answer(&port), Command::SessionSaved { version: 7, outcome: Err(_), .. }),
+            "not before it is said"
+        );
+        old.take_back();
+        let end = Instant::now() + Duration::from_secs(30);
+        for version in 8.. {
+            assert!(Instant::now() < end, "it is not taken back");
+            save(&old, &port, version, later);
+            if matches!(answer(&port), Command::SessionSaved { outcome: Ok(()), .. }) {
+                break;
+            }
+        }
+        old.let_go();
+        old.let_go();
     }
 
     #[test]

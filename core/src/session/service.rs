@@ -24,10 +24,12 @@ pub(crate) struct SessionService {
 }
 
 impl SessionService {
-    /// What the settings ask for. `store` stands in the place of theirs.
+    /// What the settings ask for. `store` stands in the place of theirs. Before a store is opened that another process of
+    /// ours may hold, `ask` is called.
     pub(crate) fn start(
         settings: &SessionSettings,
         store: Option<Arc<dyn SessionStore>>,
+        ask: impl FnOnce(),
     ) -> Result<Self, SessionStartError> {
         let keys = if let Some(path) = &settings.key_file {
             keys::read(path)?
@@ -40,6 +42,7 @@ impl SessionService {
         let store = match (store, &settings.store) {
             (Some(store), _) => Some(store),
             (None, Some(path)) => {
+                ask();
                 let opened = FileStore::open(path, settings.store_queue);
                 let opened = opened.map_err(|error| SessionStartError::Store(path.clone(), error))?;
                 Some(Arc::new(opened) as Arc<dyn SessionStore>)
@@ -66,6 +69,23 @@ impl SessionService {
     /// One shard's part.
     pub(crate) fn local(&self, shard: ShardId, shards: usize, sessions: shard::Sessions) -> LocalSessions {
         LocalSessions::new(self.clone(), Port::new(&self.health), shard, shards, sessions)
+    }
+
+    /// Another process takes the store over.
+    pub(crate) fn let_go(&self) {
+        if let Some(store) = &self.store {
+            tracing::info!(
+                "the session store is given to the new server: what is written here from now on is not durable"
+            );
+            store.let_go();
+        }
+    }
+
+    /// It does not.
+    pub(crate) fn take_back(&self) {
+        if let Some(store) = &self.store {
+            store.take_back();
+        }
     }
 
     /// Everything that was asked of the store is done.

@@ -21,6 +21,13 @@ pub trait SessionStore: Send + Sync + 'static {
     /// Forgets a session.
     fn remove(&self, session: SessionId);
 
+    /// Another process of this server is about to open the same store: does what was asked for, and gives it free. What is
+    /// asked from now on fails.
+    fn let_go(&self) {}
+
+    /// That other process has come to nothing: the store is ours again.
+    fn take_back(&self) {}
+
     /// The server stops: does what was asked for, and returns when it is done.
     fn close(&self) {}
 }

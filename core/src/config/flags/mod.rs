@@ -17,6 +17,7 @@ mod security;
 mod session;
 mod set;
 mod stopping;
+mod supervision;
 mod timeouts;
 mod tls;
 mod users;

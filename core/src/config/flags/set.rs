@@ -28,12 +28,13 @@ use super::ring::RingFlags;
 use super::security::SecurityFlags;
 use super::session::SessionFlags;
 use super::stopping::StopFlags;
+use super::supervision::SupervisionFlags;
 use super::timeouts::TimeoutFlags;
 use super::tls::TlsFlags;
 use super::users::UserFlags;
 use crate::config::{
     AdminSettings, ApplicationSettings, AuthSettings, HttpSettings, LogSettings, OriginSettings, RingSettings,
-    SessionSettings, Settings, TlsSettings,
+    SessionSettings, Settings, SupervisionSettings, TlsSettings,
 };
 
 /// Every flag of the server, in the order in which `--help` shows the groups.
@@ -75,6 +76,8 @@ pub(crate) struct Flags {
     ring: RingFlags,
     #[command(flatten)]
     stop: StopFlags,
+    #[command(flatten)]
+    supervision: SupervisionFlags,
     #[command(flatten)]
     log: LogFlags,
 }
@@ -135,6 +138,11 @@ impl Flags {
             drain: self.stop.drain,
             drain_spread: self.stop.drain_spread,
             shard_restarts: self.stop.shard_restarts,
+            supervision: SupervisionSettings {
+                is_on: self.supervision.supervise,
+                restart_delay: self.supervision.restart_delay,
+                restarts_max: self.supervision.max_restarts,
+            },
             app_name: self.log.app_name.clone(),
             log: LogSettings {
                 level: self.log.log_level,

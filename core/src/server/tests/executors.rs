@@ -22,7 +22,7 @@ fn placement(shards: usize) -> Placement {
 
 #[test]
 fn executors_serve_as_soon_as_they_are_started_and_end_when_told() {
-    let entrance = Entrance::open(&settings(), 3).expect("a free port");
+    let entrance = Entrance::open(&settings(), 3, Vec::new()).expect("a free port");
     let address = entrance.listeners.addresses[0];
     let mut executors = Executors::start(&settings(), &placement(3), entrance, |_| Echo, || {}).expect("three shards");
     let mut clients: Vec<_> = (0..30).map(|_| Client::connect(address)).collect();
@@ -41,7 +41,7 @@ fn an_application_that_cannot_start_is_quoted() {
         assert_eq!(shard.0, 0, "there is no such action");
         Echo
     };
-    let entrance = Entrance::open(&settings(), 2).expect("a free port");
+    let entrance = Entrance::open(&settings(), 2, Vec::new()).expect("a free port");
     let error =
         Executors::start(&settings(), &placement(2), entrance, application, || {}).expect_err("shard 1 refuses");
     let StartError::Executor { shard: 1, message } = &error else { panic!("{error}") };

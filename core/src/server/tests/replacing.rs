@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn start(shards: usize, shard_restarts: u32) -> (Executors, SocketAddr) {
     let settings =
         Settings { listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], shard_restarts, ..Settings::default() };
-    let entrance = Entrance::open(&settings, shards).expect("a free port");
+    let entrance = Entrance::open(&settings, shards, Vec::new()).expect("a free port");
     let address = entrance.listeners.addresses[0];
     let placement = Placement { cpus: vec![0; shards], pinned: false };
     let executors = Executors::start(&settings, &placement, entrance, |_| Echo, || {}).expect("they start");

@@ -1,0 +1,128 @@
+//! What the server tells whoever started it: systemd (`Type=notify`, by datagrams to NOTIFY_SOCKET) or our own supervisor
+//! (by its line). It never waits: who does not listen misses it.
+
+use std::env;
+use std::io::Write as _;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
+use std::time::Duration;
+
+use super::supervisor::Word;
+
+/// Tells it.
+#[derive(Debug, Default)]
+pub(super) struct Notifier {
+    manager: Option<UnixDatagram>,
+    supervisor: Option<UnixStream>,
+    /// How often it wants to hear that we are alive.
+    period: Option<Duration>,
+}
+
+impl Notifier {
+    /// Finds out who wants to know.
+    pub(super) fn from_environment(supervisor: Option<&UnixStream>) -> Self {
+        let variable = |name| env::var(name).ok();
+        let supervisor = supervisor.and_then(|line| line.try_clone().ok());
+        let manager = variable("NOTIFY_SOCKET").filter(|_| supervisor.is_none()).and_then(|name| connect(&name));
+        let is_ours = variable("WATCHDOG_PID").is_none_or(|pid| pid.parse() == Ok(std::process::id()));
+        let period = variable("WATCHDOG_USEC").filter(|_| is_ours).and_then(|text| period(&text));
+        Self { manager, supervisor, period }
+    }
+
+    /// The session store is about to be opened: whoever has it is to let go of it.
+    pub(super) fn wants_store(&self) {
+        self.say_to_supervisor(Word::WantsStore);
+    }
+
+    /// Every shard accepts.
+    pub(super) fn ready(&self) {
+        self.say("READY=1", Some(Word::Ready));
+    }
+
+    /// The certificates are read again; [`Notifier::ready`] follows.
+    pub(super) fn reloading(&self) {
+        self.say("RELOADING=1", None);
+    }
+
+    /// We go.
+    pub(super) fn stopping(&self) {
+        self.say("STOPPING=1", None);
+    }
+
+    /// Every shard's loop goes round.
+    pub(super) fn alive(&self) {
+        self.say("WATCHDOG=1", Some(Word::Alive));
+    }
+
+    /// How often to say so.
+    pub(super) const fn period(&self) -> Option<Duration> {
+        self.period
+    }
+
+    fn say(&self, text: &str, word: Option<Word>) {
+        if let Some(manager) = &self.manager {
+            let _ = manager.send(text.as_bytes());
+        }
+        if let Some(word) = word {
+            self.say_to_supervisor(word);
+        }
+    }
+
+    fn say_to_supervisor(&self, word: Word) {
+        if let Some(mut supervisor) = self.supervisor.as_ref() {
+            let _ = supervisor.write_all(&[word.byte()]);
+        }
+    }
+}
+
+fn connect(name: &str) -> Option<UnixDatagram> {
+    let address = match name.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(name),
+    };
+    let socket = UnixDatagram::unbound().ok()?;
+    let connected = address.and_then(|address| socket.connect_addr(&address));
+    if let Err(error) = connected.and_then(|()| socket.set_nonblocking(true)) {
+        tracing::warn!(%error, "the service manager cannot be told (NOTIFY_SOCKET)");
+        return None;
+    }
+    Some(socket)
+}
+
+/// Three times as often as is asked for: one lost word, or one slow pass, is no death.
+fn period(micros: &str) -> Option<Duration> {
+    let micros = micros.parse().ok().filter(|micros| *micros > 0)?;
+    Some((Duration::from_micros(micros) / 3).max(Duration::from_millis(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manager_hears_what_there_is_to_say() {
+        let path = env::temp_dir().join(format!("socketshard-notify-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let manager = UnixDatagram::bind(&path).expect("a socket");
+        manager.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
+        let to = connect(path.to_str().expect("text"));
+        let notifier = Notifier { manager: to, ..Notifier::default() };
+        notifier.ready();
+        notifier.reloading();
+        notifier.stopping();
+        notifier.alive();
+        for expected in ["READY=1", "RELOADING=1", "STOPPING=1", "WATCHDOG=1"] {
+            let mut bytes = [0; 32];
+            let length = manager.recv(&mut bytes).expect("a datagram");
+            assert_eq!(&bytes[..length], expected.as_bytes());
+        }
+        std::fs::remove_file(&path).expect("it is there");
+        assert!(connect("/nowhere/at/all").is_none());
+    }
+
+    #[test]
+    fn a_watchdog_is_fed_three_times_as_often_as_it_asks() {
+        assert_eq!(period("3000000"), Some(Duration::from_secs(1)));
+        assert_eq!((period("0"), period("x"), period("")), (None, None, None));
+    }
+}

@@ -1,0 +1,135 @@
+//! A machine in trouble: no descriptors, no time, no room on the disk.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use harness::http::Http;
+use harness::member::Member;
+use harness::server::{Server, command, start_command};
+use harness::system::{self, Resource};
+use harness::wait::{self, PATIENCE};
+use harness::websocket::WebSocket;
+use serde_json::json;
+
+use crate::{Directory, text};
+
+/// The sum of a counter over the shards, from a report that is asked for now.
+fn count(server: &Server, name: &str) -> u64 {
+    let before = server.stderr().matches("passes=").count();
+    server.signal(libc::SIGUSR1);
+    let log = wait::until("both shards report", PATIENCE, || {
+        Some(server.stderr()).filter(|log| log.matches("passes=").count() >= before + 2)
+    });
+    let lines = log.lines().filter(|line| line.contains("passes=")).skip(before);
+    let of =
+        |line: &str| line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok());
+    lines.filter_map(of).sum()
+}
+
+#[test]
+fn without_descriptors_those_who_are_there_are_served_and_those_who_come_wait() {
+    let mut command = start_command();
+    command.args(["--shards", "2", "--handshake-timeout", "1m", "--idle-timeout", "1m"]);
+    system::limit(&mut command, Resource::Descriptors, 128);
+    let server = Server::from_command(command);
+    let began = Instant::now();
+    let mut early = Vec::from_iter((0..10).map(|_| WebSocket::connect(server.address(), "/echo")));
+    let mut crowd = Vec::from_iter((0..150).map(|_| Http::connect(server.address())));
+    wait::until("it has run out of descriptors", PATIENCE, || {
+        server.stderr().contains("cannot accept connections").then_some(())
+    });
+    for client in &mut early {
+        client.send_text("still here");
+        assert_eq!(client.receive_text(), "still here");
+    }
+    // It does not spin: each of two listeners is tried once in 50 ms.
+    let failures = count(&server, "accepts_failed");
+    let tries = 2 * (1 + began.elapsed().as_millis() / 50);
+    assert!(failures > 0 && u128::from(failures) <= tries, "{failures} failures, {tries} tries at most");
+    let mut late = crowd.split_off(120);
+    drop(crowd);
+    for client in &mut late {
+        client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_eq!(client.response(false).status, 200);
+    }
+    early.iter_mut().for_each(|client| client.send_text("and here"));
+    early.iter_mut().for_each(|client| assert_eq!(client.receive_text(), "and here"));
+}
+
+/// Three seconds are longer than the server's patience here: each client would count as gone.
+#[test]
+fn a_process_that_was_stopped_does_not_blame_its_clients() {
+    let server = Server::start(&["--ping-interval", "500ms", "--ping-timeout", "2s"]);
+    let mut clients = Vec::from_iter((0..50).map(|_| WebSocket::connect(server.address(), "/echo")));
+    server.signal(libc::SIGSTOP);
+    let began = Instant::now();
+    wait::until("three seconds have passed", PATIENCE, || (began.elapsed() > Duration::from_secs(3)).then_some(()));
+    server.signal(libc::SIGCONT);
+    wait::until("both shards have noticed", PATIENCE, || {
+        (server.stderr().matches("stood still").count() == 2).then_some(())
+    });
+    for client in &mut clients {
+        client.send_text("still here");
+        assert_eq!(client.receive_text(), "still here");
+    }
+    assert_eq!((count(&server, "standstills"), count(&server, "timeouts")), (2, 0));
+}
+
+/// The store's own file system, of 16 MiB, which only the server and we by its process can see.
+fn small_disk(place: &Directory) -> Server {
+    let disk = place.0.join("disk");
+    std::fs::create_dir(&disk).expect("a directory");
+    let mut flags = place.session_flags();
+    flags[3] = text(&disk.join("store"));
+    let (program, is_root) = (command(), std::fs::metadata("/proc/self").is_ok_and(|own| owner(&own) == 0));
+    let mut shell = Command::new("unshare");
+    // Who is not root is, in a namespace of their own; where that is forbidden the test says so by failing.
+    shell.args(if is_root { ["--mount"].as_slice() } else { &["--mount", "--map-root-user"] });
+    let script = r#"mount -t tmpfs -o size=16m tmpfs "$0" && exec "$@""#;
+    shell.args(["sh", "-c", script]).arg(&disk).arg(program.get_program());
+    shell.args(["start", "--listen", "127.0.0.1:0", "--shards", "2"]).args(flags);
+    Server::from_command(shell)
+}
+
+fn owner(file: &std::fs::Metadata) -> u32 {
+    std::os::unix::fs::MetadataExt::uid(file)
+}
+
+#[test]
+fn a_full_disk_is_told_and_ends_no_session_and_room_is_noticed() {
+    let place = Directory::new("full-disk");
+    let server = small_disk(&place);
+    let mut member = Member::connect(server.address());
+    assert_eq!(member.call("session.set", &json!(["a", 1])), Ok(json!(true)), "durable");
+    let filler = format!("/proc/{}/root{}", server.pid(), text(&place.0.join("disk/filler")));
+    let zeros = vec![0; 1 << 16];
+    let mut file = std::fs::File::create(&filler).expect("a file on the small disk");
+    while std::io::Write::write_all(&mut file, &zeros).is_ok() {}
+    let value = "x".repeat(8_000);
+    wait::until("a write is not durable", PATIENCE, || {
+        (member.call("session.set", &json!(["b", value])) == Ok(json!(false))).then_some(())
+    });
+    assert_eq!(server.stderr().matches("the session store fails").count(), 1, "said once");
+    assert!(count(&server, "session_saves_failed") > 0);
+    assert_eq!(member.call("session.set", &json!(["c", 3])), Ok(json!(false)));
+    let all = member.call("session.all", &json!(null)).expect("the session goes on");
+    assert_eq!((&all["a"], &all["c"]), (&json!(1), &json!(3)));
+    std::fs::remove_file(&filler).expect("it is there");
+    wait::until("writes are durable", PATIENCE, || {
+        (member.call("session.set", &json!(["d", 4])) == Ok(json!(true))).then_some(())
+    });
+    assert!(server.stderr().contains("works again"));
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_told_at_the_start() {
+    let place = Directory::new("read-only");
+    let mut flags = place.session_flags();
+    // Nobody can write there, root included.
+    flags[3] = "/proc/self/store".to_owned();
+    let mut command = start_command();
+    command.args(flags);
+    let exit = harness::process::Process::run(command, PATIENCE);
+    assert_eq!(exit.code(), 66, "{exit}");
+    assert!(exit.stderr.contains("cannot open the session store"), "{exit}");
+}
