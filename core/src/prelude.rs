@@ -4,7 +4,7 @@
 pub use std::process::ExitCode;
 
 pub use crate::app::{
-    ActionName, App, Args, Auth, Channel, Channels, Disconnected, Error, IntoReply, Login, Message, Page, Peer,
-    Publish, RawArgs, RawSender, RawSocket, Request, Result, Session, Spawner, State, UserId, Users, spawn,
+    ActionName, App, Args, Auth, Channel, Channels, Deauthenticated, Disconnected, Error, IntoReply, Login, Message,
+    Page, Peer, Publish, RawArgs, RawSender, RawSocket, Request, Result, Session, Spawner, State, UserId, Users, spawn,
 };
 pub use crate::cli::Server;

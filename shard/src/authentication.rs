@@ -17,7 +17,7 @@ use crate::logins::too_many;
 use crate::pending::Work;
 use crate::people::Users;
 use crate::shard::Shard;
-use crate::{Caller, ConnectionId, Host, Refusal, Route, Time, TokenError, Verdict, Verified};
+use crate::{Caller, ConnectionId, Host, LoginEnd, Refusal, Route, Ticket, Time, TokenError, Verdict, Verified};
 
 /// Kept of an authenticated connection, and of no other: 32 bytes and the claims' text.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Identity {
         Box::new(Self { claims, user, expires: lifetime.map(|lifetime| now + lifetime) })
     }
 
-    fn is_over(&self, now: Time) -> bool {
+    pub(crate) fn is_over(&self, now: Time) -> bool {
         self.expires.is_some_and(|expires| expires <= now)
     }
 }
@@ -103,12 +103,16 @@ impl Shard {
         token: Option<&str>,
         host: &mut H,
     ) {
-        let examined = token.map(|token| self.examine(now, id, Some(call), token, true, host));
+        let examined = token.map(|token| self.examine(now, id, token, host));
         let objection = match examined {
             None | Some(Examined::Good) => None,
             Some(Examined::Bad(error)) => Some(Objection::Token(error)),
             Some(Examined::Refused(refusal)) => Some(Objection::Hook(refusal.error)),
-            Some(Examined::Pending) => return,
+            Some(Examined::Gone) => return,
+            Some(Examined::Asked(ticket, identity)) => {
+                self.await_verdict(now, ticket, id, Some(call), Work::Authenticate { identity, is_handshake: true });
+                return self.drain_commands(now, host);
+            }
         };
         self.ask_to_connect(now, id, call, objection, host);
     }
@@ -124,25 +128,21 @@ impl Shard {
     ) {
         let token = token.and_then(|token| token.ok_or(TokenError::Missing));
         let examined = match token {
-            Ok(token) => self.examine(now, id, call, token, false, host),
+            Ok(token) => self.examine(now, id, token, host),
             Err(error) => {
                 self.metrics.tokens_refused += 1;
                 Examined::Bad(error)
             }
         };
+        if let Examined::Asked(ticket, identity) = examined {
+            self.await_verdict(now, ticket, id, call, Work::Authenticate { identity, is_handshake: false });
+            return self.drain_commands(now, host);
+        }
         self.answer_token(id, call, examined);
     }
 
     /// Verifies a token and asks the application about it; afterwards the connection is what it has shown to be.
-    fn examine<H: Host>(
-        &mut self,
-        now: Time,
-        id: ConnectionId,
-        call: Option<CallId<'_>>,
-        token: &str,
-        is_handshake: bool,
-        host: &mut H,
-    ) -> Examined {
+    pub(crate) fn examine<H: Host>(&mut self, now: Time, id: ConnectionId, token: &str, host: &mut H) -> Examined {
         if let Some(wait) = self.login_wait(now, id) {
             self.token_refused(id);
             return Examined::Refused(too_many(wait));
@@ -157,7 +157,7 @@ impl Shard {
         };
         let identity = Identity::new(now, verified);
         let ticket = self.pending.ticket();
-        let Some(connection) = self.connections.live(id) else { return Examined::Pending };
+        let Some(connection) = self.connections.live(id) else { return Examined::Gone };
         let peer = connection.peer(id.slot);
         let caller = Caller { peer, claims: Some(&identity.claims), user: identity.user.as_deref() };
         match host.authenticate(ticket, caller) {
@@ -171,11 +171,8 @@ impl Shard {
                 self.drain_commands(now, host);
                 Examined::Refused(refusal)
             }
-            Verdict::Pending => {
-                self.await_verdict(now, ticket, id, call, Work::Authenticate { identity, is_handshake });
-                self.drain_commands(now, host);
-                Examined::Pending
-            }
+            // Before the commands it is to be waited for: the verdict may be among them already.
+            Verdict::Pending => Examined::Asked(ticket, identity),
         }
     }
 
@@ -216,22 +213,15 @@ impl Shard {
         self.ask_to_connect(now, id, call, objection, host)
     }
 
-    fn authenticated(&mut self, id: ConnectionId, identity: Box<Identity>) {
+    pub(crate) fn authenticated(&mut self, id: ConnectionId, identity: Box<Identity>) {
         self.metrics.tokens_accepted += 1;
-        self.identify(id, Some(identity));
+        self.identify(id, Some(identity), LoginEnd::Replaced);
     }
 
     /// Whoever shows a token that does not count is nobody, whoever it was before.
-    fn token_refused(&mut self, id: ConnectionId) {
+    pub(crate) fn token_refused(&mut self, id: ConnectionId) {
         self.metrics.tokens_refused += 1;
-        self.identify(id, None);
-    }
-
-    /// From here on a connection is whom its token names, or nobody by a token.
-    fn identify(&mut self, id: ConnectionId, identity: Option<Box<Identity>>) {
-        let Some(connection) = self.connections.live(id) else { return };
-        connection.identity = identity;
-        self.settle_user(id);
+        self.identify(id, None, LoginEnd::Refused);
     }
 
     /// The answer to `#authenticate`.
@@ -239,7 +229,7 @@ impl Shard {
         let Some(connection) = self.connections.live(id) else { return };
         let dialect = connection.answer_dialect();
         let error = match examined {
-            Examined::Pending => return,
+            Examined::Gone | Examined::Asked(..) => return,
             Examined::Good => {
                 let Some(call) = call else { return };
                 return self.say(id, 80, |out| socketcluster::authenticate_reply(out, call, None));
@@ -250,7 +240,7 @@ impl Shard {
             }
             Examined::Bad(error) => error,
         };
-        self.identify(id, None);
+        self.identify(id, None, LoginEnd::Refused);
         let removes_first = dialect == Dialect::V1;
         if error.is_bad() && removes_first {
             self.say(id, 30, socketcluster::remove_auth_token);
@@ -348,7 +338,7 @@ impl Shard {
         // Its time may be over since the hook was asked; the client learns it like any other end of a token.
         let has_expired = connection.identity.as_ref().is_some_and(|identity| identity.is_over(now));
         if has_expired {
-            self.identify(id, None);
+            self.identify(id, None, LoginEnd::Expired);
             self.metrics.tokens_expired += 1;
         }
         let Some(connection) = self.connections.live(id) else { return };
@@ -379,7 +369,7 @@ impl Shard {
             return;
         }
         let protocol = connection.protocol;
-        self.identify(id, Some(Identity::new(now, verified)));
+        self.identify(id, Some(Identity::new(now, verified)), LoginEnd::Replaced);
         if protocol == Protocol::SocketCluster {
             return self.spare_secret(|shard| {
                 shard.say(id, 60 + token.len(), |out| socketcluster::set_auth_token(out, token, None));
@@ -396,29 +386,31 @@ impl Shard {
     pub(crate) fn remove_token(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.live(id) else { return };
         if connection.protocol.has_events() {
-            self.identify(id, None);
+            self.identify(id, None, LoginEnd::Taken);
             self.emit(id, "#removeAuthToken", None);
         }
     }
 
     /// The client has thrown its token away.
-    pub(crate) fn token_removed(&mut self, id: ConnectionId) {
-        self.identify(id, None);
+    pub(crate) fn token_removed<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
+        self.identify(id, None, LoginEnd::Removed);
+        self.drain_commands(now, host);
     }
 
     /// Something has come from the client: past its token's time it is nobody's.
-    pub(crate) fn expire_token(&mut self, now: Time, id: ConnectionId) {
+    pub(crate) fn expire_token<H: Host>(&mut self, now: Time, id: ConnectionId, host: &mut H) {
         let Some(connection) = self.connections.live(id) else { return };
         if connection.identity.as_ref().is_some_and(|identity| identity.is_over(now)) {
             self.metrics.tokens_expired += 1;
-            self.identify(id, None);
+            self.identify(id, None, LoginEnd::Expired);
             self.emit(id, "#removeAuthToken", None);
+            self.drain_commands(now, host);
         }
     }
 }
 
 /// The refusal of a token whose time was over before its hook had decided.
-fn expired() -> Refusal {
+pub(crate) fn expired() -> Refusal {
     let mut error = Vec::new();
     WireError::Custom { name: "AuthTokenExpiredError", message: "jwt expired" }.write(&mut error);
     let error = String::from_utf8(error).expect("error objects are text").into();
@@ -426,10 +418,12 @@ fn expired() -> Refusal {
 }
 
 /// What became of a token.
-enum Examined {
+pub(crate) enum Examined {
     Good,
     Bad(TokenError),
     Refused(Refusal),
-    /// The application decides later, or there is nobody left to tell.
-    Pending,
+    /// The application decides later.
+    Asked(Ticket, Box<Identity>),
+    /// There is nobody left to tell.
+    Gone,
 }

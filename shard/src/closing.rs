@@ -171,6 +171,9 @@ impl Shard {
             }
         }
         self.linger(id);
+        if !self.login_ends.is_empty() {
+            self.tell_login_ends(now, host); // What ended before comes before the end.
+        }
         if is_admitted {
             let claims = identity.as_ref().map(|identity| &*identity.claims);
             host.disconnect(Caller { peer, claims, user: user.as_deref() }, disconnect);

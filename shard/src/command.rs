@@ -13,6 +13,14 @@ impl Shard {
     /// an action publishes leaves before its reply.
     #[inline]
     pub(crate) fn drain_commands<H: Host>(&mut self, now: Time, host: &mut H) {
+        self.apply_commands(now, host);
+        if !self.login_ends.is_empty() {
+            self.tell_login_ends(now, host);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn apply_commands<H: Host>(&mut self, now: Time, host: &mut H) {
         // A shard that is joining does not know yet who wants what: its application has to wait.
         while !self.is_joining()
             && let Some(command) = host.poll_command()
@@ -70,6 +78,7 @@ impl Shard {
             }
             Command::SetToken { connection, token, verified } => self.set_token(now, connection, &token, verified),
             Command::RemoveToken { connection } => self.remove_token(connection),
+            Command::SettleSessions => self.settle_sessions(),
             Command::SessionLoaded { session, outcome } => self.loaded(session, outcome),
             Command::SessionSaved { session, version, outcome } => self.saved(session, version, outcome),
             Command::Address { audience, names, act, except } => {
@@ -120,6 +129,11 @@ impl Shard {
             Work::Authenticate { identity, is_handshake } => {
                 if !self.finish_authenticate(now, id, call, (identity, is_handshake), verdict, host) {
                     return; // It waits for the next hook.
+                }
+            }
+            Work::Bearer(work) => {
+                if !self.finish_bearer(now, id, *work, verdict, host) {
+                    return; // As above.
                 }
             }
             Work::Upgrade(upgrade) => self.finish_upgrade(now, id, &upgrade, verdict, host),

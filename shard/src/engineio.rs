@@ -197,7 +197,7 @@ impl Shard {
                 }
             }
             (Packet::Ping(text), Version::V3) => {
-                self.expire_token(now, id);
+                self.expire_token(now, id, host);
                 self.write(id, |out| {
                     encode::frame_with(out, Opcode::Text, 1 + text.len(), |out| {
                         out.push(b'3');
@@ -207,7 +207,7 @@ impl Shard {
             }
             (Packet::Pong(_), Version::V4) => {
                 self.forget_received(id);
-                self.expire_token(now, id);
+                self.expire_token(now, id, host);
             }
             (Packet::Close, _) => {
                 if !self.wait_for_client(now, id, host) {

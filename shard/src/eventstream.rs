@@ -86,6 +86,7 @@ impl Shard {
             dialect: None,
             engine: None,
             agreement: None,
+            token: None,
             stream: Some(Box::new(opening)),
         };
         let ticket = self.pending.ticket();

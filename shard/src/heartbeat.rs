@@ -214,7 +214,7 @@ impl Shard {
         }
         if connection.deadline <= now_stamp {
             if connection.only_listens() {
-                self.expire_token(now, id); // Nothing comes from it that would show that its time is over.
+                self.expire_token(now, id, host); // Nothing comes from it that would show that its time is over.
             }
             self.ping(id, now_stamp);
             if let Some(meters) = &mut self.meters {

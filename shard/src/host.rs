@@ -14,6 +14,7 @@ pub use codec::socketcluster::TokenError;
 
 use crate::engineio::write_message;
 use crate::invoking::Unanswered;
+use crate::login_end::LoginEnd;
 use crate::people::{Act, Answer, Audience, Question};
 use crate::session::{SessionId, StoreFailed, StoreRequest, WriteError, WriteToken, Written};
 use crate::{ConnectionId, Ticket};
@@ -416,6 +417,9 @@ pub enum Command {
         /// Whose.
         connection: ConnectionId,
     },
+    /// Draws the consequences of what sessions say about their connections since: whose they are, and in which channels. What
+    /// is commanded before comes before that, what is commanded afterwards after it.
+    SettleSessions,
     /// Brings what the store has of a session.
     SessionLoaded {
         /// Which.
@@ -542,6 +546,11 @@ pub trait Host {
     /// A user has come online, or has gone, on any shard. Called on the user's home shard, once for each change.
     fn user_changed(&mut self, _user: &str, _is_online: bool) {}
 
+    /// A login has ended, and its connection goes on: the caller is who that was. Told once, in the order of the ends, and
+    /// before what the client says next and before its disconnect. With claims a token has ended, with a user the
+    /// connection is no more theirs.
+    fn deauthenticated(&mut self, _caller: Caller<'_>, _end: LoginEnd) {}
+
     /// A connection wants in: after the handshake of its protocol, before its answer.
     fn connect(&mut self, ticket: Ticket, caller: Caller<'_>, route: Route) -> Verdict;
 
@@ -577,7 +586,7 @@ pub trait Host {
     }
 
     /// A message on a raw route.
-    fn message(&mut self, peer: Peer, route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>);
+    fn message(&mut self, caller: Caller<'_>, route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>);
 
     /// The next command that the application queued, in order. Drained after every call into the application, before
     /// the answer of that call is written; only a connection that is let in is told so first, so that its hook can

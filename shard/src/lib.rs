@@ -26,6 +26,7 @@
 //! panics, it ends one connection.
 
 mod authentication;
+mod bearer;
 mod channel;
 mod check;
 mod closing;
@@ -47,6 +48,7 @@ mod joining;
 mod lame_duck;
 mod lane;
 mod limits;
+mod login_end;
 mod logins;
 mod meters;
 mod metrics;
@@ -57,6 +59,7 @@ mod pending;
 mod people;
 mod polling;
 mod publish;
+mod quota;
 mod rate;
 mod receiving;
 mod recovery;
@@ -88,10 +91,12 @@ pub use host::{
 pub use id::{ConnectionId, ShardId, ShardSet, Ticket};
 pub use invoking::Unanswered;
 pub use limits::{Limits, SlowConsumer};
+pub use login_end::LoginEnd;
 pub use meters::RateLimits;
 pub use metrics::Metrics;
 pub use people::{Act, Answer, Audience, PeopleLimits, PeopleMessage, Question};
 pub use polling::PollMessage;
+pub use quota::QuotaLimits;
 pub use rate::Rate;
 pub use recovery::RecoveryLimits;
 pub use seats::{SeatLimits, SeatMessage};

@@ -8,7 +8,7 @@ use codec::{socketcluster, websocket};
 use crate::engineio::EngineLimits;
 use crate::people::PeopleLimits;
 use crate::session::SessionLimits;
-use crate::{CompressionLimits, RateLimits, RecoveryLimits, SeatLimits};
+use crate::{CompressionLimits, QuotaLimits, RateLimits, RecoveryLimits, SeatLimits};
 
 /// What happens to publications for a subscriber whose outbox is above its high-water mark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub struct Limits {
     pub drain_connections_per_turn: usize,
     /// How many connections those may have who share something. No limits.
     pub seats: SeatLimits,
+    /// How many subscriptions those may have on one shard who share something. No limits.
+    pub quotas: QuotaLimits,
     /// How often single clients may ask for something. No limits.
     pub rates: RateLimits,
     /// Those of Engine.IO and Socket.IO.
@@ -118,6 +120,7 @@ impl Default for Limits {
             sends_per_pass: 256,
             drain_connections_per_turn: 1_000,
             seats: SeatLimits::default(),
+            quotas: QuotaLimits::default(),
             rates: RateLimits::default(),
             engine: EngineLimits::default(),
             recovery: RecoveryLimits::default(),

@@ -6,6 +6,7 @@ use codec::socketcluster::Dialect;
 use codec::websocket::extension::Agreement;
 use codec::websocket::handshake::{self, Accept};
 
+use crate::bearer::token_of;
 use crate::connection::{Connection, Protocol, State};
 use crate::engineio::EngineOpening;
 use crate::pending::{Pending, Upgrade, Work};
@@ -73,7 +74,11 @@ impl Shard {
                 let compresses = route != Route::SocketIo || self.recovery.is_none();
                 let agreement = if compresses { self.agree_compression(head) } else { None };
                 let dialect = head.query.and_then(dialect_of);
-                let waiting = Waiting { accept: Some(accept), route, dialect, engine, agreement, stream: None };
+                let token = match route {
+                    Route::Raw(_) | Route::EngineIo(_) => token_of(head).map(Into::into),
+                    _ => None,
+                };
+                let waiting = Waiting { accept: Some(accept), route, dialect, engine, agreement, token, stream: None };
                 let ticket = self.pending.ticket();
                 match self.attach_session(id, ticket, head, host) {
                     Attached::Ready(cookie) => self.seat_session(now, id, waiting, cookie, host),
@@ -139,15 +144,17 @@ impl Shard {
     }
 
     /// A hook does not want a WebSocket here.
-    fn refuse_upgrade<H: Host>(&mut self, now: Time, id: ConnectionId, refusal: &Refusal, host: &mut H) {
+    pub(crate) fn refuse_upgrade<H: Host>(&mut self, now: Time, id: ConnectionId, refusal: &Refusal, host: &mut H) {
         let Some(connection) = self.connections.live(id) else { return };
         if connection.state != State::Request {
             return;
         }
         self.metrics.upgrades_refused += 1;
-        let headers = [("Content-Type", "application/json")];
+        // Who is told to say who it is, is told how (RFC 9110 section 15.5.2).
+        let headers = [("Content-Type", "application/json"), ("WWW-Authenticate", "Bearer")];
+        let headers = if refusal.status == 401 { &headers[..] } else { &headers[..1] };
         let error = refusal.error.as_bytes();
-        self.write(id, |out| response::write(out, refusal.status, &headers, error, false));
+        self.write(id, |out| response::write(out, refusal.status, headers, error, false));
         self.close(now, id, &Disconnect::new(1008, "refused"), host);
     }
 
@@ -156,11 +163,11 @@ impl Shard {
         &mut self,
         now: Time,
         id: ConnectionId,
-        waiting: &Waiting,
+        waiting: Waiting,
         cookie: Option<Box<str>>,
         host: &mut H,
     ) -> Next {
-        let &Waiting { accept, route, dialect, agreement, ref engine, ref stream } = waiting;
+        let Waiting { accept, route, dialect, agreement, engine, token, stream } = waiting;
         let Some(connection) = self.connections.live(id) else { return Next::Nothing };
         if connection.state != State::Request {
             return Next::Nothing;
@@ -173,11 +180,11 @@ impl Shard {
             Route::Services => Protocol::Services,
             Route::EventStream => {
                 let Some(opening) = stream else { return Next::Nothing };
-                return self.begin_stream(now, id, opening, cookie, host);
+                return self.begin_stream(now, id, &opening, cookie, host);
             }
             Route::EngineIo(route) | Route::Raw(route) => {
                 let engine = engine.as_ref().map(|engine| engine.version);
-                return self.upgrade_raw(now, id, Upgrade { accept, route, engine, cookie, agreement }, host);
+                return self.upgrade_raw(now, id, Upgrade { accept, route, engine, cookie, agreement, token }, host);
             }
         };
         let entry =
@@ -221,7 +228,8 @@ impl Shard {
         }
     }
 
-    fn upgrade_raw<H: Host>(&mut self, now: Time, id: ConnectionId, upgrade: Upgrade, host: &mut H) -> Next {
+    /// Asks the connect hook about a raw connection.
+    pub(crate) fn ask_raw<H: Host>(&mut self, now: Time, id: ConnectionId, upgrade: Upgrade, host: &mut H) -> Next {
         let Some(connection) = self.connections.live(id) else { return Next::Nothing };
         let ticket = self.pending.ticket();
         let route = match upgrade.engine {

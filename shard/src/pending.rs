@@ -40,6 +40,8 @@ pub(crate) enum Work {
         identity: Box<Identity>,
         is_handshake: bool,
     },
+    /// Take a raw connection that wants in for whom its token names.
+    Bearer(Box<(Upgrade, Box<Identity>)>),
     /// Let a raw connection in.
     Upgrade(Box<Upgrade>),
     /// Upgrade a connection that waits for its session.
@@ -80,6 +82,8 @@ pub(crate) struct Upgrade {
     pub(crate) engine: Option<Version>,
     pub(crate) cookie: Option<Box<str>>,
     pub(crate) agreement: Option<Agreement>,
+    /// What the request has shown, and is not judged yet.
+    pub(crate) token: Option<Box<str>>,
 }
 
 #[derive(Debug)]

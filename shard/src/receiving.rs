@@ -14,6 +14,9 @@ impl Shard {
         if self.is_stopping {
             return;
         }
+        if !self.login_ends.is_empty() {
+            self.tell_login_ends(now, host); // A peer has brought them, and the application hears of it first.
+        }
         self.has_overflowed = false; // That was somebody else's doing.
         let Some(connection) = self.connection_mut(id) else { return };
         match connection.state {
@@ -89,7 +92,7 @@ impl Shard {
                     self.pong(id, payload);
                 }
             }
-            (_, Message::Pong(_)) => {}
+            (_, Message::Pong(_)) => self.expire_token(now, id, host),
             (Protocol::Raw(route), Message::Text(text)) => self.raw(now, id, route, RawMessage::Text(text), host),
             (Protocol::Raw(route), Message::Binary(bytes)) => self.raw(now, id, route, RawMessage::Binary(bytes), host),
             (Protocol::SocketIo | Protocol::EngineIo(_), Message::Text(text)) => self.engine_text(now, id, text, host),
@@ -124,10 +127,17 @@ impl Shard {
         if self.meters.is_some() && !self.meter_raw(now, id, host) {
             return;
         }
-        let Some(connection) = self.connections.live(id) else { return };
-        let (peer, framing) = (connection.peer(id.slot), connection.framing());
+        let Some(mut connection) = self.connections.live(id) else { return };
+        if connection.identity.is_some() {
+            self.expire_token(now, id, host);
+            // Perhaps the application did not want it as a stranger.
+            let Some(known) = self.connections.live(id).filter(|known| known.state == State::Open) else { return };
+            connection = known;
+        }
+        let framing = connection.framing();
         let start = self.turn.end(Arena::Direct);
-        host.message(peer, route, message, &mut RawReplies::new(&mut self.turn.direct, framing));
+        let caller = connection.caller(id.slot, &self.users);
+        host.message(caller, route, message, &mut RawReplies::new(&mut self.turn.direct, framing));
         self.queue_direct(id, start);
         self.drain_commands(now, host);
     }

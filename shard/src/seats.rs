@@ -166,10 +166,10 @@ impl Shard {
         host: &mut H,
     ) -> Next {
         let session = if self.limits.seats.per_session == 0 { None } else { self.session_of(id) };
-        let Some(session) = session else { return self.begin_protocol(now, id, &waiting, cookie, host) };
+        let Some(session) = session else { return self.begin_protocol(now, id, waiting, cookie, host) };
         let holder = session_holder(session);
         match self.ask_seat(id, &holder, session.home(self.lanes.len())) {
-            Ok(true) => return self.begin_protocol(now, id, &waiting, cookie, host),
+            Ok(true) => return self.begin_protocol(now, id, waiting, cookie, host),
             Ok(false) => self.refuse_seat(now, id, &holder, host),
             Err(ticket) => {
                 let work = Work::Seat(Some(Box::new((waiting, cookie))));
@@ -324,7 +324,7 @@ impl Shard {
                 if is_of_address {
                     self.seat_session(now, id, waiting, cookie, host);
                 } else {
-                    self.begin_protocol(now, id, &waiting, cookie, host);
+                    self.begin_protocol(now, id, waiting, cookie, host);
                 }
                 self.drain_commands(now, host);
             }

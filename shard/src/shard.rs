@@ -19,12 +19,14 @@ use crate::invoking::Invoking;
 use crate::joining::Joining;
 use crate::lame_duck::LameDuck;
 use crate::lane::Lane;
+use crate::login_end::LoginEnds;
 use crate::logins::Logins;
 use crate::meters::Meters;
 use crate::outbox::Outbox;
 use crate::pending::PendingCalls;
 use crate::people::{People, Users};
 use crate::polling::{PollContext, PollMessage};
+use crate::quota::Quotas;
 use crate::recovery::Recoveries;
 use crate::seats::Seats;
 use crate::session::{SessionWork, Sessions};
@@ -105,12 +107,14 @@ pub struct Shard {
     pub(crate) visits: Option<Box<Visits>>,
     pub(crate) meters: Option<Box<Meters>>,
     pub(crate) seats: Option<Box<Seats>>,
+    pub(crate) quotas: Option<Box<Quotas>>,
     pub(crate) sessions: Sessions,
     pub(crate) session_work: SessionWork,
     pub(crate) compressors: Compressors,
     /// The push at hand, in the forms that it was written in so far.
     pub(crate) written: Vec<Written>,
     pub(crate) users: Users,
+    pub(crate) login_ends: LoginEnds,
     pub(crate) people: People,
     /// Requests of long-polling that wait for their answers here, by the connections that they came on.
     pub(crate) polls: HashMap<ConnectionId, PollContext, FixedState>,
@@ -181,11 +185,13 @@ impl Shard {
             visits: Visits::new(limits.rates.requests, config.seed),
             meters: Meters::new(&limits.rates),
             seats: Seats::new(limits.seats),
+            quotas: Quotas::new(limits.quotas, config.seed),
             sessions: Sessions::new(limits.sessions, config.shards, false, config.seed),
             session_work: SessionWork::default(),
             compressors: Compressors::new(limits.compression),
             written: Vec::new(),
             users: Users::new(config.seed),
+            login_ends: LoginEnds::default(),
             people: People::new(config.shards),
             polls: HashMap::with_hasher(FixedState::with_seed(config.seed)),
             streams: HashMap::with_hasher(FixedState::with_seed(config.seed)),
@@ -435,6 +441,7 @@ impl Shard {
         draining
             || !self.turn.waiting.is_empty()
             || !self.filtered.is_empty()
+            || !self.login_ends.is_empty()
             || self.can_decongest()
             || !(self.mail.is_empty() && self.poll_work.is_empty())
             || !(self.resumable.is_empty() && self.lingering.is_empty() && self.slow_consumers.is_empty())

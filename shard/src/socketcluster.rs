@@ -95,7 +95,7 @@ impl Shard {
         let Some(connection) = self.connections.live(id) else { return };
         let has_identity = connection.identity.is_some();
         if has_identity && !matches!(message, ClientMessage::Authenticate { .. } | ClientMessage::RemoveAuthToken) {
-            self.expire_token(now, id);
+            self.expire_token(now, id, host);
         }
         match message {
             ClientMessage::Invoke { action, data, call } => self.invoke(now, id, &action, data, call, host),
@@ -108,7 +108,7 @@ impl Shard {
             ClientMessage::Authenticate { call, token } => {
                 self.handle_authenticate(now, id, call, Ok(token.as_deref()), host);
             }
-            ClientMessage::RemoveAuthToken => self.token_removed(id),
+            ClientMessage::RemoveAuthToken => self.token_removed(now, id, host),
             ClientMessage::Disconnect { code, reason } => {
                 let reason = reason.map(std::borrow::Cow::into_owned).unwrap_or_default();
                 self.close(now, id, &Disconnect { code, reason: reason.into() }, host);

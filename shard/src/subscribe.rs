@@ -13,7 +13,7 @@ use crate::form::Form;
 use crate::interest::Waiting;
 use crate::invoking::Unanswered;
 use crate::pending::Work;
-use crate::people::{Answer, NO_USER};
+use crate::people::Answer;
 use crate::shard::Shard;
 use crate::{ConnectionId, Envelope, Host, Refusal, ShardId, Time, Verdict};
 
@@ -86,18 +86,22 @@ impl Shard {
         {
             return Some(slot);
         }
-        if connection.subscriptions.len() >= subscriptions_max || self.channels.subscribed() >= channels_max {
+        let (held, address, user) = (connection.subscriptions.len(), connection.address, connection.user);
+        let is_full = held >= subscriptions_max || self.channels.subscribed() >= channels_max;
+        if is_full || self.quota_reached(address, user).is_some() {
             self.metrics.subscriptions_refused += 1;
             return None;
         }
         let slot = self.channels.find_or_insert(channel);
-        let subscriber = Subscriber::new(id.slot, connection.subscriptions.len(), form);
-        let (place, is_first) = self.channels.join(slot, subscriber);
+        let (place, is_first) = self.channels.join(slot, Subscriber::new(id.slot, held, form));
+        let connection = self.connections.live(id)?;
         if connection.subscriptions.capacity() == 0 {
             connection.subscriptions.reserve_exact(1); // Many have just one.
         }
         connection.subscriptions.push(Subscription { channel: slot, index: place });
-        let user = connection.user;
+        if let Some(quotas) = &mut self.quotas {
+            quotas.take(address);
+        }
         if is_first {
             if (self.people.shows_members)(channel) {
                 self.channels.channel_mut(slot).members = Some(Box::default());
@@ -109,7 +113,8 @@ impl Shard {
                 self.send_to_peer(peer, Envelope::Interest { channel, generation, wanted: true });
             }
         }
-        if user != NO_USER {
+        if let Some(known) = self.users.get_mut(user) {
+            known.subscriptions += 1;
             self.enter_channel(slot, user);
         }
         Some(slot)
@@ -133,12 +138,14 @@ impl Shard {
     fn refuse_subscription(&mut self, id: ConnectionId, channel: &str, call: Option<CallId<'_>>) {
         let connection = self.public_id(id);
         let subscriptions_max = self.limits.subscriptions_per_connection_max as u64;
-        let held = self.connections.live(id).map_or(0, |connection| connection.subscriptions.len());
+        let Some(known) = self.connections.live(id) else { return };
+        let (held, address, user) = (known.subscriptions.len(), known.address, known.user);
         let connection = std::str::from_utf8(&connection).expect("public ids are ASCII");
         if held as u64 >= subscriptions_max {
             self.refuse(id, call, &WireError::SubscriptionLimit { channel, connection, subscriptions_max });
         } else {
-            self.refuse(id, call, &WireError::Busy);
+            let error = self.quota_reached(address, user).unwrap_or(WireError::Busy);
+            self.refuse(id, call, &error);
         }
     }
 
@@ -207,13 +214,18 @@ impl Shard {
 
     fn remove_subscription(&mut self, id: ConnectionId, index: usize) {
         let connection = &mut self.connections[id.slot];
-        let (user, subscriptions) = (connection.user, &mut connection.subscriptions);
+        let (user, address) = (connection.user, connection.address);
+        let subscriptions = &mut connection.subscriptions;
         let removed = subscriptions.swap_remove(index);
         if let Some(moved) = subscriptions.get(index).copied() {
             let members = &mut self.channels.channel_mut(moved.channel).subscribers;
             members[moved.index as usize].set_index(index);
         }
-        if user != NO_USER {
+        if let Some(quotas) = &mut self.quotas {
+            quotas.give_back(address);
+        }
+        if let Some(known) = self.users.get_mut(user) {
+            known.subscriptions -= 1;
             self.exit_channel(removed.channel, user);
         }
         let (moved, is_last) = self.channels.leave(removed.channel, removed.index);

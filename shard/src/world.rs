@@ -12,9 +12,9 @@ use codec::socketcluster::TokenError;
 use codec::websocket::{Decoder, Limits as FrameLimits, Message, Opcode, Role, encode, handshake};
 
 use crate::{
-    Answer, Caller, Command, Config, ConnectionId, Disconnect, Door, Event, Host, Invocation, Invoked, Limits, Peer,
-    RawMessage, RawReplies, Reader, Refusal, Reply, Request, Responded, Route, SessionId, Shard, ShardId, Ticket, Time,
-    Unanswered, Verdict, Verified,
+    Answer, Caller, Command, Config, ConnectionId, Disconnect, Door, Event, Host, Invocation, Invoked, Limits,
+    LoginEnd, Peer, RawMessage, RawReplies, Reader, Refusal, Reply, Request, Responded, Route, SessionId, Shard,
+    ShardId, Ticket, Time, Unanswered, Verdict, Verified,
 };
 
 /// Shards and their clients.
@@ -349,6 +349,10 @@ impl Host for Stub {
         Verdict::Allow
     }
 
+    fn deauthenticated(&mut self, caller: Caller<'_>, end: LoginEnd) {
+        self.told.push(format!("{end:?} {} {}", caller.user.unwrap_or("-"), caller.claims.is_some()));
+    }
+
     fn disconnect(&mut self, _caller: Caller<'_>, disconnect: &Disconnect) {
         self.told.push(format!("disconnect {} {}", disconnect.code, disconnect.reason));
     }
@@ -398,7 +402,7 @@ impl Host for Stub {
         number <= subscriber.peer.connection.slot
     }
 
-    fn message(&mut self, _peer: Peer, _route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
+    fn message(&mut self, _caller: Caller<'_>, _route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
         replies.send(message);
     }
 

@@ -1,8 +1,10 @@
 //! Who is online: by a token or by a session, with several tabs, until the last is gone.
 
+use harness::http::Http;
 use harness::member::Member;
 use harness::server::Server;
 use harness::wait::{self, PATIENCE};
+use harness::websocket::WebSocket;
 use serde_json::{Value, json};
 
 use crate::{call, cookie, log_in, logged_in, tabs};
@@ -114,4 +116,48 @@ fn nobody_is_kept_where_it_is_switched_off() {
     assert_eq!(call(&mut bob, "users.online", &Value::Null), json!({ "count": 0, "users": [], "next": null }));
     call(&mut bob, "publish.user", &json!({ "to": "alice", "event": "hello" }));
     assert_eq!(alice.event(), ("hello".to_owned(), Value::Null), "events arrive all the same");
+}
+
+#[test]
+fn a_raw_connection_is_online_as_whom_its_token_names() {
+    let server = Server::start(&[]);
+    let mut watch = Member::connect(server.address());
+    let mut http = Http::connect(server.address());
+    let call = "POST /api/app/login HTTP/1.1\r\nHost: a\r\nContent-Length: 16\r\n\r\n{\"user\":\"alice\"}";
+    http.send(call.as_bytes());
+    let answer = http.response(false);
+    let token = format!("Bearer {}", answer.header("auth-token").expect("the answer brings a token"));
+    let open = |token: &str| WebSocket::connect_with(server.address(), "/echo", &[("Authorization", token)]);
+    let mut raw = open(&token).expect("it is let in");
+    see(&mut watch, &["alice"]);
+    raw.send_text("hello");
+    assert_eq!(raw.receive_text(), "hello");
+    drop(raw);
+    see(&mut watch, &[]);
+    let refused = open(&format!("{token}x")).err().expect("nobody has signed that");
+    assert!(format!("{refused:?}").contains("401"), "{refused:?}");
+}
+
+#[test]
+fn a_user_has_so_many_subscriptions_on_a_shard() {
+    let server = Server::start(&["--max-subscriptions-per-user", "2"]);
+    let (mut phone, mut far) = Member::pair(server.address());
+    let shard = phone.shard();
+    let near = || Some(Member::connect(server.address()));
+    let mut near = std::iter::from_fn(near).filter_map(|mut member| (member.shard() == shard).then_some(member));
+    let (mut laptop, mut stranger) = near.next().zip(near.next()).expect("there is no end of them");
+    for member in [&mut phone, &mut laptop, &mut far] {
+        log_in(member, "alice");
+    }
+    phone.subscribe("one");
+    laptop.subscribe("two");
+    for member in [&mut phone, &mut laptop] {
+        let refusal = member.call("#subscribe", &json!({ "channel": "three" })).expect_err("a third of one user");
+        assert_eq!(refusal["name"], json!("BrokerError"));
+    }
+    for member in [&mut stranger, &mut far] {
+        member.subscribe("three");
+    }
+    phone.unsubscribe("one");
+    laptop.subscribe("three");
 }

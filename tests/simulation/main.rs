@@ -60,6 +60,9 @@ fn fixed_seeds_hold() {
     ];
     println!("{tokens:?} tokens accepted, refused, expired");
     assert!(tokens.iter().all(|count| *count > 1_000), "{tokens:?} tokens accepted, refused, expired");
+    let ended = sum(|report| report.logins_ended);
+    println!("{ended} logins ended before their connections");
+    assert!(ended > tokens[2], "{ended} logins ended before their connections");
     assert!(sum(|report| report.slow_consumers) > 100 && sum(|report| report.congested_turns) > 100);
     let compressed = [sum(|report| report.compressions), sum(|report| report.messages_compressed)];
     println!("{compressed:?} connections that compress, messages compressed");

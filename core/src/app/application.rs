@@ -60,6 +60,7 @@ pub struct App {
     pub(super) logins: Rc<Modules>,
     pub(super) authenticate: Hooks,
     pub(super) connect: Hooks,
+    pub(super) deauthenticated: Hooks,
     pub(super) disconnect: Hooks,
     pub(super) invoke: Hooks,
     pub(super) subscribe: Hooks,
@@ -211,6 +212,33 @@ impl App {
         H: Handler<Marker, Output: IntoVerdict>,
     {
         self.connect.push(Pattern::all(), Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
+        self
+    }
+
+    /// Tells this hook of every login that has ended while its connection goes on, once, before what the client says next:
+    /// its token's time was over, it was thrown away, taken, replaced or followed by one that does not count, or the
+    /// session's user has logged out. It extracts why as [`Deauthenticated`](super::Deauthenticated), the claims that
+    /// count no more as [`Auth`](super::Auth), and whose the connection is no more as [`UserId`](super::UserId). A token that
+    /// follows one of the same user ends nothing; a login that ends with its connection is [`App::on_disconnect`]'s. What the hook
+    /// itself ends before it waits for anything is not told again.
+    ///
+    /// ```
+    /// use socketshard::prelude::*;
+    ///
+    /// /// Whoever is nobody any more hears no more secrets.
+    /// fn lock(channels: Channels, peer: Peer, user: Option<UserId>, end: Deauthenticated) -> Result {
+    ///     if user.is_some() && end != Deauthenticated::Replaced {
+    ///         return channels.kick_out(&peer, "secrets", "log in again");
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # App::new().on_deauthenticated(lock);
+    /// ```
+    pub fn on_deauthenticated<Marker: 'static, H>(mut self, hook: H) -> Self
+    where
+        H: Handler<Marker, Output: IntoVerdict>,
+    {
+        self.deauthenticated.push(Pattern::all(), Rc::new(Endpoint::<H, Marker, ()>::new(hook)));
         self
     }
 
@@ -478,6 +506,7 @@ impl App {
             (Occasion::Invoke, &self.invoke),
             (Occasion::Authenticate, &self.authenticate),
             (Occasion::Connect, &self.connect),
+            (Occasion::Deauthenticated, &self.deauthenticated),
             (Occasion::Disconnect, &self.disconnect),
             (Occasion::Subscribe, &self.subscribe),
             (Occasion::Publish, &self.publish),

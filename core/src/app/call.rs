@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use codec::message::RawJson;
-use shard::Disconnect;
+use shard::{Disconnect, LoginEnd};
 
 use super::error::Result;
 use super::local::Local;
@@ -24,6 +24,8 @@ pub enum Occasion {
     Authenticate,
     /// A connection wants in.
     Connect,
+    /// A login has ended before its connection.
+    Deauthenticated,
     /// A connection is gone.
     Disconnect,
     /// A client wants to subscribe.
@@ -61,6 +63,7 @@ pub struct Call<'a> {
     pub(crate) subject: &'a str,
     pub(crate) data: Option<RawJson<'a>>,
     pub(crate) disconnect: Option<&'a Disconnect>,
+    pub(crate) login_end: Option<LoginEnd>,
     pub(crate) request: Option<&'a Request>,
 }
 
@@ -76,6 +79,7 @@ impl<'a> Call<'a> {
             subject: "",
             data: None,
             disconnect: None,
+            login_end: None,
             request: None,
         }
     }

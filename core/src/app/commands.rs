@@ -87,7 +87,8 @@ fn bytes(command: &Command) -> usize {
         Command::Ask { .. } => 0,
         // Bounded by the loads that the shard asks for.
         Command::SessionLoaded { .. } | Command::SessionSaved { .. } => 0,
-        Command::Reply { .. }
+        Command::SettleSessions
+        | Command::Reply { .. }
         | Command::Verdict { .. }
         | Command::Disconnect { .. }
         | Command::LoginFailed { .. }

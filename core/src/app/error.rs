@@ -102,7 +102,7 @@ impl Error {
     }
 
     /// With which HTTP status a WebSocket is refused, by the hook for handshakes or for raw connections: 403 where nothing
-    /// is said.
+    /// is said, and 401 of an `UnauthenticatedError`.
     ///
     /// # Panics
     /// When it is none of an error: 400 to 599 are.
@@ -155,7 +155,8 @@ impl Error {
         let mut json = Vec::new();
         self.write(&mut json);
         let error = String::from_utf8(json).expect("names, messages and JSON are UTF-8").into_boxed_str();
-        let (code, status) = (self.close_code.unwrap_or(REFUSED_CODE), self.status.unwrap_or(FORBIDDEN));
+        let default = if self.name == "UnauthenticatedError" { UNAUTHORIZED } else { FORBIDDEN };
+        let (code, status) = (self.close_code.unwrap_or(REFUSED_CODE), self.status.unwrap_or(default));
         Refusal { error, code, status }
     }
 }
@@ -170,6 +171,9 @@ impl std::error::Error for Error {}
 
 /// "Server rejected handshake", the reference servers' default.
 const REFUSED_CODE: u16 = 4008;
+
+/// RFC 9110 section 15.5.2: it is not known who asks.
+const UNAUTHORIZED: u16 = 401;
 
 /// RFC 9110 section 15.5.4.
 const FORBIDDEN: u16 = 403;

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use codec::message::RawJson;
-use shard::{Disconnect, Ticket, Verdict};
+use shard::{Disconnect, LoginEnd, Ticket, Verdict};
 
 use super::call::{Call, Occasion};
 use super::endpoint::Hook;
@@ -131,6 +131,7 @@ pub(crate) const fn name(occasion: Occasion) -> &'static str {
         Occasion::Action => "action",
         Occasion::Authenticate => "on_authenticate",
         Occasion::Connect => "on_connect",
+        Occasion::Deauthenticated => "on_deauthenticated",
         Occasion::Disconnect => "on_disconnect",
         Occasion::Subscribe => "on_subscribe",
         Occasion::Publish => "on_publish",
@@ -199,6 +200,7 @@ pub(crate) struct OwnedCall {
     subject: Box<str>,
     data: Option<Box<str>>,
     disconnect: Option<Disconnect>,
+    login_end: Option<LoginEnd>,
     request: Option<Request>,
 }
 
@@ -213,6 +215,7 @@ impl OwnedCall {
             subject: call.subject.into(),
             data: call.data().map(Into::into),
             disconnect: call.disconnect.cloned(),
+            login_end: call.login_end,
             request: call.request.cloned(),
         }
     }
@@ -227,6 +230,7 @@ impl OwnedCall {
             subject: &self.subject,
             data: self.data.as_deref().map(RawJson::from_validated),
             disconnect: self.disconnect.as_ref(),
+            login_end: self.login_end,
             request: self.request.as_ref(),
         }
     }

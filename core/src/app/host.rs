@@ -9,9 +9,9 @@ use codec::http::request::Head;
 use codec::http::response;
 use codec::message::RawJson;
 use shard::{
-    Answer, Caller, Command, Disconnect, Door, Host, Invocation, Invoked, Peer, RawMessage, RawReplies, Reader, Reply,
-    Request, Responded, Route, SessionConfig, SessionId, Sessions, ShardId, SocketIoConfig, StoreRequest, Ticket, Time,
-    TokenError, Unanswered, Verdict, Verified, WriteError, WriteToken, Written,
+    Answer, Caller, Command, Disconnect, Door, Host, Invocation, Invoked, LoginEnd, Peer, RawMessage, RawReplies,
+    Reader, Reply, Request, Responded, Route, SessionConfig, SessionId, Sessions, ShardId, SocketIoConfig,
+    StoreRequest, Ticket, Time, TokenError, Unanswered, Verdict, Verified, WriteError, WriteToken, Written,
 };
 
 use super::admin::Desk;
@@ -518,6 +518,15 @@ impl Host for ShardHost {
         self.adopt(outcome)
     }
 
+    fn deauthenticated(&mut self, caller: Caller<'_>, end: LoginEnd) {
+        if self.app.deauthenticated.is_empty() {
+            return;
+        }
+        let _entered = self.local.enter();
+        let call = Call { login_end: Some(end), ..self.call_by(Occasion::Deauthenticated, caller, "", None) };
+        tell(&self.local, &self.app.deauthenticated, &call);
+    }
+
     fn connect(&mut self, ticket: Ticket, caller: Caller<'_>, _route: Route) -> Verdict {
         if self.app.connect.is_empty() {
             return Verdict::Allow;
@@ -600,10 +609,10 @@ impl Host for ShardHost {
         self.app.publish_out.allow(&self.call_by(Occasion::PublishOut, subscriber, channel, data))
     }
 
-    fn message(&mut self, peer: Peer, route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
+    fn message(&mut self, caller: Caller<'_>, route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
         let _entered = self.local.enter();
         if let Some(route) = self.app.raw.get(usize::from(route)) {
-            route.call(&self.local, peer, message, replies);
+            route.call(&self.local, caller, message, replies);
         }
     }
 

@@ -9,7 +9,7 @@ use super::error::{Error, Result};
 /// run; `Option<Auth<T>>` takes both. Claims that are not a `T`, as tokens of an older version of the application may
 /// be, are answered with a `ClaimsError`.
 ///
-/// Actions and the hooks for authenticating, connecting, disconnecting, subscribing and publishing may take it. The
+/// Actions and all hooks that are about a connection may take it. The
 /// disconnect hook sees whose the connection last was, even if the token's time is over by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Auth<T>(pub T);
@@ -26,17 +26,18 @@ impl<T: DeserializeOwned> FromCall for Auth<T> {
 
 impl<T: DeserializeOwned> FromCall for Option<Auth<T>> {
     fn from_call(call: &Call<'_>) -> Result<Self> {
-        let Some(claims) = call.claims else { return Ok(None) };
-        match serde_json::from_str(claims) {
-            Ok(claims) => Ok(Some(Auth(claims))),
-            Err(error) => {
-                tracing::debug!(%error, "the claims of a token are not what the application takes");
-                Err(Error::new("ClaimsError", "the token does not say what is needed here: log in again"))
-            }
-        }
+        Ok(call.claims.map(read_claims).transpose()?.map(Auth))
     }
 
     fn check(site: &Site<'_>) -> std::result::Result<(), String> {
         Auth::<T>::check(site)
     }
+}
+
+/// Claims as what the application takes them for.
+pub(super) fn read_claims<T: DeserializeOwned>(claims: &str) -> Result<T> {
+    serde_json::from_str(claims).map_err(|error| {
+        tracing::debug!(%error, "the claims of a token are not what the application takes");
+        Error::new("ClaimsError", "the token does not say what is needed here: log in again")
+    })
 }

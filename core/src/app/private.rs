@@ -3,13 +3,13 @@
 
 use std::borrow::Cow;
 
-use shard::{Audience, Operation, Question, Session as ShardSession};
+use shard::{Audience, Command, Operation, Question, Session as ShardSession};
 
 use super::error::{Error, Result};
 use super::peer::to_json;
 use super::publish::{disconnect, kick_out};
 use super::recipients::{Recipients, names};
-use super::session::Session;
+use super::session::{Session, SessionWrite};
 
 impl Session {
     /// Whose it is; none while nobody has logged in to it.
@@ -25,7 +25,7 @@ impl Session {
     /// When that is no name (1 to 255 bytes without control characters), and as [`Session::rotate`].
     pub async fn set_user_id(&self, user: &str) -> Result<String> {
         names(user, 1)?;
-        self.write(Operation::Set { key: USER_KEY.into(), text: to_json(&user)?, expires: 0 })?.outcome().await?;
+        self.write_own(Operation::Set { key: USER_KEY.into(), text: to_json(&user)?, expires: 0 })?.outcome().await?;
         self.rotate().await
     }
 
@@ -36,10 +36,18 @@ impl Session {
     /// # Errors
     /// As [`Session::rotate`].
     pub async fn logout(&self) -> Result<String> {
-        self.write(Operation::Remove { key: USER_KEY.into() })?;
+        self.write_own(Operation::Remove { key: USER_KEY.into() })?;
         self.channel().unsubscribe(self.channel().list())?;
         self.clear()?;
         self.rotate().await
+    }
+
+    /// Writes what has consequences for its connections: what the application has said before comes before those, what it
+    /// says next after them.
+    fn write_own(&self, operation: Operation) -> Result<SessionWrite> {
+        let written = self.write(operation)?;
+        self.local().commands.push_answer(Command::SettleSessions);
+        Ok(written)
     }
 
     /// Its private channels.
@@ -84,7 +92,7 @@ impl SessionChannels {
         let channels = self.names(channels)?;
         for channel in &channels {
             let text = "true".into();
-            self.session.write(Operation::Set { key: key(channel), text, expires: 0 })?.outcome().await?;
+            self.session.write_own(Operation::Set { key: key(channel), text, expires: 0 })?.outcome().await?;
         }
         for channel in channels {
             self.session.local().ask(Question::Settled { channel: channel.into() }).await?;
@@ -98,7 +106,7 @@ impl SessionChannels {
     /// As [`Session::remove`].
     pub fn unsubscribe(&self, channels: impl Recipients) -> Result {
         for channel in self.names(channels)? {
-            self.session.write(Operation::Remove { key: key(&channel) })?;
+            self.session.write_own(Operation::Remove { key: key(&channel) })?;
         }
         Ok(())
     }

@@ -5,10 +5,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
 
+use serde::de::DeserializeOwned;
 use shard::{Command, RawMessage, RawReplies};
 
 use super::error::Result;
 use super::fence::fence;
+use super::identity::read_claims;
 use super::local::{Counters, Local};
 use super::peer::Peer;
 use super::reply::IntoVerdict;
@@ -19,7 +21,7 @@ pub use shard::RawMessage as Message;
 /// The connection that a raw message came from, for the length of the handler's call.
 #[derive(Debug)]
 pub struct RawSocket<'a, 'r> {
-    peer: shard::Peer,
+    caller: shard::Caller<'a>,
     local: &'a Rc<Local>,
     replies: &'a mut RawReplies<'r>,
 }
@@ -41,13 +43,27 @@ impl RawSocket<'_, '_> {
     /// A handle to the connection that outlives the call.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        Peer::new(self.peer, self.local)
+        Peer::new(self.caller.peer, self.local)
     }
 
     /// The connection's session.
     #[must_use]
     pub fn session(&self) -> Option<Session> {
-        Session::of_peer(self.peer, self.local)
+        Session::of_peer(self.caller.peer, self.local)
+    }
+
+    /// Whose it is: the user's whom its token names, or else its session's.
+    #[must_use]
+    pub const fn user_id(&self) -> Option<&str> {
+        self.caller.user
+    }
+
+    /// The claims of the token that its request has shown (`Authorization: Bearer`), while that counts.
+    ///
+    /// # Errors
+    /// A `ClaimsError`, when they are not a `T`.
+    pub fn claims<T: DeserializeOwned>(&self) -> Result<Option<T>> {
+        self.caller.claims.map(read_claims).transpose()
     }
 
     /// A way to send to the connection that outlives the call.
@@ -120,11 +136,11 @@ impl RawRoute {
     pub(crate) fn call(
         &self,
         local: &Rc<Local>,
-        peer: shard::Peer,
+        caller: shard::Caller<'_>,
         message: Message<'_>,
         replies: &mut RawReplies<'_>,
     ) {
-        let outcome = fence(|| (self.handler)(&mut RawSocket { peer, local, replies }, message));
+        let outcome = fence(|| (self.handler)(&mut RawSocket { caller, local, replies }, message));
         let (code, reason) = match outcome {
             Ok(Ok(())) => return,
             Ok(Err(error)) => (error.code().unwrap_or(POLICY), Cow::Owned(error.message().to_owned())),
@@ -135,7 +151,7 @@ impl RawRoute {
             }
         };
         let disconnect = shard::Disconnect { code, reason };
-        local.commands.push_answer(Command::Disconnect { connection: peer.connection, disconnect });
+        local.commands.push_answer(Command::Disconnect { connection: caller.peer.connection, disconnect });
     }
 }
 

@@ -223,6 +223,7 @@ impl FromCall for Session {
             Occasion::Invoke,
             Occasion::Action,
             Occasion::Connect,
+            Occasion::Deauthenticated,
             Occasion::Disconnect,
             Occasion::Subscribe,
             Occasion::Publish,

@@ -142,6 +142,8 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("max-head", "8KiB"),
     ("max-body", "2MiB"),
     ("max-subscriptions", "7"),
+    ("max-subscriptions-per-address", "200"),
+    ("max-subscriptions-per-user", "300"),
     ("max-channels", "5k"),
     ("max-calls", "6"),
     ("max-client-calls", "7"),

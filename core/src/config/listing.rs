@@ -8,7 +8,8 @@ use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
 use shard::{
-    CompressionLimits, EngineLimits, Limits, PeopleLimits, Rate, RateLimits, RecoveryLimits, SeatLimits, SlowConsumer,
+    CompressionLimits, EngineLimits, Limits, PeopleLimits, QuotaLimits, Rate, RateLimits, RecoveryLimits, SeatLimits,
+    SlowConsumer,
 };
 
 use crate::app::AckShape;
@@ -65,7 +66,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     recovery_rows(&limits.recovery, &mut rows);
     compression_rows(&limits.compression, &mut rows);
     people_rows(&limits.people, &mut rows);
-    share_rows(&limits.seats, &limits.rates, &mut rows);
+    share_rows(&limits.seats, &limits.quotas, &limits.rates, &mut rows);
     session_rows(sessions, &limits.sessions, &mut rows);
     http_rows(http, limits, &mut rows);
     admin_rows(admin, &mut rows);
@@ -254,6 +255,7 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         close_timeout: _,     // in `time_rows`
         idle_timeout: _,      // in `time_rows`
         seats: _,             // in `share_rows`
+        quotas: _,            // in `share_rows`
         rates: _,             // in `share_rows`
         compression: _,       // in `compression_rows`
         engine: _,            // in `engine_rows`
@@ -333,7 +335,7 @@ fn people_rows(limits: &PeopleLimits, rows: &mut Vec<(&'static str, String)>) {
     ]);
 }
 
-fn share_rows(seats: &SeatLimits, rates: &RateLimits, rows: &mut Vec<(&'static str, String)>) {
+fn share_rows(seats: &SeatLimits, quotas: &QuotaLimits, rates: &RateLimits, rows: &mut Vec<(&'static str, String)>) {
     let SeatLimits { per_address, per_session, per_user } = seats;
     let RateLimits { requests_per_second, ban, calls, publications, subscriptions, requests, failed_logins_per_minute } =
         rates;
@@ -341,6 +343,8 @@ fn share_rows(seats: &SeatLimits, rates: &RateLimits, rows: &mut Vec<(&'static s
         ("max-connections-per-address", count::format(u64::from(*per_address))),
         ("max-connections-per-session", count::format(u64::from(*per_session))),
         ("max-connections-per-user", count::format(u64::from(*per_user))),
+        ("max-subscriptions-per-address", count::format(u64::from(quotas.per_address))),
+        ("max-subscriptions-per-user", count::format(u64::from(quotas.per_user))),
         ("login-rate", count::format(u64::from(*failed_logins_per_minute))),
         ("client-rate", count::format(u64::from(*requests_per_second))),
         ("client-ban", ban.map_or_else(|| "until it leaves".to_owned(), duration::format)),

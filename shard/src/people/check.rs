@@ -13,6 +13,8 @@ impl Shard {
             let admitted = user.connections.iter().filter(|connection| self.connections[**connection].admitted).count();
             assert_eq!(admitted, user.admitted as usize, "connections of {} that are let in", user.name);
             assert!(!user.is_announced || admitted > 0, "{} is online without a connection", user.name);
+            let held: usize = user.connections.iter().map(|own| self.connections[*own].subscriptions.len()).sum();
+            assert_eq!(held, user.subscriptions as usize, "subscriptions of {}", user.name);
             for connection in &user.connections {
                 assert_eq!(self.connections[*connection].user, slot, "a connection of {} is another's", user.name);
             }
@@ -22,6 +24,10 @@ impl Shard {
                 let user = self.users.get(connection.user).expect("a connection's user is known");
                 assert!(user.connections.contains(&slot), "{} does not know its connection", user.name);
             }
+        }
+        if let Some(quotas) = &self.quotas {
+            let held: usize = self.connections.iter().map(|(_, connection)| connection.subscriptions.len()).sum();
+            assert_eq!(quotas.total(), held, "subscriptions by address");
         }
         for (slot, channel) in self.channels.iter() {
             let Some(members) = &channel.members else { continue };

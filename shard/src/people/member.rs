@@ -63,7 +63,12 @@ impl Shard {
         self.leave_user(id.slot, is_admitted);
         let Some(name) = wanted else { return };
         let user = self.users.attach(&name, id.slot);
-        self.connections[id.slot].user = user;
+        let connection = &mut self.connections[id.slot];
+        connection.user = user;
+        let brought = connection.subscriptions.len() as u32;
+        if let Some(user) = self.users.get_mut(user) {
+            user.subscriptions += brought;
+        }
         self.seat_user(id, &name);
         if is_admitted {
             self.admit_user(id);
@@ -97,6 +102,10 @@ impl Shard {
         }
         for channel in self.shown_channels(connection) {
             self.exit_channel(channel, slot);
+        }
+        let taken = self.connections[connection].subscriptions.len() as u32;
+        if let Some(user) = self.users.get_mut(slot) {
+            user.subscriptions -= taken;
         }
         if is_admitted && let Some(user) = self.users.get_mut(slot) {
             user.admitted -= 1;

@@ -16,6 +16,8 @@ pub(crate) struct User {
     pub(crate) connections: Vec<u32>,
     /// How many of them are let in.
     pub(crate) admitted: u32,
+    /// How many subscriptions they have together.
+    pub(crate) subscriptions: u32,
     /// Its home has been told that it is here.
     pub(crate) is_announced: bool,
 }
@@ -53,7 +55,13 @@ impl Users {
     pub(crate) fn attach(&mut self, name: &str, connection: u32) -> u32 {
         let slot = self.find(name).unwrap_or_else(|| {
             let name: Rc<str> = name.into();
-            let user = User { name: Rc::clone(&name), connections: Vec::new(), admitted: 0, is_announced: false };
+            let user = User {
+                name: Rc::clone(&name),
+                connections: Vec::new(),
+                admitted: 0,
+                subscriptions: 0,
+                is_announced: false,
+            };
             let slot = u32::try_from(self.slots.insert(user)).expect("users are no more than connections");
             self.names.insert(name, slot);
             slot

@@ -5,6 +5,7 @@ use codec::http::request::Head;
 use codec::http::response;
 
 use super::{PollContext, PollMessage, Polled, Poller, Posted, SessionKey};
+use crate::bearer::token_of;
 use crate::connection::{Connection, pause};
 use crate::engineio::{EngineOpening, parameter};
 use crate::heartbeat::stamp;
@@ -107,8 +108,9 @@ impl Shard {
         if let Some(polling) = self.connections.live(id).and_then(Connection::polling_mut) {
             polling.bound_to = cookie;
         }
-        let waiting =
-            Waiting { accept: None, route, dialect: None, engine: Some(opening), agreement: None, stream: None };
+        let token = if matches!(route, Route::EngineIo(_)) { token_of(request.head).map(Into::into) } else { None };
+        let engine = Some(opening);
+        let waiting = Waiting { accept: None, route, dialect: None, engine, agreement: None, token, stream: None };
         let ticket = self.pending.ticket();
         match self.attach_session(id, ticket, request.head, host) {
             Attached::Ready(cookie) => {

@@ -61,7 +61,7 @@ impl Host for Mirror {
         Verdict::Allow
     }
 
-    fn message(&mut self, _: Peer, _: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
+    fn message(&mut self, _: Caller<'_>, _: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
         replies.send(message);
     }
 

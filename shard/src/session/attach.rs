@@ -26,6 +26,8 @@ pub(crate) struct Waiting {
     pub(crate) engine: Option<EngineOpening>,
     pub(crate) agreement: Option<Agreement>,
     pub(crate) stream: Option<Box<StreamOpening>>,
+    /// The token that the request shows, of a raw route.
+    pub(crate) token: Option<Box<str>>,
 }
 
 /// Whether a connection has its session.

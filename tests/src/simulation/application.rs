@@ -12,7 +12,7 @@ use codec::http::response;
 use codec::message::RawJson;
 use fastrand::Rng;
 use shard::{
-    Answer, Caller, Command, ConnectionId, Disconnect, Host, Invocation, Invoked, Peer, Question, RawMessage,
+    Answer, Caller, Command, ConnectionId, Disconnect, Host, Invocation, Invoked, LoginEnd, Peer, Question, RawMessage,
     RawReplies, Refusal, Reply, Request, Responded, Route, Ticket, Time, TokenError, Verdict, Verified,
 };
 
@@ -161,7 +161,9 @@ impl Application {
                     oracle.records[*client].login = None;
                 }
             }
-            Command::SessionLoaded { .. } | Command::SessionSaved { .. } => panic!("there are no sessions here"),
+            Command::SettleSessions | Command::SessionLoaded { .. } | Command::SessionSaved { .. } => {
+                panic!("there are no sessions here")
+            }
             Command::Address { audience, names, act, .. } => {
                 let padding = self.random.usize(..=self.plan.padding_bytes_max);
                 oracle.say(self.shard, *audience, names, act, padding);
@@ -362,6 +364,11 @@ impl Host for Application {
         verdict
     }
 
+    fn deauthenticated(&mut self, caller: Caller<'_>, _: LoginEnd) {
+        let client = client_of(caller.peer);
+        self.oracle.borrow_mut().records[client].login_ended(caller.claims.expect("logins here are by tokens"));
+    }
+
     fn disconnect(&mut self, caller: Caller<'_>, disconnect: &Disconnect) {
         let peer = caller.peer;
         let known = self.admitted.remove(&peer.connection);
@@ -371,6 +378,7 @@ impl Host for Application {
         let record = &mut oracle.records[client_of(peer)];
         record.told.reported = Some(disconnect.code);
         record.left_at = Some(now);
+        record.check_unended(caller.claims);
         drop(oracle);
         let left = self.pending.values().find(|pending| pending.connection == peer.connection);
         assert!(left.is_none(), "gone, but not cancelled: {left:?}");
@@ -466,8 +474,8 @@ impl Host for Application {
         verdict
     }
 
-    fn message(&mut self, peer: Peer, route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
-        let client = self.check_admitted(peer);
+    fn message(&mut self, caller: Caller<'_>, route: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
+        let client = self.check_admitted(caller.peer);
         assert_eq!(route, 7);
         let owned = match message {
             RawMessage::Text(text) => Ok(text.to_owned()),

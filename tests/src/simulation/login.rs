@@ -103,6 +103,10 @@ impl Record {
         let is_over = login.expires.is_some_and(|expires| expires <= now);
         // Only what it said before this packet counts; where that is not known, all of it may.
         let mut logouts = self.logouts.range(login.since + 1..index.unwrap_or(u64::MAX));
+        assert!(
+            claims.is_none_or(|claims| !self.ended.contains(claims)),
+            "client {client} has {claims:?} after its end"
+        );
         match claims {
             Some(claims) => {
                 assert_eq!(claims, login.claims, "client {client} counts as another");
@@ -120,9 +124,21 @@ impl Record {
                 let may_be_out = is_over || logouts.next().is_some();
                 assert!(may_be_out, "client {client} is {login:?} and counts as nobody");
                 assert!(caller.user.is_none(), "client {client} counts as nobody, but as {:?}", caller.user);
+                assert!(self.ended.contains(&login.claims), "client {client} is nobody, and no one was told of it");
                 self.login = None;
             }
         }
+    }
+
+    /// The application is told of a token that counts no more.
+    pub(super) fn login_ended(&mut self, claims: &str) {
+        assert!(self.ended.insert(claims.to_owned()), "client {}: {claims} has ended twice", self.client);
+    }
+
+    /// It is gone, and was this by then.
+    pub(super) fn check_unended(&self, claims: Option<&str>) {
+        let has_ended = claims.is_some_and(|claims| self.ended.contains(claims));
+        assert!(!has_ended, "client {} leaves with {claims:?}, which had ended", self.client);
     }
 
     /// The application gives it a token. One that is not for a packet was made at a time of the application's own.

@@ -153,6 +153,7 @@ fn limits(random: &mut Rng) -> Limits {
         sends_per_pass: if random.bool() { random.usize(1..=3) } else { 256 },
         drain_connections_per_turn: random.usize(1..=3),
         seats: shard::SeatLimits::default(),
+        quotas: shard::QuotaLimits { per_address: 0, per_user: *random.choice(&[0, 0, 1, 3]).expect("four") },
         rates: shard::RateLimits::default(),
         engine: shard::EngineLimits::default(),
         recovery: shard::RecoveryLimits::default(),

@@ -76,6 +76,8 @@ pub(super) struct Record {
     pub(super) decisions: BTreeMap<u64, Decision>,
     pub(super) subscriptions: BTreeMap<usize, Subscription>,
     pub(super) login: Option<Login>,
+    /// What tokens said whose end the application was told of.
+    pub(super) ended: BTreeSet<String>,
     /// Users it has ever been.
     pub(super) users_ever: BTreeSet<Box<str>>,
     pub(super) told: Told,
@@ -303,7 +305,8 @@ impl Record {
 
 /// Whether a well-behaved client may hold too many subscriptions.
 const fn has_tight_limits(limits: &Limits) -> bool {
-    limits.subscriptions_per_connection_max < CHANNELS.len() || limits.channels_max < CHANNELS.len()
+    let shares_few = limits.quotas.per_user != 0;
+    shares_few || limits.subscriptions_per_connection_max < CHANNELS.len() || limits.channels_max < CHANNELS.len()
 }
 
 /// The `name` of an error object.

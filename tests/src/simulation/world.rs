@@ -122,6 +122,8 @@ pub struct Report {
     pub tokens_refused: u64,
     /// Tokens whose time was over when their client said something.
     pub tokens_expired: u64,
+    /// Logins that ended before their connections.
+    pub logins_ended: u64,
 }
 
 impl World {
@@ -525,6 +527,7 @@ impl World {
             presences: oracle.people.presences,
             online_changes: oracle.people.online.changes,
             naps: oracle.people.online.naps_seen,
+            logins_ended: oracle.records.iter().map(|record| record.ended.len() as u64).sum(),
             answers: self.stations.iter().map(|station| station.application.asking.answers).sum(),
             congested_turns: self.stations.iter().map(|station| station.application.congested_turns).sum(),
         }

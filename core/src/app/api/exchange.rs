@@ -161,6 +161,7 @@ impl Exchange {
             subject,
             data: None,
             disconnect: None,
+            login_end: None,
             request: None,
         }
     }

@@ -7,6 +7,7 @@ mod allocations;
 mod api;
 mod auth;
 mod client_calls;
+mod ends;
 mod gates;
 mod hooks;
 mod line;

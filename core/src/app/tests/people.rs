@@ -42,6 +42,83 @@ fn each_audience_is_named_once() {
     assert_eq!(addressed(world.commands()), expected);
 }
 
+/// From actions, hooks, login modules, pages of events, timers, and work of their own: it is the same everywhere.
+#[test]
+fn events_are_published_from_everywhere() {
+    fn tell(publish: &Publish, what: &str) -> crate::Result {
+        publish.user("alice", what, 0)?;
+        publish.session("one", what, 0)?;
+        publish.channel(["a", "b"], what, 0)?;
+        publish.broadcast(what, 0)
+    }
+    let hook = |what: &'static str| move |publish: Publish| tell(&publish, what);
+    let later = |publish: Publish| async move {
+        crate::time::sleep(Duration::from_millis(10)).await;
+        tell(&publish, "later")
+    };
+    let app = App::new()
+        .action("act", hook("action"))
+        .action("later", later)
+        .action("spawn", |publish: Publish| {
+            crate::spawn(async move { tell(&publish, "spawned").expect("there is room") })
+        })
+        .on_start(hook("start"))
+        .on_server_start(hook("server start"))
+        .on_connect(hook("connect"))
+        .on_disconnect(hook("disconnect"))
+        .on_subscribe("*", hook("subscribe"))
+        .on_publish("*", hook("publish"))
+        .on_invoke("act", hook("invoke"))
+        .on_deauthenticated(hook("deauthenticated"))
+        .on_online(hook("online"))
+        .on_offline(hook("offline"))
+        .every(Duration::from_millis(50), hook("period"));
+    let mut world = first(app);
+    assert!(matches!(world.connect().1, shard::Verdict::Allow));
+    world.subscribe("c", None);
+    world.publish("c", None);
+    world.call("act", None);
+    world.call("later", None);
+    world.call("spawn", None);
+    world.host.deauthenticated(caller(), shard::LoginEnd::Taken);
+    world.host.user_changed("alice", true);
+    world.host.user_changed("alice", false);
+    world.disconnect(1000, "");
+    let mut commands = world.run();
+    for _ in 0..6 {
+        commands.extend(world.run_after(Duration::from_millis(10)));
+    }
+    let said = addressed(commands.into_iter().filter(|known| matches!(known, Command::Address { .. })).collect());
+    let expected = [
+        "start",
+        "server start",
+        "connect",
+        "disconnect",
+        "subscribe",
+        "publish",
+        "invoke",
+        "action",
+        "later",
+        "spawned",
+        "deauthenticated",
+        "online",
+        "offline",
+        "period",
+    ];
+    for what in expected {
+        let own: Vec<_> = said.iter().filter(|(.., act)| *act == event(what, "0")).collect();
+        let audiences: Vec<_> = own.iter().map(|(audience, names, _)| (*audience, names.as_str())).collect();
+        let all = [
+            (Audience::Users, "alice"),
+            (Audience::Sessions, "one"),
+            (Audience::Channels, "a\nb"),
+            (Audience::Everyone, ""),
+        ];
+        assert_eq!(audiences, all, "{what}");
+    }
+    assert_eq!(said.len(), 4 * expected.len(), "and nothing else: {said:?}");
+}
+
 #[test]
 fn what_cannot_be_said_is_an_error_and_says_nothing() {
     type Attempt = fn(&Publish) -> crate::Result;

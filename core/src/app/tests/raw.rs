@@ -1,12 +1,16 @@
 //! Raw routes and the demo application, behind a real shard.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use codec::websocket::Opcode;
+use serde_json::{Value, json};
 use shard::{Host, Request, ShardId, Ticket};
 
-use super::line::{Line, messages};
-use crate::app::{App, Error, Message, RawSender, ShardHost};
+use super::line::{Line, messages, request};
+use crate::UserId;
+use crate::app::{App, Auth, Common, Deauthenticated, Error, Message, RawSender, RawSocket, ShardHost};
 use crate::demo;
 
 #[test]
@@ -45,6 +49,89 @@ fn an_error_or_a_panic_of_a_handler_ends_its_connection_with_a_code() {
     assert_eq!(end(Opcode::Text, "code"), [r#"close Some((4321, "no such word"))"#]);
     assert_eq!(end(Opcode::Text, "panic"), [r#"close Some((1011, "internal error"))"#]);
     assert_eq!(end(Opcode::Binary, ""), [r#"close Some((4444, "text only"))"#]);
+}
+
+/// A server's key, and a token of its.
+fn signed(claims: Value, lifetime: Duration) -> (Common, String) {
+    let common = super::common();
+    let Value::Object(claims) = claims else { panic!("claims are an object") };
+    let token = common.authority.sign(claims, lifetime.into()).expect("there is a key").token;
+    (common, token.into())
+}
+
+/// What a raw route's handler knows of its client.
+fn who(socket: &mut RawSocket<'_, '_>, _: Message<'_>) -> crate::Result {
+    let number = socket.claims::<Value>()?.map_or(Value::Null, |claims| claims["n"].clone());
+    let text = format!("{:?} {number}", socket.user_id());
+    socket.send(Message::Text(&text));
+    Ok(())
+}
+
+fn open_by(app: App, common: Common, authorization: &str) -> (Line, String) {
+    let mut line = Line::accepted(app, common);
+    let answer = line.exchange(request("/who", &[("Authorization", authorization)]));
+    (line, String::from_utf8(answer).expect("a head is text"))
+}
+
+#[test]
+fn a_raw_connection_is_whom_the_token_of_its_request_names() {
+    let (common, token) = signed(json!({ "user_id": "alice", "n": 7 }), Duration::from_secs(60));
+    let seen = Rc::new(RefCell::new(Vec::new()));
+    let note = Rc::clone(&seen);
+    let app = App::new()
+        .websocket("/who", who)
+        .on_connect(|Auth(_): Auth<Value>, UserId(_): UserId| {})
+        .on_deauthenticated(move |UserId(user): UserId, end: Deauthenticated| note.borrow_mut().push((user, end)));
+    let (mut line, answer) = open_by(app, common, &format!("Bearer {token}"));
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    assert_eq!(line.say("?"), [r#"Some("alice") 7"#]);
+    line.pass_after(Duration::from_secs(61));
+    assert_eq!(line.say("?"), ["None null"], "its time is over");
+    assert_eq!(seen.take(), [("alice".to_owned(), Deauthenticated::Expired)]);
+}
+
+#[test]
+fn a_raw_connection_whose_token_does_not_count_is_refused_as_unauthenticated() {
+    let app = || App::new().websocket("/who", who);
+    for (authorization, name) in
+        [("Bearer abc", "AuthTokenInvalidError"), ("Bearer abc.def.ghi", "AuthTokenInvalidError")]
+    {
+        let (_, answer) = open_by(app(), super::common(), authorization);
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains(name), "{authorization}: {answer}");
+        assert!(answer.contains("\r\nWWW-Authenticate: Bearer\r\n"), "{answer}");
+    }
+    let (mut line, answer) = open_by(app(), super::common(), "Basic YTpi");
+    assert!(answer.starts_with("HTTP/1.1 101 "), "a password is not ours to judge: {answer}");
+    assert_eq!(line.say("?"), ["None null"]);
+    let (_, answer) = open_by(app().on_connect(|Auth(_): Auth<Value>| {}), super::common(), "Basic YTpi");
+    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("UnauthenticatedError"), "{answer}");
+}
+
+#[test]
+fn the_authenticate_hook_is_asked_about_a_raw_connections_token_and_may_wait() {
+    async fn slow(Auth(claims): Auth<Value>) -> crate::Result {
+        crate::time::sleep(Duration::from_millis(5)).await;
+        if claims["n"] == 7 { Ok(()) } else { Err(Error::new("NumberError", "not this one").status(418)) }
+    }
+    let app = || App::new().websocket("/who", who).on_authenticate(slow);
+    let (common, token) = signed(json!({ "user_id": "alice", "n": 7 }), Duration::from_secs(60));
+    let (mut line, answer) = open_by(app(), common.clone(), &format!("Bearer {token}"));
+    assert_eq!(answer, "", "it waits");
+    let answer = line.pass_after(Duration::from_millis(5));
+    assert!(answer.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(line.say("?"), [r#"Some("alice") 7"#]);
+    let (common, token) = signed(json!({ "user_id": "alice", "n": 8 }), Duration::from_secs(60));
+    let (mut line, _) = open_by(app(), common, &format!("Bearer {token}"));
+    let answer = line.pass_after(Duration::from_millis(5));
+    assert!(answer.starts_with(b"HTTP/1.1 418 "), "{}", String::from_utf8_lossy(&answer));
+    // Both hooks wait, one after the other.
+    let (common, token) = signed(json!({ "n": 7 }), Duration::from_secs(60));
+    let late = |_: Auth<Value>| crate::time::sleep(Duration::from_millis(5));
+    let (mut line, _) = open_by(app().on_connect(late), common, &format!("Bearer {token}"));
+    assert!(line.pass_after(Duration::from_millis(5)).is_empty());
+    let mut passes = (0..3).map(|_| line.pass_after(Duration::from_millis(5)));
+    assert!(passes.any(|answer| answer.starts_with(b"HTTP/1.1 101 ")), "the second hook has decided");
+    assert_eq!(line.say("?"), ["None 7"]);
 }
 
 #[test]

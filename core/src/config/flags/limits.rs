@@ -98,6 +98,26 @@ pub(super) struct LimitFlags {
     )]
     pub(super) max_subscriptions: usize,
 
+    /// Subscriptions from one address on one shard (0: no limit)
+    ///
+    /// Range: 0 to 16M, of all its connections; one more is refused with an error. Each shard counts for itself. Of IPv6 the
+    /// first 64 bits of the address count. Set it where clients come directly, as --max-connections-per-address.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_MAX_SUBSCRIPTIONS_PER_ADDRESS", default_value = "0",
+        value_parser = count::within::<u32>(0..=16_000_000),
+    )]
+    pub(super) max_subscriptions_per_address: u32,
+
+    /// Subscriptions of one user on one shard (0: no limit)
+    ///
+    /// Range: 0 to 16M, of all its connections; one more is refused with an error. Each shard counts for itself. Set it to
+    /// what a page subscribes to, times the tabs and devices that a person may have open.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_MAX_SUBSCRIPTIONS_PER_USER", default_value = "0",
+        value_parser = count::within::<u32>(0..=16_000_000),
+    )]
+    pub(super) max_subscriptions_per_user: u32,
+
     /// Channels with subscribers on one shard
     ///
     /// Range: 1 to 16M; a subscription to one more is refused with an error. Lower it to bound memory where clients

@@ -10,7 +10,8 @@ use codec::json::JsonLimits;
 use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
 use shard::{
-    CompressionLimits, EngineLimits, Limits, PeopleLimits, Rate, RateLimits, RecoveryLimits, SeatLimits, SessionLimits,
+    CompressionLimits, EngineLimits, Limits, PeopleLimits, QuotaLimits, Rate, RateLimits, RecoveryLimits, SeatLimits,
+    SessionLimits,
 };
 
 use super::admin::AdminFlags;
@@ -266,6 +267,10 @@ impl Flags {
                 per_address: self.limits.max_connections_per_address,
                 per_session: self.limits.max_connections_per_session,
                 per_user: self.limits.max_connections_per_user,
+            },
+            quotas: QuotaLimits {
+                per_address: self.limits.max_subscriptions_per_address,
+                per_user: self.limits.max_subscriptions_per_user,
             },
             rates: self.rate_limits(),
             engine: EngineLimits {

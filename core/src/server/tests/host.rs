@@ -53,7 +53,7 @@ impl Host for Echo {
         Verdict::Allow
     }
 
-    fn message(&mut self, _: Peer, _: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
+    fn message(&mut self, _: Caller<'_>, _: u16, message: RawMessage<'_>, replies: &mut RawReplies<'_>) {
         let is_deadly = matches!(message, RawMessage::Binary(bytes) if bytes == DEADLY);
         assert!(!is_deadly, "as it was told to");
         replies.send(message);

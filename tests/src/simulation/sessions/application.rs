@@ -264,9 +264,9 @@ impl Host for Application {
         Verdict::Allow
     }
 
-    fn message(&mut self, peer: Peer, _: u16, _: RawMessage<'_>, _: &mut RawReplies<'_>) {
+    fn message(&mut self, caller: Caller<'_>, _: u16, _: RawMessage<'_>, _: &mut RawReplies<'_>) {
         if !self.is_calm {
-            self.act(peer.connection);
+            self.act(caller.peer.connection);
         }
     }
 
