@@ -26,9 +26,9 @@ pub use app::{
 };
 pub use cli::Server;
 pub use config::{
-    AdminSettings, AllowedOrigin, ApplicationSettings, AuthSettings, CompressionLimits, HttpSettings, KeyFile, Limits,
-    LogFormat, LogLevel, LogSettings, OriginSettings, Rate, RateLimits, RingSettings, SeatLimits, Secret,
-    SessionLimits, SessionSettings, Settings, SlowConsumer, SupervisionSettings, TlsSettings, WebSocketLimits,
+    AdminSettings, AllowedOrigin, ApplicationSettings, AuthSettings, ChannelPolicy, CompressionLimits, HttpSettings,
+    KeyFile, Limits, LogFormat, LogLevel, LogSettings, OriginSettings, Rate, RateLimits, RingSettings, SeatLimits,
+    Secret, SessionLimits, SessionSettings, Settings, SlowConsumer, SupervisionSettings, TlsSettings, WebSocketLimits,
 };
 
 /// Where sessions are kept beyond the memory of a process.

@@ -8,3 +8,4 @@ pub use crate::app::{
     Page, Peer, Publish, RawArgs, RawSender, RawSocket, Request, Result, Session, Spawner, State, UserId, Users, spawn,
 };
 pub use crate::cli::Server;
+pub use shard::SlowConsumer;

@@ -7,10 +7,11 @@ use std::rc::Rc;
 use foldhash::fast::FixedState;
 use slab::Slab;
 
-use crate::ShardSet;
 use crate::filter::Filter;
 use crate::form::Form;
 use crate::interest::Interest;
+use crate::policies::{Policies, Terms};
+use crate::{ShardSet, SlowConsumer};
 
 /// One member of a channel: the connection's slot, where its list of subscriptions mentions this channel, and in which
 /// form it is told of publications. Eight bytes: fan-out walks all of them.
@@ -69,9 +70,17 @@ pub(crate) struct Channel {
     pub(crate) members: Option<Box<HashMap<u32, u32, FixedState>>>,
     /// The application is asked about every delivery.
     pub(crate) is_filtered: bool,
+    /// What happens to its publications at a slow consumer.
+    pub(crate) policy: SlowConsumer,
 }
 
 impl Channel {
+    /// On which terms its publications wait for a slow consumer. What its subscribers of today have heard is not replaced
+    /// by what a later crowd hears.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms { policy: self.policy, key: self.interest.generation.unwrap_or_default() }
+    }
+
     fn is_unused(&self) -> bool {
         self.subscribers.is_empty() && self.wanted_by.is_empty()
     }
@@ -84,16 +93,18 @@ pub(crate) struct Channels {
     /// Channels with at least one local subscriber.
     subscribed: usize,
     filter: Option<Filter>,
+    pub(crate) policies: Policies,
 }
 
 impl Channels {
     /// The seed keys the hash, so that no client can choose names that collide.
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, policy: SlowConsumer) -> Self {
         Self {
             slots: Slab::new(),
             names: HashMap::with_hasher(FixedState::with_seed(seed)),
             subscribed: 0,
             filter: None,
+            policies: Policies::new(policy),
         }
     }
 
@@ -111,6 +122,7 @@ impl Channels {
             return slot;
         }
         let is_filtered = self.filter.as_ref().is_some_and(|filter| (filter.0)(name));
+        let policy = self.policies.of(name);
         let name: Rc<str> = name.into();
         let channel = Channel {
             name: name.clone(),
@@ -119,6 +131,7 @@ impl Channels {
             interest: Interest::default(),
             members: None,
             is_filtered,
+            policy,
         };
         let slot = u32::try_from(self.slots.insert(channel)).expect("channels are bounded far below 2^32");
         self.names.insert(name, slot);
@@ -211,7 +224,7 @@ mod tests {
     /// Names that collide on one shard do not on another, nor after the next start.
     #[test]
     fn a_seed_moves_names() {
-        let hash = |seed| Channels::new(seed).names.hasher().hash_one("room");
+        let hash = |seed| Channels::new(seed, SlowConsumer::Close).names.hasher().hash_one("room");
         assert_ne!(hash(1), hash(2));
         assert_eq!(hash(1), hash(1));
     }

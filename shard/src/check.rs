@@ -2,6 +2,7 @@
 
 use crate::ConnectionId;
 use crate::connection::{State, ending};
+use crate::sending::room;
 use crate::shard::Shard;
 
 impl Shard {
@@ -36,6 +37,9 @@ impl Shard {
             } else {
                 let gone = ending::END_RECEIVED | ending::BROKEN | ending::SHUT_DOWN;
                 assert!(connection.endings & gone == 0 || connection.is_waiting(), "a connection ends by leaving");
+            }
+            if let Some(outbox) = &connection.outbox {
+                outbox.check(room(&self.limits, connection));
             }
             let has_chain = !connection.chain.is_empty();
             let is_listed = self.turn.waiting.contains(&slot) || self.turn.urgent.contains(&slot);

@@ -68,12 +68,8 @@ impl Shard {
         let Some(slot) = self.channels.find(channel) else { return };
         let subscribers = std::mem::take(&mut self.channels.channel_mut(slot).subscribers);
         self.written.clear();
-        let push = Push::Publication { channel, data };
+        let push = Push::Publication { channel, data, terms: self.channels.channel(slot).terms() };
         for subscriber in &subscribers {
-            if self.drops_for(subscriber.slot) {
-                self.metrics.deliveries_dropped += 1;
-                continue;
-            }
             let caller = self.connections[subscriber.slot].caller(subscriber.slot, &self.users);
             if !host.deliver(caller, channel, data) {
                 self.metrics.deliveries_blocked += 1;

@@ -10,6 +10,7 @@ use codec::websocket::extension::WINDOW_BITS_MIN;
 use codec::websocket::{Opcode, encode};
 
 use crate::people::Audience;
+use crate::policies::Terms;
 use crate::shard::Shard;
 use crate::socketcluster_09::write_socketcluster_09;
 use crate::socketstream::services::write_services;
@@ -98,7 +99,7 @@ const WINDOW_SHIFT: u16 = 7;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Push<'a> {
     /// Something was published to a channel.
-    Publication { channel: &'a str, data: Option<RawJson<'a>> },
+    Publication { channel: &'a str, data: Option<RawJson<'a>>, terms: Terms },
     /// The application has addressed people.
     Event { event: &'a str, data: Option<RawJson<'a>>, audience: Audience, names: &'a str },
 }
@@ -107,7 +108,7 @@ impl<'a> Push<'a> {
     /// The event as which a push is told where publications are events, named like their channels.
     pub(crate) const fn as_event(self) -> (&'a str, Option<RawJson<'a>>) {
         match self {
-            Self::Publication { channel, data } => (channel, data),
+            Self::Publication { channel, data, .. } => (channel, data),
             Self::Event { event, data, .. } => (event, data),
         }
     }
@@ -129,6 +130,9 @@ impl Shard {
         if let Some(written) = self.written.iter().find(|written| written.form == form) {
             return *written;
         }
+        if self.channels.policies.may_drop() {
+            self.turn.note_pushed(self.terms(form, push));
+        }
         let start = self.turn.end(Arena::Shared);
         let (plain, window_bits) = form.parts();
         self.write_form(plain, push);
@@ -139,6 +143,14 @@ impl Shard {
         let written = Written { form, start, end: self.turn.end(Arena::Shared), offset };
         self.written.push(written);
         written
+    }
+
+    /// On which terms a push waits: one of a channel for those of this form.
+    fn terms(&self, form: Form, push: Push<'_>) -> Terms {
+        match push {
+            Push::Publication { terms, .. } => Terms { key: terms.key << 16 | u64::from(form.bits()), ..terms },
+            Push::Event { .. } => Terms { policy: self.channels.policies.of_events(), key: 0 },
+        }
     }
 
     /// Appends whole frames to the shared arena.
@@ -161,14 +173,14 @@ impl Shard {
 
 fn write_event_stream(out: &mut Vec<u8>, push: Push<'_>) {
     match push {
-        Push::Publication { channel, data } => eventstream::publication(out, channel, data),
+        Push::Publication { channel, data, .. } => eventstream::publication(out, channel, data),
         Push::Event { event, data, .. } => eventstream::event(out, event, data),
     }
 }
 
 fn write_socketcluster(out: &mut Vec<u8>, push: Push<'_>) {
     match push {
-        Push::Publication { channel, data } => {
+        Push::Publication { channel, data, .. } => {
             let hint = socketcluster::publication_length_hint(channel, data);
             encode::frame_with(out, Opcode::Text, hint, |out| socketcluster::publication(out, channel, data));
         }

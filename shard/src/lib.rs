@@ -57,6 +57,7 @@ mod outbox;
 mod pausing;
 mod pending;
 mod people;
+mod policies;
 mod polling;
 mod publish;
 mod quota;

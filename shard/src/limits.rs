@@ -10,14 +10,18 @@ use crate::people::PeopleLimits;
 use crate::session::SessionLimits;
 use crate::{CompressionLimits, QuotaLimits, RateLimits, RecoveryLimits, SeatLimits};
 
-/// What happens to publications for a subscriber whose outbox is above its high-water mark.
+/// What happens to a channel's publications for a subscriber that has not read what it was sent before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SlowConsumer {
     /// They are queued until `outbox_bytes_max`, then the subscriber is disconnected with 1013.
     #[default]
     Close,
-    /// New ones are dropped and counted until it has caught up.
-    Drop,
+    /// They wait up to the high-water mark; new ones are dropped until it has caught up.
+    DropNewest,
+    /// They wait up to the high-water mark; a new one has the oldest dropped.
+    DropOldest,
+    /// Only the latest of each channel waits.
+    Conflate,
 }
 
 /// The limits of one shard.
@@ -49,11 +53,12 @@ pub struct Limits {
     /// How long a page is told to wait before it asks for its event stream again; each waits up to twice as long.
     /// 2 s: reconnecting clients of other protocols wait about as long.
     pub stream_retry: Duration,
-    /// Queued bytes of one connection above which its socket is not read. 256 KiB: two messages of the largest size.
+    /// Queued bytes of one connection above which its socket is not read, and above which publications that may be
+    /// dropped do not wait. 256 KiB: two messages of the largest size.
     pub outbox_high_water_mark: usize,
     /// Queued bytes of one connection at which it counts as a slow consumer. 1 MiB.
     pub outbox_bytes_max: usize,
-    /// What then happens to publications.
+    /// What happens to publications, unless their channel has another policy.
     pub slow_consumer: SlowConsumer,
     /// How long the head of an outbox may stay unsent: 30 s without progress ends the connection.
     pub send_timeout: Duration,

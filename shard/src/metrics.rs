@@ -91,10 +91,16 @@ pub struct Metrics {
     pub publications: u64,
     /// Publications that came over the mesh.
     pub publications_from_peers: u64,
-    /// Copies of publications queued to local subscribers.
+    /// Copies of publications queued to local subscribers; slow consumers may lose them yet.
     pub deliveries: u64,
-    /// Copies not queued because of a slow consumer.
-    pub deliveries_dropped: u64,
+    /// Copies that a slow consumer has lost: the newest, by their channel's policy.
+    pub deliveries_dropped_newest: u64,
+    /// Copies that a slow consumer has lost: the oldest, by their channel's policy.
+    pub deliveries_dropped_oldest: u64,
+    /// Copies that a newer one of the same channel has replaced at a slow consumer.
+    pub deliveries_conflated: u64,
+    /// Copies that were to be kept for a slow consumer as the latest of their channel, and for which there was no room.
+    pub deliveries_squeezed_out: u64,
     /// Copies not queued because the application does not want their subscriber to have them.
     pub deliveries_blocked: u64,
     /// Connections ended as slow consumers.

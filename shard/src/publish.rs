@@ -10,7 +10,7 @@ use crate::connection::State;
 use crate::form::Push;
 use crate::pending::Work;
 use crate::shard::Shard;
-use crate::{Batch, ConnectionId, Envelope, Host, Refusal, ShardId, SlowConsumer, Time, Verdict};
+use crate::{Batch, ConnectionId, Envelope, Host, Refusal, ShardId, Time, Verdict};
 
 impl Shard {
     /// A client wants to publish.
@@ -139,13 +139,9 @@ impl Shard {
         let subscribers = std::mem::take(&mut self.channels.channel_mut(slot).subscribers);
         if !subscribers.is_empty() {
             self.written.clear();
-            let push = Push::Publication { channel, data };
+            let push = Push::Publication { channel, data, terms: self.channels.channel(slot).terms() };
             let mut written = self.written(subscribers[0].form(), push);
             for subscriber in &subscribers {
-                if self.drops_for(subscriber.slot) {
-                    self.metrics.deliveries_dropped += 1;
-                    continue;
-                }
                 if subscriber.form() != written.form {
                     written = self.written(subscriber.form(), push);
                 }
@@ -154,12 +150,5 @@ impl Shard {
             }
         }
         self.channels.channel_mut(slot).subscribers = subscribers;
-    }
-
-    /// Whether a slow consumer is spared this one.
-    #[inline]
-    pub(crate) fn drops_for(&self, slot: u32) -> bool {
-        self.limits.slow_consumer == SlowConsumer::Drop
-            && self.connections[slot].backlog_bytes() > self.limits.outbox_high_water_mark
     }
 }

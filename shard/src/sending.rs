@@ -6,7 +6,9 @@
 //! bounded part; between two parts everybody else is heard and answered. Whoever is told something of their own gets it
 //! in the same pass, and before it, in order, what was waiting for them.
 
-use crate::connection::State;
+use crate::Limits;
+use crate::connection::{Connection, State};
+use crate::outbox::Room;
 use crate::shard::Shard;
 use crate::turn::{Chain, Mode, Send, Transmit};
 
@@ -56,30 +58,41 @@ impl Shard {
         let id = connection.id(slot);
         connection.is_urgent = false;
         let chain = std::mem::replace(&mut connection.chain, Chain::EMPTY);
+        let room = room(&self.limits, connection);
         let Some(outbox) = connection.outbox.as_mut() else {
             if !chain.is_empty() {
                 let span = self.turn.span(chain);
-                self.sends.push(Send { connection: id, turn: self.turn.number, span: Some(span) });
+                self.sends.push(Send { connection: id, turn: self.turn.number, span: Some(span), chain });
             }
             return;
         };
-        outbox.push_with(|queue| self.turn.copy(chain, queue));
+        if self.channels.policies.may_drop() {
+            self.turn.file(chain, 0, outbox, room, &mut self.metrics);
+            outbox.shrink_to(room.bytes_max, &mut self.metrics);
+        } else {
+            outbox.push_with(|queue| self.turn.copy(chain, queue));
+        }
         // A response may be longer: its client asked for it, and is not heard before it has read most of it.
         let is_bounded = matches!(connection.state, State::Handshake | State::Open);
-        let engine = if connection.engine.is_some() { self.limits.engine.payload_bytes_max } else { 0 };
-        // One message being sent and the next one behind it are nobody's fault.
-        if is_bounded && outbox.bytes() > self.limits.outbox_bytes_max.max(2 * engine) {
+        if is_bounded && outbox.bytes() > room.bytes_max {
             self.slow_consumers.push(id);
         }
         if outbox.is_mailbox() {
             self.mail.push(id);
-        } else if outbox.take_off(self.now) {
+        } else if outbox.take_off(self.now, room) {
             // Whether it has landed is looked at when it is too late, and not at the next ping.
             let due = &mut self.due[slot as usize];
             *due = (*due).min(self.now + self.timing.send);
-            self.sends.push(Send { connection: id, turn: self.turn.number, span: None });
+            self.sends.push(Send { connection: id, turn: self.turn.number, span: None, chain });
         } else if outbox.is_empty() {
             connection.outbox = None;
         }
     }
+}
+
+/// How much may wait for a connection.
+pub(crate) fn room(limits: &Limits, connection: &Connection) -> Room {
+    // One message being sent and the next one behind it are nobody's fault.
+    let engine = if connection.engine.is_some() { 2 * limits.engine.payload_bytes_max } else { 0 };
+    Room { droppable_bytes_max: limits.outbox_high_water_mark, bytes_max: limits.outbox_bytes_max.max(engine) }
 }

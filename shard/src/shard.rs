@@ -29,6 +29,7 @@ use crate::polling::{PollContext, PollMessage};
 use crate::quota::Quotas;
 use crate::recovery::Recoveries;
 use crate::seats::Seats;
+use crate::sending::room;
 use crate::session::{SessionWork, Sessions};
 use crate::turn::{Arena, Send, Turn};
 use crate::visits::Visits;
@@ -173,7 +174,7 @@ impl Shard {
             next_generation: 0,
             due: Vec::new(),
             sweep_cursor: 0,
-            channels: Channels::new(config.seed),
+            channels: Channels::new(config.seed, limits.slow_consumer),
             next_interest: 0,
             lanes: (0..config.shards).map(|_| Lane::default()).collect(),
             is_congested: false,
@@ -307,14 +308,23 @@ impl Shard {
     pub fn handle_send_failed<H: Host>(&mut self, now: Time, token: u32, sent: Result<usize, ()>, host: &mut H) {
         let Some(send) = self.last_sends.get(token as usize).copied() else { return };
         let Some(span) = send.span else { return };
-        let turn = if send.turn == self.turn.number { &self.turn } else { &self.last_turn };
+        let turn = if send.turn == self.turn.number { &mut self.turn } else { &mut self.last_turn };
         let Some(connection) = self.connections.live(send.connection) else { return };
         if connection.is_polled() || connection.is_waiting() {
             return; // It has outlived that socket.
         }
         let Ok(sent) = sent else { return self.break_connection(now, send.connection, &LOST, host) };
         debug_assert!(connection.outbox.is_none(), "a turn is sent directly only when nothing is queued before it");
-        connection.outbox = Some(Box::new(Outbox::with_rest(&turn.bytes_of(span)[sent..])));
+        let outbox = if self.channels.policies.may_drop() {
+            let mut outbox = Outbox::default();
+            let room = room(&self.limits, connection);
+            turn.file(send.chain, sent, &mut outbox, room, &mut self.metrics);
+            outbox.shrink_to(room.bytes_max, &mut self.metrics);
+            outbox
+        } else {
+            Outbox::with_rest(&turn.bytes_of(span)[sent..])
+        };
+        connection.outbox = Some(Box::new(outbox));
         self.turn.urgent.push(send.connection.slot);
         self.metrics.sends_short += 1;
     }

@@ -7,12 +7,18 @@
 //! one at the end of the turn: one connection, one send.
 //!
 //! Arenas may move while they grow, chunks are offsets: no address is taken before the turn is over.
+//!
+//! Where some publications may be dropped, the turn knows where in the shared arena each begins, so that a chain can be
+//! taken apart again: once for the connections that have a backlog, never for those that keep up.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
-use crate::ConnectionId;
 use crate::compression::Compressors;
 use crate::connection::{Connection, ending};
+use crate::outbox::{Outbox, Room};
+use crate::policies::Terms;
+use crate::{ConnectionId, Metrics, SlowConsumer};
 
 /// No chunk.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -65,6 +71,15 @@ struct Chunk {
     next: u32,
 }
 
+/// Pushes in the shared arena: one that may be dropped, or a run of those that may not.
+#[derive(Clone, Debug)]
+struct Pushed {
+    start: u32,
+    terms: Terms,
+    /// The copy that all outboxes share in which it waits.
+    body: Option<Rc<[u8]>>,
+}
+
 /// A connection's chain in the current turn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chain {
@@ -89,6 +104,8 @@ pub(crate) struct Send {
     pub(crate) turn: u32,
     /// `None`: the connection's own outbox is flying.
     pub(crate) span: Option<(Arena, u32, u32)>,
+    /// The chain that the span was made of.
+    pub(crate) chain: Chain,
 }
 
 #[derive(Debug, Default)]
@@ -99,6 +116,8 @@ pub(crate) struct Turn {
     pub(crate) shared: Vec<u8>,
     gathered: Vec<u8>,
     chunks: Vec<Chunk>,
+    /// What the shared arena holds, where anything may be dropped; else nothing.
+    pushed: Vec<Pushed>,
     /// Slots to send to in this pass: they have something of their own to hear, or to go on with.
     pub(crate) urgent: Vec<u32>,
     /// Slots with publications only, the longest waiting first. A slot may stand here in vain, or twice.
@@ -121,6 +140,7 @@ impl Turn {
             arena.clear();
         }
         self.chunks.clear();
+        self.pushed.clear();
     }
 
     /// Nobody is left to send to.
@@ -201,6 +221,72 @@ impl Turn {
         self.copy(chain, &mut gathered);
         self.gathered = gathered;
         (Arena::Gathered, start, offset(self.gathered.len()))
+    }
+
+    /// Notes on which terms waits what is now written to the end of the shared arena.
+    pub(crate) fn note_pushed(&mut self, terms: Terms) {
+        let is_same_run = |last: &Pushed| last.terms.policy == SlowConsumer::Close;
+        if terms.policy == SlowConsumer::Close && self.pushed.last().is_some_and(is_same_run) {
+            return;
+        }
+        self.pushed.push(Pushed { start: self.end(Arena::Shared), terms, body: None });
+    }
+
+    /// Moves a chain to an outbox, but for its first `sent` bytes, each publication on its terms. What was sent in part
+    /// leaves first.
+    pub(crate) fn file(
+        &mut self,
+        chain: Chain,
+        mut sent: usize,
+        outbox: &mut Outbox,
+        room: Room,
+        metrics: &mut Metrics,
+    ) {
+        let mut index = chain.head;
+        while let Some(chunk) = self.chunks.get(index as usize).copied() {
+            index = chunk.next;
+            let bytes = (chunk.end - chunk.start) as usize;
+            if sent >= bytes {
+                sent -= bytes;
+                continue;
+            }
+            let cut = std::mem::take(&mut sent);
+            let start = chunk.start + offset(cut);
+            let rest = (chunk.arena, start, chunk.end);
+            match chunk.arena {
+                Arena::Shared => self.file_pushed(start, chunk.end, cut > 0, outbox, room, metrics),
+                _ if cut > 0 => outbox.begin(self.bytes_of(rest)),
+                _ => outbox.push_with(|queue| queue.extend_from_slice(self.bytes_of(rest))),
+            }
+        }
+    }
+
+    /// Moves a run of the shared arena to an outbox; what is before its start may have been sent.
+    fn file_pushed(
+        &mut self,
+        mut start: u32,
+        end: u32,
+        mut is_cut: bool,
+        outbox: &mut Outbox,
+        room: Room,
+        metrics: &mut Metrics,
+    ) {
+        let mut index = self.pushed.partition_point(|pushed| pushed.start <= start).saturating_sub(1);
+        while start < end {
+            let part_end = self.pushed.get(index + 1).map_or(end, |next| next.start.min(end));
+            let part = &self.shared[start as usize..part_end as usize];
+            let pushed = &mut self.pushed[index];
+            if std::mem::take(&mut is_cut) && pushed.start != start {
+                outbox.begin(part);
+            } else if pushed.terms.policy == SlowConsumer::Close {
+                outbox.push_publication(part);
+            } else {
+                let body = pushed.body.get_or_insert_with(|| Rc::from(part));
+                outbox.offer(Rc::clone(body), pushed.terms, room, metrics);
+            }
+            start = part_end;
+            index += 1;
+        }
     }
 
     /// Copies a chain's bytes.

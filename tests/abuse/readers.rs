@@ -96,8 +96,9 @@ fn flood_until_ended(
     assert_served(server);
 }
 
-/// How many publications of 60,000 bytes: 180 MB on each shard, several times the growth that is allowed.
-const PUBLICATIONS: usize = 3_000;
+/// How many publications of 60,000 bytes to a channel: 72 MB on each shard, several times what the kernels hold and what
+/// a server may grow.
+const PUBLICATIONS: usize = 1_200;
 
 #[test]
 fn a_subscriber_that_never_reads_a_hot_channel_is_ended() {
@@ -109,7 +110,7 @@ fn a_subscriber_that_never_reads_a_hot_channel_is_ended() {
             member.subscribe("hot");
         }
         let descriptors = server.descriptors();
-        publish_in_step(&mut publisher, &mut healthy);
+        publish_in_step(&mut publisher, &mut healthy, &["hot"]);
         server.wait_for_descriptors(descriptors - 2, PATIENCE);
         // Both are told why, if they ever look, unless the end overtook it.
         for slow in [slow_near, slow_far] {
@@ -118,40 +119,95 @@ fn a_subscriber_that_never_reads_a_hot_channel_is_ended() {
     });
 }
 
+/// Channels whose subscribers may lose something, and the flag that says what.
+const LOSSY: [&str; 3] = ["hot.newest", "hot.oldest", "hot.latest"];
+const POLICIES: &str = "close,hot.newest=drop-newest,hot.oldest=drop-oldest,hot.l*=conflate";
+
 #[test]
-fn a_subscriber_that_never_reads_may_lose_publications_instead() {
-    // It answers no heartbeat either while it does not read.
-    let flags = ["--slow-consumer", "drop", "--send-timeout", "5m", "--ping-interval", "1m", "--ping-timeout", "10m"];
+fn subscribers_that_never_read_lose_what_their_channels_policy_says() {
+    // They answer no heartbeat either while they do not read.
+    let flags = ["--slow-consumer", POLICIES, "--send-timeout", "5m", "--ping-interval", "1m", "--ping-timeout", "10m"];
     survives(&flags, FLOOD_BYTES, |server| {
         let (mut healthy, mut publisher) = Member::pair(server.address());
-        let (mut slow_near, mut slow_far) = Member::pair(server.address());
-        for member in [&mut healthy, &mut slow_near, &mut slow_far] {
-            member.subscribe("hot");
+        // Of each channel one on each shard.
+        let mut slow: Vec<_> = LOSSY
+            .into_iter()
+            .flat_map(|channel| {
+                let (near, far) = Member::pair(server.address());
+                [(channel, near), (channel, far)]
+            })
+            .collect();
+        LOSSY.iter().for_each(|channel| healthy.subscribe(channel));
+        slow.iter_mut().for_each(|(channel, member)| member.subscribe(channel));
+        publish_in_step(&mut publisher, &mut healthy, &LOSSY);
+        let last = PUBLICATIONS as u64 - 1;
+        for (channel, slow) in &mut slow {
+            let heard = sequences_until_answered(slow);
+            assert!(heard.windows(2).all(|pair| pair[0] < pair[1]), "{channel}: what comes is in order: {heard:?}");
+            assert_eq!(heard.first(), Some(&0), "{channel}: nothing is lost before there is a backlog");
+            assert!(heard.len() < PUBLICATIONS, "{channel}: some are lost");
+            assert_eq!(heard.last() == Some(&last), *channel != "hot.newest", "{channel}: whether the last came");
         }
-        publish_in_step(&mut publisher, &mut healthy);
-        for slow in [&mut slow_near, &mut slow_far] {
-            let mut sequences = Vec::new();
-            let fence = slow.start_call("app.echo", &json!("fence"));
-            assert_eq!(slow.answer(fence), Ok(json!("fence")), "it is still a member");
-            while let Some((_, data)) = slow.kept_publication() {
-                sequences.push(data["sequence"].as_u64().expect("a publication has its number"));
-            }
-            assert!(sequences.windows(2).all(|pair| pair[0] < pair[1]), "what it gets is in order: {sequences:?}");
-            assert!(sequences.len() < PUBLICATIONS, "it has lost some");
-            assert_eq!(sequences.first(), Some(&0), "it has lost the later ones");
-            // Once it has caught up it gets everything again.
-            publisher.publish("hot", &json!({ "sequence": "after" }));
+        // Once they have caught up they get everything again.
+        LOSSY.iter().for_each(|channel| publisher.publish(channel, &json!({ "sequence": "after" })));
+        for (_, slow) in &mut slow {
             assert_eq!(slow.publication().1["sequence"], json!("after"));
         }
     });
 }
 
-/// Publishes, each time waiting until the healthy subscriber has it: that one is never behind.
-fn publish_in_step(publisher: &mut Member, healthy: &mut Member) {
+#[test]
+fn a_subscriber_that_reads_slowly_but_steadily_stays_and_has_the_latest() {
+    let flags = ["--slow-consumer", "conflate", "--send-timeout", "1s"];
+    survives(&flags, FLOOD_BYTES, |server| {
+        let (mut healthy, mut publisher) = Member::pair(server.address());
+        let (mut near, mut far) = Member::pair(server.address());
+        for member in [&mut healthy, &mut near, &mut far] {
+            member.subscribe("hot");
+        }
+        // It reads one of ten: its backlog stays, and what it is sent moves on.
+        let text = "x".repeat(60_000);
+        let mut last_heard = [None; 2];
+        for sequence in 0..PUBLICATIONS as u64 {
+            publisher.publish("hot", &json!({ "sequence": sequence, "text": text }));
+            assert_eq!(healthy.publication().1["sequence"], json!(sequence));
+            if sequence % 10 == 9 {
+                for (slow, last) in [&mut near, &mut far].into_iter().zip(&mut last_heard) {
+                    let heard = slow.publication().1["sequence"].as_u64();
+                    assert!(heard > *last, "in order: {heard:?} after {last:?}");
+                    *last = heard;
+                }
+            }
+        }
+        for (slow, before) in [&mut near, &mut far].into_iter().zip(last_heard) {
+            let rest = sequences_until_answered(slow);
+            assert!(rest.windows(2).all(|pair| pair[0] < pair[1]) && rest.first().copied() > before);
+            assert_eq!(rest.last(), Some(&(PUBLICATIONS as u64 - 1)), "it has the latest");
+        }
+    });
+}
+
+/// The numbers of everything that was published to a member until it is answered, which shows that it is still one.
+fn sequences_until_answered(member: &mut Member) -> Vec<u64> {
+    let fence = member.start_call("app.echo", &json!("fence"));
+    assert_eq!(member.answer(fence), Ok(json!("fence")), "it is still a member");
+    let sequences = std::iter::from_fn(|| member.kept_publication());
+    sequences.map(|(_, data)| data["sequence"].as_u64().expect("a publication has its number")).collect()
+}
+
+/// Publishes to each channel, each time waiting until the healthy subscriber has it: that one is never behind.
+fn publish_in_step(publisher: &mut Member, healthy: &mut Member, channels: &[&str]) {
     let text = "x".repeat(60_000);
     for sequence in 0..PUBLICATIONS {
-        publisher.publish("hot", &json!({ "sequence": sequence, "text": text }));
-        assert_eq!(healthy.publication().1["sequence"], json!(sequence), "a healthy subscriber misses nothing");
+        for channel in channels {
+            publisher.publish(channel, &json!({ "sequence": sequence, "text": text }));
+            let (heard, data) = healthy.publication();
+            assert_eq!(
+                (&*heard, &data["sequence"]),
+                (*channel, &json!(sequence)),
+                "a healthy subscriber misses nothing"
+            );
+        }
     }
 }
 

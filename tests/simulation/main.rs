@@ -67,6 +67,10 @@ fn fixed_seeds_hold() {
     let compressed = [sum(|report| report.compressions), sum(|report| report.messages_compressed)];
     println!("{compressed:?} connections that compress, messages compressed");
     assert!(compressed.iter().all(|count| *count > 1_000), "{compressed:?} compress, are compressed");
+    let dropped = [0, 1, 2].map(|policy| reports.iter().map(|report| report.dropped[policy]).sum::<u64>());
+    let kept = sum(|report| report.kept_latest);
+    println!("{dropped:?} newest and oldest dropped, conflated; {kept} slow consumers that had to have the latest");
+    assert!(dropped.iter().all(|count| *count > 1_000) && kept > 100, "{dropped:?} dropped, {kept} kept the latest");
     let people = [
         sum(|report| report.addressed),
         sum(|report| report.presences),

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use codec::name::NameLimits;
-use shard::{Route, SocketIoConfig};
+use shard::{Route, SlowConsumer, SocketIoConfig};
 
 use super::AckShape;
 use super::call::{Occasion, Site};
@@ -73,6 +73,8 @@ pub struct App {
     pub(super) periodic: Vec<Periodic>,
     /// Channels that show who is in them.
     pub(super) presence: Vec<Pattern>,
+    /// Channels whose slow consumers are treated otherwise.
+    pub(super) slow_consumers: Vec<(Pattern, SlowConsumer)>,
     pub(super) raw: Vec<RawRoute>,
     /// Where protocols are spoken that have no path of their own.
     pub(super) doors: Vec<(Box<str>, Route)>,
@@ -374,6 +376,16 @@ impl App {
     /// When the pattern cannot be meant.
     pub fn presence(mut self, pattern: &str) -> Self {
         self.presence.push(parse_pattern(pattern));
+        self
+    }
+
+    /// Says what happens to publications of the channels that match for subscribers that do not keep up. The first that
+    /// matches counts; where the operator has said something of a channel (`--slow-consumer`), that counts.
+    ///
+    /// # Panics
+    /// When the pattern cannot be meant.
+    pub fn slow_consumer(mut self, pattern: &str, policy: SlowConsumer) -> Self {
+        self.slow_consumers.push((parse_pattern(pattern), policy));
         self
     }
 

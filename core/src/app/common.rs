@@ -6,7 +6,7 @@ use codec::json::JsonLimits;
 
 use super::AdminAccess;
 use crate::auth::{Authority, KeyError, Origins};
-use crate::config::{HttpSettings, Settings};
+use crate::config::{ChannelPolicy, HttpSettings, Settings};
 use crate::observe::board::Board;
 use crate::session::SessionService;
 
@@ -19,6 +19,8 @@ pub(crate) struct Common {
     /// For arguments that come by HTTP; those of other protocols are checked before they come here.
     pub(crate) json: JsonLimits,
     pub(crate) app_name: Arc<str>,
+    /// The operator's word on slow consumers of some channels.
+    pub(crate) channel_policies: Arc<[ChannelPolicy]>,
     /// None where no server runs: in tests of the application alone.
     pub(crate) sessions: Option<SessionService>,
     /// Who may ask by the admin listeners; none where there are none.
@@ -39,6 +41,7 @@ impl Common {
             http: Arc::new(settings.http.clone()),
             json: settings.limits.socketcluster.json,
             app_name: settings.app_name.as_str().into(),
+            channel_policies: settings.channel_policies.clone().into(),
             sessions: None,
             admin: None,
             board: None,

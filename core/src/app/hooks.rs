@@ -1,6 +1,7 @@
 //! The application's hooks: who is asked for what, and in which order. All hooks that match must allow; the first that
 //! refuses decides, and those after it are not asked.
 
+use std::fmt;
 use std::rc::Rc;
 
 use codec::message::RawJson;
@@ -186,6 +187,15 @@ impl Pattern {
         match self {
             Self::Exact(name) => **name == *channel,
             Self::Prefix(prefix) => channel.starts_with(&**prefix),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => formatter.write_str(name),
+            Self::Prefix(prefix) => write!(formatter, "{prefix}*"),
         }
     }
 }

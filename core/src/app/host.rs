@@ -2,6 +2,7 @@
 //! never blocks and never does I/O; what is pending is kept by the tasks and answered by commands.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
@@ -10,8 +11,9 @@ use codec::http::response;
 use codec::message::RawJson;
 use shard::{
     Answer, Caller, Command, Disconnect, Door, Host, Invocation, Invoked, LoginEnd, Peer, RawMessage, RawReplies,
-    Reader, Reply, Request, Responded, Route, SessionConfig, SessionId, Sessions, ShardId, SocketIoConfig,
-    StoreRequest, Ticket, Time, TokenError, Unanswered, Verdict, Verified, WriteError, WriteToken, Written,
+    Reader, Reply, Request, Responded, Route, SessionConfig, SessionId, Sessions, ShardId, SlowConsumer,
+    SocketIoConfig, StoreRequest, Ticket, Time, TokenError, Unanswered, Verdict, Verified, WriteError, WriteToken,
+    Written,
 };
 
 use super::admin::Desk;
@@ -113,6 +115,16 @@ impl ShardHost {
     pub(crate) fn delivery_filter(&self) -> Option<impl Fn(&str) -> bool + use<>> {
         let patterns: Vec<_> = self.app.publish_out.patterns().cloned().collect();
         (!patterns.is_empty()).then_some(move |channel: &str| patterns.iter().any(|pattern| pattern.matches(channel)))
+    }
+
+    /// The policies of single channels for slow consumers; none when no channel has one of its own.
+    pub(crate) fn slow_consumers(&self) -> Option<impl Fn(&str) -> Option<SlowConsumer> + use<>> {
+        let operators = Arc::clone(&self.local.common.channel_policies);
+        let own = self.app.slow_consumers.clone();
+        (!operators.is_empty() || !own.is_empty()).then_some(move |channel: &str| {
+            let first = operators.iter().find(|known| known.channels.matches(channel)).map(|known| known.policy);
+            first.or_else(|| own.iter().find(|(pattern, _)| pattern.matches(channel)).map(|(_, policy)| *policy))
+        })
     }
 
     /// The server is about to stop.

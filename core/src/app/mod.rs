@@ -57,6 +57,7 @@ pub use deauthenticated::Deauthenticated;
 pub use disconnected::Disconnected;
 pub use error::{Error, Result};
 pub use handler::Handler;
+pub(crate) use hooks::Pattern;
 pub(crate) use host::ShardHost;
 pub use identity::Auth;
 pub use limits::AppLimits;

@@ -186,7 +186,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("max-recovery-bytes", "24KiB"),
     ("max-recovery-total", "25KiB"),
     ("max-attachments", "5"),
-    ("slow-consumer", "drop"),
+    ("slow-consumer", "drop-oldest,ticks.*=conflate"),
     ("sends-per-pass", "64"),
     ("outbox-high-water-mark", "300KiB"),
     ("outbox-bytes-max", "2MiB"),

@@ -15,9 +15,9 @@ use shard::{
 use crate::app::AckShape;
 
 use super::{
-    AdminSettings, ApplicationSettings, AuthSettings, HttpSettings, LogFormat, LogLevel, LogSettings, OriginSettings,
-    RingSettings, SessionLimits, SessionSettings, Settings, SupervisionSettings, TlsSettings, count, cpus, duration,
-    size,
+    AdminSettings, ApplicationSettings, AuthSettings, ChannelPolicy, HttpSettings, LogFormat, LogLevel, LogSettings,
+    OriginSettings, RingSettings, SessionLimits, SessionSettings, Settings, SupervisionSettings, TlsSettings,
+    consumers, count, cpus, duration, size,
 };
 
 /// The name of each flag (without its dashes) and the value these settings give it. No `..` in here: a setting without
@@ -32,6 +32,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         pin,
         backlog,
         limits,
+        channel_policies,
         application,
         sessions,
         auth,
@@ -62,6 +63,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     ];
     tls_rows(tls, &mut rows);
     limit_rows(limits, &mut rows);
+    rows.push(("slow-consumer", policies(limits.slow_consumer, channel_policies)));
     engine_rows(&limits.engine, &mut rows);
     recovery_rows(&limits.recovery, &mut rows);
     compression_rows(&limits.compression, &mut rows);
@@ -159,11 +161,9 @@ fn application_rows(settings: &ApplicationSettings, rows: &mut Vec<(&'static str
 
 const AS_APPLICATION: &str = "as the application has it";
 
-const fn policy_name(policy: SlowConsumer) -> &'static str {
-    match policy {
-        SlowConsumer::Close => "close",
-        SlowConsumer::Drop => "drop",
-    }
+fn policies(default: SlowConsumer, some: &[ChannelPolicy]) -> String {
+    let default = consumers::name(default).to_owned();
+    std::iter::once(default).chain(some.iter().map(ToString::to_string)).collect::<Vec<_>>().join(",")
 }
 
 const fn shape_name(shape: AckShape) -> &'static str {
@@ -241,7 +241,7 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         stream_retry: _, // in `http_rows`
         outbox_high_water_mark,
         outbox_bytes_max,
-        slow_consumer,
+        slow_consumer: _, // in `policies`
         body_bytes_max,
         lane_high_water_mark,
         sends_per_pass,
@@ -280,7 +280,6 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
         ("max-channel-name", size(channel_name_bytes_max)),
         ("max-action-name", size(action_name_bytes_max)),
         ("max-call-id", size(call_id_bytes_max)),
-        ("slow-consumer", policy_name(*slow_consumer).to_owned()),
         ("sends-per-pass", count(sends_per_pass)),
         ("outbox-high-water-mark", size(outbox_high_water_mark)),
         ("outbox-bytes-max", size(outbox_bytes_max)),

@@ -3,6 +3,7 @@
 mod address;
 mod admin;
 mod check;
+mod consumers;
 pub(crate) mod count;
 pub(crate) mod cpus;
 pub(crate) mod duration;
@@ -21,6 +22,7 @@ mod tls;
 pub use admin::AdminSettings;
 pub(crate) use check::violations;
 pub use codec::websocket::Limits as WebSocketLimits;
+pub use consumers::ChannelPolicy;
 pub(crate) use environment::mistaken_variables;
 pub(crate) use flags::Flags;
 pub use key_file::KeyFile;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use shard::Limits;
 
 use super::session::SessionSettings;
-use super::{AdminSettings, AllowedOrigin, KeyFile, Secret, TlsSettings};
+use super::{AdminSettings, AllowedOrigin, ChannelPolicy, KeyFile, Secret, TlsSettings};
 use crate::app::{AckShape, AppLimits};
 
 /// Everything a server can be told before it starts. Each field has a flag; `Default` is the flags' defaults.
@@ -29,6 +29,8 @@ pub struct Settings {
     pub backlog: u32,
     /// The limits of each shard.
     pub limits: Limits,
+    /// Channels whose slow consumers are treated otherwise than `limits` say; the first that matches counts.
+    pub channel_policies: Vec<ChannelPolicy>,
     /// What replaces the limits that the application states itself.
     pub application: ApplicationSettings,
     /// How sessions are given out and kept.
@@ -195,6 +197,7 @@ impl Default for Settings {
             pin: true,
             backlog: 4096,
             limits: Limits::default(),
+            channel_policies: Vec::new(),
             application: ApplicationSettings::default(),
             sessions: SessionSettings::default(),
             auth: AuthSettings::default(),

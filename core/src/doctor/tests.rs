@@ -387,8 +387,10 @@ fn the_capacity_is_the_least_of_its_bounds() {
 #[test]
 fn the_json_says_the_same_as_the_text() {
     let fake = Fake::good().with("proc/sys/kernel/osrelease", "5.4.0").with("proc/sys/net/core/somaxconn", "128");
-    let diagnosis = fake
-        .examine(&Settings { limits: shard::Limits { slow_consumer: SlowConsumer::Drop, ..plan().limits }, ..plan() });
+    let diagnosis = fake.examine(&Settings {
+        limits: shard::Limits { slow_consumer: SlowConsumer::DropNewest, ..plan().limits },
+        ..plan()
+    });
     let json: serde_json::Value = serde_json::from_str(&diagnosis.json()).expect("it is JSON");
     assert_eq!((json["schema"].as_str(), json["problems"].as_bool()), (Some("socketshard-doctor/1"), Some(true)));
     let text = diagnosis.text();

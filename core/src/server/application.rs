@@ -4,10 +4,13 @@ use std::task::Waker;
 use std::time::Instant;
 
 use crate::observe::board::Counters;
-use shard::{Host, SessionConfig, Sessions, SocketIoConfig, Time};
+use shard::{Host, SessionConfig, Sessions, SlowConsumer, SocketIoConfig, Time};
 
 /// Tells channels that are to be treated apart from others.
 pub(crate) type ChannelTest = Box<dyn Fn(&str) -> bool>;
+
+/// Tells what happens to publications of channels that have a policy of their own.
+pub(crate) type ChannelPolicies = Box<dyn Fn(&str) -> Option<SlowConsumer>>;
 
 /// An application on one shard, as the loop sees it.
 pub(crate) trait Application: Host {
@@ -37,6 +40,11 @@ pub(crate) trait Application: Host {
 
     /// Which channels' deliveries the application has to be asked about; none when no channel's.
     fn delivery_filter(&self) -> Option<ChannelTest> {
+        None
+    }
+
+    /// The policies of single channels for slow consumers; none when no channel has one of its own.
+    fn slow_consumers(&self) -> Option<ChannelPolicies> {
         None
     }
 

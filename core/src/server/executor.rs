@@ -326,6 +326,9 @@ fn introduce<H: Application>(shard: &mut Shard, host: &mut H, began: Instant, sh
     if let Some(filter) = host.delivery_filter() {
         shard.filter_deliveries(filter);
     }
+    if let Some(policies) = host.slow_consumers() {
+        shard.treat_slow_consumers(policies);
+    }
 }
 
 /// A panic becomes the shard's last words, with its place. What it left half done is dropped with the shard; before that

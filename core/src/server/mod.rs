@@ -22,7 +22,7 @@ mod supervisor;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use application::{Application, ChannelTest};
+pub(crate) use application::{Application, ChannelPolicies, ChannelTest};
 pub(crate) use checks::ring as probe_ring;
 pub(crate) use error::StartError;
 pub(crate) use placement::Placement;

@@ -18,7 +18,7 @@ use super::notify::Notifier;
 use super::placement::Placement;
 use super::signals::{self, Signal};
 use super::supervisor::{self, Retirement};
-use super::{Application, ChannelTest, StartError, checks, memory};
+use super::{Application, ChannelPolicies, ChannelTest, StartError, checks, memory};
 use crate::app::{AdminAccess, App, Common, ShardHost};
 use crate::config::Settings;
 use crate::net::Inherited;
@@ -155,6 +155,10 @@ impl Application for ShardHost {
 
     fn delivery_filter(&self) -> Option<ChannelTest> {
         Self::delivery_filter(self).map(|filter| Box::new(filter) as Box<_>)
+    }
+
+    fn slow_consumers(&self) -> Option<ChannelPolicies> {
+        Self::slow_consumers(self).map(|policies| Box::new(policies) as Box<_>)
     }
 
     fn open_sessions(&mut self, sessions: Sessions, shards: usize) {

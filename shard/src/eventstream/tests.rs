@@ -199,7 +199,7 @@ fn a_question_about_a_stream_opens_none() {
 
 #[test]
 fn a_stop_before_the_response_has_begun_is_an_error() {
-    let mut world = World::new(1, Limits { slow_consumer: SlowConsumer::Drop, ..Limits::default() });
+    let mut world = World::new(1, Limits { slow_consumer: SlowConsumer::DropNewest, ..Limits::default() });
     let (waiting, open) = (ask(&mut world, 0, "/sse?channel=slow", ""), stream(&mut world, 0, "channel=news"));
     world.shards[0].handle_shutdown(world.now);
     world.wait(Duration::from_millis(1));

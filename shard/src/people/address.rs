@@ -150,10 +150,6 @@ impl Shard {
                 self.metrics.volatile_dropped += 1;
                 continue;
             }
-            if self.drops_for(*slot) {
-                self.metrics.deliveries_dropped += 1;
-                continue;
-            }
             let written = self.written(form, push);
             self.queue_shared(*slot, written.start, written.end);
             self.metrics.deliveries += 1;

@@ -259,7 +259,7 @@ impl Shard {
         let Some(connection) = self.connections.live(id) else { return false };
         let Some(carrier) = connection.polling_mut().and_then(|polling| polling.carrier) else { return false };
         let is_closing = connection.state == State::Closing;
-        let bytes = connection.outbox.as_mut().map(|outbox| outbox.take_all()).unwrap_or_default();
+        let bytes = connection.outbox.as_mut().map(|outbox| outbox.take_all(usize::MAX)).unwrap_or_default();
         if !bytes.is_empty() {
             self.tell_carrier(carrier, PollMessage::Carried { connection: carrier.connection, bytes });
         }

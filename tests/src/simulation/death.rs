@@ -75,6 +75,7 @@ impl World {
         application.is_calm = is_calm;
         let mut shard = Shard::new(config, self.now);
         shard.show_members(shows_members);
+        self.plan.tell_policies(&mut shard);
         shard.begin_anew();
         for other in (0..self.plan.shards).filter(|other| *other != index) {
             if !self.stations[other].is_dead {

@@ -32,6 +32,11 @@ impl Entry {
     pub(super) fn has_reached(&self, shard: usize, moment: u64) -> bool {
         self.reached[shard] < moment
     }
+
+    /// When it came to the shard; nothing if it has not.
+    pub(super) fn reached_at(&self, shard: usize) -> Option<u64> {
+        Some(self.reached[shard]).filter(|moment| *moment != NEVER)
+    }
 }
 
 /// By channel and publisher, in order of acceptance.

@@ -5,11 +5,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use codec::socketcluster::Dialect;
-use shard::{Limits, Time};
+use shard::{Limits, SlowConsumer, Time};
 
 use super::ledger::{APPLICATION, Ledger, channel_index, identity};
 use super::login::Mint;
 use super::people::People;
+use super::plan::{CHANNELS, Plan};
 use super::record::{Decision, Kind, Record, error_name};
 use super::stream::Heard;
 use super::trace::Trace;
@@ -18,6 +19,8 @@ use super::trace::Trace;
 pub(super) struct Oracle {
     pub(super) now: Time,
     pub(super) limits: Limits,
+    /// By channel.
+    policies: [SlowConsumer; CHANNELS.len()],
     pub(super) ledger: Ledger,
     pub(super) records: Vec<Record>,
     pub(super) trace: Trace,
@@ -30,10 +33,11 @@ pub(super) struct Oracle {
 }
 
 impl Oracle {
-    pub(super) fn new(limits: Limits, is_verbose: bool) -> Self {
+    pub(super) fn new(plan: &Plan, is_verbose: bool) -> Self {
         Self {
             now: Time::ZERO,
-            limits,
+            limits: plan.limits,
+            policies: std::array::from_fn(|channel| plan.policy(channel)),
             ledger: Ledger::new(),
             records: Vec::new(),
             trace: Trace::new(is_verbose),
@@ -119,9 +123,9 @@ impl Oracle {
         }
         if call > record.processed {
             record.processed = call;
-            let is_lossy = record.is_lossy;
-            for subscription in record.subscriptions.values_mut() {
-                subscription.processed(call, &self.ledger, is_lossy);
+            let is_lossy = self.policies.map(|policy| record.is_lossy(policy));
+            for (channel, subscription) in &mut record.subscriptions {
+                subscription.processed(call, &self.ledger, is_lossy[*channel]);
             }
         }
         if let (Kind::Publish(channel, number), true) = (&asked.kind, outcome.is_ok()) {
@@ -129,7 +133,10 @@ impl Oracle {
             let position = self.ledger.position(*channel, publisher, *number);
             let position = position.unwrap_or_else(|| panic!("{publisher}#{number} is acknowledged, not accepted"));
             let owes = record.subscriptions.get(channel).map(|known| known.owes_own(&self.ledger, publisher, position));
-            assert!(record.is_lossy || owes != Some(true), "{publisher}#{number} is acknowledged before it arrives");
+            assert!(
+                record.is_lossy(self.policies[*channel]) || owes != Some(true),
+                "{publisher}#{number} is acknowledged before it arrives"
+            );
         }
     }
 
@@ -137,15 +144,18 @@ impl Oracle {
         let record = &mut self.records[client];
         let identity = data.and_then(identity);
         let (publisher, number) = identity.unwrap_or_else(|| panic!("client {client}: a mangled payload: {data:?}"));
-        let subscription = record.subscriptions.get_mut(&channel_index(channel));
+        let index = channel_index(channel);
+        let is_lossy = record.is_lossy(self.policies[index]);
+        let subscription = record.subscriptions.get_mut(&index);
         let subscription = subscription.unwrap_or_else(|| panic!("client {client} never subscribed to {channel}"));
-        subscription.receive(&self.ledger, publisher, number, record.is_lossy);
+        subscription.receive(&self.ledger, publisher, number, is_lossy);
     }
 
     fn kick_out(&mut self, client: usize, channel: &str) {
         let record = &mut self.records[client];
-        let is_lossy = record.is_lossy;
-        record.subscription(channel_index(channel)).kicked_out(&self.ledger, is_lossy);
+        let channel = channel_index(channel);
+        let is_lossy = record.is_lossy(self.policies[channel]);
+        record.subscription(channel).kicked_out(&self.ledger, is_lossy);
     }
 
     /// Once the server has seen this client's pong, it asks in that dialect only.
@@ -213,8 +223,10 @@ impl Oracle {
         assert!(is_allowed, "client {client} lost its connection without a word");
     }
 
-    /// All is quiet, faults are off: everybody who behaved has everything.
-    pub(super) fn check_liveness(&self) {
+    /// All is quiet, faults are off: everybody who behaved has everything, and who has lost some of a conflated channel
+    /// has the latest, if there was room for all that had to wait.
+    pub(super) fn check_liveness(&self, had_room: bool) -> u64 {
+        let mut kept_latest = 0;
         for (client, record) in self.records.iter().enumerate() {
             if record.is_over() {
                 continue;
@@ -226,10 +238,16 @@ impl Oracle {
             assert!(record.pages.is_empty(), "client {client} still waits for {:?}", record.pages);
             assert!(record.pongs.is_empty(), "client {client} still waits for pongs");
             assert_eq!(record.events_heard, record.events_sent, "events that client {client} has heard");
-            for subscription in record.subscriptions.values().filter(|_| !record.is_lossy) {
-                subscription.finish(&self.ledger);
+            for (channel, subscription) in &record.subscriptions {
+                let policy = self.policies[*channel];
+                if !record.is_lossy(policy) {
+                    subscription.finish(&self.ledger);
+                } else if policy == SlowConsumer::Conflate && had_room {
+                    subscription.finish_with_latest(&self.ledger);
+                    kept_latest += 1;
+                }
             }
-            if !record.is_lossy {
+            if !record.is_lossy(self.limits.slow_consumer) {
                 record.told.finish(client);
             }
             if record.is_open && record.dialect.is_some() && record.first_pong.is_some() {
@@ -238,6 +256,7 @@ impl Oracle {
                 assert!(is_asked, "client {client} was asked in its own dialect {since:?} ago");
             }
         }
+        kept_latest
     }
 
     /// Deliveries that were seen, for the report.

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use shard::{Batch, Door, Envelope, Event, Mode, ShardId, SlowConsumer};
+use shard::{Batch, Door, Envelope, Event, Mode, ShardId};
 
 use super::mesh::Sent;
 use super::network::End;
@@ -243,6 +243,7 @@ impl World {
             let sent = link.send_down(&bytes, &self.faults, &mut self.random);
             if sent != Ok(bytes.len()) {
                 self.stations[index].failures.push((token, sent));
+                self.oracle.borrow_mut().records[client].went_short = true;
             }
             if sent.is_err() {
                 self.oracle.borrow_mut().records[client].may_vanish = true;
@@ -256,7 +257,6 @@ impl World {
         let mut oracle = self.oracle.borrow_mut();
         let record = &mut oracle.records[client];
         record.flies(self.now, true);
-        record.is_lossy |= self.plan.limits.slow_consumer == SlowConsumer::Drop;
         drop(oracle);
         let at = self.now + self.faults.delay(self.faults.network_micros / 4, &mut self.random);
         self.at(at, Happening::Fly(client));

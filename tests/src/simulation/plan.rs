@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use codec::{socketcluster, websocket};
 use fastrand::Rng;
-use shard::{Limits, PeopleLimits, SlowConsumer};
+use shard::{Limits, PeopleLimits, Shard, SlowConsumer};
 
 use super::compression;
 
@@ -53,6 +53,8 @@ pub(super) struct Plan {
     pub(super) lane_batches: usize,
     /// Bytes that a socket takes before its client reads; at least and at most.
     pub(super) room: (usize, usize),
+    /// What happens to the channels' publications for slow consumers, where they have policies of their own.
+    pub(super) policies: Option<[SlowConsumer; CHANNELS.len()]>,
     /// Channels in use.
     pub(super) channels: usize,
     /// Whether the run ends with a shutdown instead of with everybody leaving.
@@ -84,6 +86,7 @@ impl Plan {
             shards: SHARDS[usize::try_from(seed % 3).expect("below three")],
             clients: random.usize(3..=12),
             limits: limits(&mut random),
+            policies: (random.u8(..3) > 0).then(|| std::array::from_fn(|_| policy(&mut random))),
             faults,
             storm: Duration::from_millis(random.u64(1_500..3_500)),
             act_micros: random.u64(6_000..40_000),
@@ -120,6 +123,26 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// What happens to a channel's publications for slow consumers.
+    pub(super) fn policy(&self, channel: usize) -> SlowConsumer {
+        self.policies.map_or(self.limits.slow_consumer, |policies| policies[channel])
+    }
+
+    /// Tells a new shard what the channels have of their own.
+    pub(super) fn tell_policies(&self, shard: &mut Shard) {
+        if let Some(policies) = self.policies {
+            let place = |name: &str| CHANNELS.iter().position(|known| *known == name);
+            shard.treat_slow_consumers(move |name| place(name).map(|channel| policies[channel]));
+        }
+    }
+}
+
+fn policy(random: &mut Rng) -> SlowConsumer {
+    let policies = [SlowConsumer::DropNewest, SlowConsumer::DropOldest, SlowConsumer::Conflate];
+    if random.u8(..5) < 2 { SlowConsumer::Close } else { *random.choice(&policies).expect("three") }
+}
+
 /// One shard has no mesh; two have the simplest; with five a subscriber waits for four acknowledgements.
 const SHARDS: [usize; 3] = [1, 2, 5];
 
@@ -142,7 +165,7 @@ fn limits(random: &mut Rng) -> Limits {
         stream_retry: Duration::from_secs(1),
         outbox_high_water_mark,
         outbox_bytes_max: outbox_high_water_mark * *random.choice(&[2, 4]).expect("two"),
-        slow_consumer: if random.u8(..3) == 0 { SlowConsumer::Drop } else { SlowConsumer::Close },
+        slow_consumer: policy(random),
         send_timeout: Duration::from_millis(random.u64(800..2_000)),
         handshake_timeout: Duration::from_millis(random.u64(500..1_000)),
         ping_interval,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use codec::socketcluster::Dialect;
-use shard::{ConnectionId, Limits, Time};
+use shard::{ConnectionId, Limits, SlowConsumer, Time};
 
 use super::ledger::Ledger;
 use super::login::{Login, TokenVerdict};
@@ -113,11 +113,11 @@ pub(super) struct Record {
     pub(super) is_open: bool,
     pub(super) is_upgraded: bool,
     pub(super) had_flight: bool,
+    /// A send to it went short.
+    pub(super) went_short: bool,
     pub(super) flight_since: Option<Time>,
     pub(super) flight_ended: Option<Time>,
     pub(super) flight_longest: Duration,
-    /// Publications may be dropped, by the limits' policy.
-    pub(super) is_lossy: bool,
     /// Close codes that it has earned.
     pub(super) closes: BTreeSet<u16>,
     /// HTTP statuses that it may get beside 200.
@@ -142,6 +142,11 @@ impl Record {
     /// Nothing more is expected of it.
     pub(super) const fn is_over(&self) -> bool {
         self.is_ended || self.is_released || self.close.is_some() || self.said_close || self.may_vanish
+    }
+
+    /// Whether it may have lost publications of a channel with this policy: only who did not keep up has.
+    pub(super) fn is_lossy(&self, policy: SlowConsumer) -> bool {
+        policy != SlowConsumer::Close && self.went_short
     }
 
     /// Whether it is subscribed, once every packet about the channel has been answered.

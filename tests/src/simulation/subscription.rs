@@ -217,6 +217,22 @@ impl Subscription {
         }
     }
 
+    /// The same where only the latest is kept: of what is owed, the one that reached the subscriber's shard last.
+    pub(super) fn finish_with_latest(&self, ledger: &Ledger) {
+        let Some(since) = self.acknowledged else { return };
+        let all = ledger.publishers(self.channel).flat_map(|publisher| {
+            let entries = ledger.entries(self.channel, publisher).iter().enumerate();
+            entries.map(move |(position, entry)| (entry.reached_at(self.shard), publisher, position, entry))
+        });
+        let Some((_, publisher, position, latest)) = all.max_by_key(|(moment, ..)| *moment) else { return };
+        let has_it = self.cursors.get(&publisher).is_some_and(|cursor| cursor.last >= Some(position));
+        let channel = self.channel;
+        assert!(
+            latest.accepted <= since || has_it,
+            "the latest on channel {channel}, of {publisher}, is lost: {latest:?}"
+        );
+    }
+
     /// Everything owed must be here: of each publisher the next one must not be.
     fn settle(&self, ledger: &Ledger, since: u64, until: u64) {
         for publisher in ledger.publishers(self.channel) {

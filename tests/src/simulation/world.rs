@@ -68,6 +68,7 @@ pub(super) struct World {
     kill: Kill,
     pub(super) deaths: u64,
     storm_happenings: u64,
+    kept_latest: u64,
 }
 
 /// Ten times what the busiest of 16,000 runs needed (86,000): a run that needs more spins.
@@ -98,8 +99,12 @@ pub struct Report {
     pub sends_short: u64,
     /// Times a socket was not read.
     pub pauses: u64,
-    /// Connections ended as slow consumers, and publications dropped for one.
+    /// Connections ended as slow consumers.
     pub slow_consumers: u64,
+    /// Publications that slow consumers have lost: the newest, the oldest, all but the latest.
+    pub dropped: [u64; 3],
+    /// Subscriptions to conflated channels of slow consumers to which the latest had to come, and came.
+    pub kept_latest: u64,
     /// Connections that have agreed to compression.
     pub compressions: u64,
     /// Messages sent compressed, publications once for each window.
@@ -129,13 +134,14 @@ pub struct Report {
 impl World {
     pub(super) fn new(seed: u64, plan: Plan, kill: Kill, is_verbose: bool) -> Self {
         let mut random = Rng::with_seed(seed ^ 0x5eed);
-        let oracle = Rc::new(RefCell::new(Oracle::new(plan.limits, is_verbose)));
+        let oracle = Rc::new(RefCell::new(Oracle::new(&plan, is_verbose)));
         let stations = (0..plan.shards).map(|index| {
             let id = ShardId(u8::try_from(index).expect("few shards"));
             let config = Config { id, shards: plan.shards, limits: plan.limits, seed };
             let application = Application::new(index, 0, &plan, random.fork(), oracle.clone());
             let mut shard = Shard::new(config, Time::ZERO);
             shard.show_members(shows_members);
+            plan.tell_policies(&mut shard);
             Station::new(shard, application)
         });
         let stations = stations.collect();
@@ -154,6 +160,7 @@ impl World {
             kill,
             deaths: 0,
             storm_happenings: 0,
+            kept_latest: 0,
             random,
             plan,
         }
@@ -181,13 +188,19 @@ impl World {
             + limits.handshake_timeout
             + Duration::from_millis(1_500);
         self.run_until(storm_end + calm);
-        self.oracle.borrow().check_liveness();
+        self.check_liveness();
         self.oracle.borrow().check_said(self.plan.shards);
         self.check_sockets();
         self.census();
-        self.oracle.borrow().check_liveness();
+        self.check_liveness();
         self.end();
         self.report()
+    }
+
+    fn check_liveness(&mut self) {
+        let squeezed_out: u64 =
+            self.stations.iter().map(|station| station.shard.metrics().deliveries_squeezed_out).sum();
+        self.kept_latest = self.oracle.borrow().check_liveness(squeezed_out == 0);
     }
 
     /// All is quiet: everybody who is connected is listened to, and nothing waits for a lane.
@@ -517,7 +530,13 @@ impl World {
             deliveries: oracle.deliveries(),
             sends_short: sum(|metrics| metrics.sends_short),
             pauses: sum(|metrics| metrics.pauses),
-            slow_consumers: sum(|metrics| metrics.slow_consumers + metrics.deliveries_dropped),
+            slow_consumers: sum(|metrics| metrics.slow_consumers),
+            dropped: [
+                sum(|metrics| metrics.deliveries_dropped_newest),
+                sum(|metrics| metrics.deliveries_dropped_oldest),
+                sum(|metrics| metrics.deliveries_conflated),
+            ],
+            kept_latest: self.kept_latest,
             compressions: sum(|metrics| metrics.compressions),
             messages_compressed: sum(|metrics| metrics.messages_compressed),
             tokens_accepted: sum(|metrics| metrics.tokens_accepted),

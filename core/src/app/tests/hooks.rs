@@ -4,10 +4,14 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use shard::{Command, Refusal, Verdict};
+use shard::{Command, Refusal, ShardId, SlowConsumer, Verdict};
 
 use super::{Outcome, World};
-use crate::app::{App, AppLimits, Args, Channel, Channels, Disconnected, Error, Peer, RawArgs, Result, Spawner, State};
+use crate::app::{
+    App, AppLimits, Args, Channel, Channels, Common, Disconnected, Error, Peer, RawArgs, Result, ShardHost, Spawner,
+    State,
+};
+use crate::config::Settings;
 use crate::time::sleep;
 
 type Seen = Rc<RefCell<Vec<String>>>;
@@ -23,6 +27,21 @@ fn without_hooks_everything_is_allowed() {
     assert_eq!(world.subscribe("any", None).1, Verdict::Allow);
     assert_eq!(world.publish("any", Some("1")).1, Verdict::Allow);
     world.disconnect(1000, "");
+}
+
+#[test]
+fn the_operators_word_on_slow_consumers_comes_before_the_applications() {
+    let app =
+        || App::new().slow_consumer("ticks.*", SlowConsumer::Conflate).slow_consumer("*", SlowConsumer::DropOldest);
+    let channel_policies = vec!["ticks.gold=close".parse().expect("a policy")];
+    let common = |channel_policies| {
+        Common::new(&Settings { channel_policies, ..Settings::default() }).expect("a random key can be made")
+    };
+    let host = ShardHost::new(app(), ShardId(0), common(channel_policies));
+    let policies = host.slow_consumers().expect("there are some");
+    let found = ["ticks.gold", "ticks.tin", "news"].map(policies);
+    assert_eq!(found, [SlowConsumer::Close, SlowConsumer::Conflate, SlowConsumer::DropOldest].map(Some));
+    assert!(ShardHost::new(App::new(), ShardId(0), common(Vec::new())).slow_consumers().is_none(), "none, no question");
 }
 
 #[test]

@@ -1,25 +1,26 @@
 //! What happens where messages come in faster than they go out: to slow consumers, and between shards.
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
-use shard::SlowConsumer;
 
+use crate::config::consumers::{self, Consumers};
 use crate::config::{count, size};
 
 /// The group "Slow consumers".
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Slow consumers")]
 pub(super) struct ConsumerFlags {
-    /// What happens to a subscriber that does not keep up
+    /// What happens to subscribers that do not keep up (repeatable)
     ///
-    /// close: it is disconnected with 1013 when --outbox-bytes-max is queued for it; it may reconnect and start afresh.
-    /// drop: it loses new publications, which are counted, until it has caught up. Choose drop where only the latest
-    /// message matters.
+    /// Written POLICY for all channels, CHANNEL=POLICY or PREFIX*=POLICY for some; the first that matches counts, and
+    /// before what the application says. close: who has --outbox-bytes-max queued is disconnected with 1013, and may
+    /// reconnect and start afresh. The others keep the connection, and drop what has not begun to leave: drop-newest what
+    /// comes while --outbox-high-water-mark waits, drop-oldest what has waited longest, conflate all but the latest of
+    /// each channel. Choose conflate for prices and positions, drop-oldest for news, close where nothing may be missing.
     #[arg(
-        long, value_name = "POLICY", env = "SOCKETSHARD_SLOW_CONSUMER", default_value = "close",
-        value_parser = policies(),
+        long, value_name = "POLICY", env = "SOCKETSHARD_SLOW_CONSUMER", default_value = "close", value_delimiter = ',',
+        value_parser = consumers::parse,
     )]
-    pub(super) slow_consumer: SlowConsumer,
+    pub(super) slow_consumer: Vec<Consumers>,
 
     /// Sends of one pass to connections that only hear publications
     ///
@@ -33,7 +34,8 @@ pub(super) struct ConsumerFlags {
 
     /// Bytes queued for a connection above which the server stops reading from it
     ///
-    /// Range: 1KiB to 1GiB, at most --outbox-bytes-max. Raise it for clients that call much and read in bursts.
+    /// Range: 1KiB to 1GiB, at most --outbox-bytes-max. Publications that --slow-consumer may drop wait up to it as well.
+    /// Raise it for clients that call much and read in bursts.
     #[arg(
         long, value_name = "SIZE", env = "SOCKETSHARD_OUTBOX_HIGH_WATER_MARK", default_value = "256KiB",
         value_parser = size::within::<usize>((1 << 10)..=(1 << 30)),
@@ -76,9 +78,4 @@ pub(super) struct LaneFlags {
         value_parser = size::within::<usize>((4 << 10)..=(1 << 30)),
     )]
     pub(super) lane_high_water_mark: usize,
-}
-
-fn policies() -> impl TypedValueParser<Value = SlowConsumer> {
-    PossibleValuesParser::new(["close", "drop"])
-        .map(|name| if name == "drop" { SlowConsumer::Drop } else { SlowConsumer::Close })
 }

@@ -11,7 +11,7 @@ use codec::name::NameLimits;
 use codec::{socketcluster, websocket};
 use shard::{
     CompressionLimits, EngineLimits, Limits, PeopleLimits, QuotaLimits, Rate, RateLimits, RecoveryLimits, SeatLimits,
-    SessionLimits,
+    SessionLimits, SlowConsumer,
 };
 
 use super::admin::AdminFlags;
@@ -33,9 +33,10 @@ use super::supervision::SupervisionFlags;
 use super::timeouts::TimeoutFlags;
 use super::tls::TlsFlags;
 use super::users::UserFlags;
+use crate::config::consumers::Consumers;
 use crate::config::{
-    AdminSettings, ApplicationSettings, AuthSettings, HttpSettings, LogSettings, OriginSettings, RingSettings,
-    SessionSettings, Settings, SupervisionSettings, TlsSettings,
+    AdminSettings, ApplicationSettings, AuthSettings, ChannelPolicy, HttpSettings, LogSettings, OriginSettings,
+    RingSettings, SessionSettings, Settings, SupervisionSettings, TlsSettings,
 };
 
 /// Every flag of the server, in the order in which `--help` shows the groups.
@@ -104,6 +105,7 @@ impl Flags {
             pin: !self.placement.no_pin,
             backlog: self.listen.backlog,
             limits: self.limits(),
+            channel_policies: self.channel_policies(),
             application: ApplicationSettings {
                 commands_max: self.application.max_commands,
                 command_bytes_max: self.application.max_command_bytes,
@@ -253,7 +255,7 @@ impl Flags {
             stream_retry: self.http.sse_retry,
             outbox_high_water_mark: self.consumers.outbox_high_water_mark,
             outbox_bytes_max: self.consumers.outbox_bytes_max,
-            slow_consumer: self.consumers.slow_consumer,
+            slow_consumer: self.slow_consumer(),
             send_timeout: self.timeouts.send_timeout,
             handshake_timeout: self.timeouts.handshake_timeout,
             ping_interval: self.timeouts.ping_interval,
@@ -300,6 +302,23 @@ impl Flags {
             bytes_max: self.engine.max_recovery_bytes,
             total_bytes_max: self.engine.max_recovery_total,
         }
+    }
+
+    /// The policy of channels that have no other: the last one said.
+    fn slow_consumer(&self) -> SlowConsumer {
+        let all = self.consumers.slow_consumer.iter().rev().find_map(|consumers| match consumers {
+            Consumers::All(policy) => Some(*policy),
+            Consumers::Some(_) => None,
+        });
+        all.unwrap_or_default()
+    }
+
+    fn channel_policies(&self) -> Vec<ChannelPolicy> {
+        let some = self.consumers.slow_consumer.iter().filter_map(|consumers| match consumers {
+            Consumers::All(_) => None,
+            Consumers::Some(policy) => Some(policy.clone()),
+        });
+        some.collect()
     }
 
     fn rate_limits(&self) -> RateLimits {

@@ -8,6 +8,7 @@ use shard::{Answer, Question, Shard};
 
 use super::super::oracle::Oracle;
 use super::super::plan::CHANNELS;
+use super::super::record::Record;
 use super::super::world::World;
 use super::{USERS, shows_members};
 
@@ -126,7 +127,9 @@ impl Oracle {
     /// What each subscriber knows of a channel by what it was told is so; from here on it knows everything, as if it had
     /// asked.
     fn compare_presence(&mut self, channel: usize, members: &BTreeSet<String>) {
-        for record in self.records.iter_mut().filter(|record| record.is_open && !record.is_over() && !record.is_lossy) {
+        let policy = self.limits.slow_consumer;
+        let hears_all = |record: &&mut Record| record.is_open && !record.is_over() && !record.is_lossy(policy);
+        for record in self.records.iter_mut().filter(hears_all) {
             if !record.is_subscribed(channel) {
                 continue;
             }

@@ -162,7 +162,8 @@ impl Oracle {
         assert_eq!(origin, application(said.origin), "who has said {number}");
         let record = &mut self.records[client];
         assert!(record.is_open, "client {client} is addressed before it is let in");
-        record.told.hear(client, number, record.is_lossy);
+        let is_lossy = record.is_lossy(self.limits.slow_consumer);
+        record.told.hear(client, number, is_lossy);
         self.people.heard += 1;
     }
 
@@ -179,9 +180,10 @@ impl Oracle {
         assert!(super::USERS[1..].contains(&user), "a mangled name: {user}");
         assert!(matches!(event, "join" | "leave"), "a mangled event: {event}");
         let record = &mut self.records[client];
+        let is_lossy = record.is_lossy(self.limits.slow_consumer);
         let subscription = record.subscriptions.get_mut(&channel_index(channel));
         let subscription = subscription.unwrap_or_else(|| panic!("client {client} never subscribed to {channel}"));
-        subscription.hear_presence(user, event == "join", record.is_lossy);
+        subscription.hear_presence(user, event == "join", is_lossy);
         self.people.presences += 1;
     }
 
