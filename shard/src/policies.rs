@@ -5,10 +5,13 @@ use std::fmt;
 use crate::SlowConsumer;
 use crate::shard::Shard;
 
+/// What is said of a channel of that name; nothing where the default counts.
+type Saying = Box<dyn Fn(&str) -> Option<SlowConsumer>>;
+
 /// The default, and what the application and the operator say of single channels.
 pub(crate) struct Policies {
     default: SlowConsumer,
-    of: Option<Box<dyn Fn(&str) -> Option<SlowConsumer>>>,
+    of: Option<Saying>,
 }
 
 /// On which terms a push waits for a slow consumer.

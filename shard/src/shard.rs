@@ -450,8 +450,7 @@ impl Shard {
         let draining = self.drain_cursor.is_some_and(|cursor| cursor < self.due.len());
         draining
             || !self.turn.waiting.is_empty()
-            || !self.filtered.is_empty()
-            || !self.login_ends.is_empty()
+            || !(self.filtered.is_empty() && self.login_ends.is_empty())
             || self.can_decongest()
             || !(self.mail.is_empty() && self.poll_work.is_empty())
             || !(self.resumable.is_empty() && self.lingering.is_empty() && self.slow_consumers.is_empty())
