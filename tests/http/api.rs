@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
+use harness::http::Http;
 use harness::member::Member;
-use harness::server::Server;
+use harness::server::{Server, start_command};
 use serde_json::{Value, json};
 
 use crate::curl::{Answer, curl};
@@ -76,12 +77,21 @@ fn errors_have_their_statuses() {
     assert_eq!(call(&other, "/rpc/v1/app/square?25", &[]).body, "625");
 }
 
+/// Rates are each shard's own.
+fn one_shard(flags: &[&str]) -> Server {
+    let mut command = start_command();
+    command.args(["--shards", "1"]).args(flags);
+    Server::from_command(command)
+}
+
 #[test]
 fn who_asks_or_guesses_too_much_gets_429() {
-    let server = Server::start(&["--shards", "1", "--http-rate", "1", "--http-burst", "5"]);
-    let statuses: Vec<_> = (0..8).map(|_| call(&server, "/api/app/square?25", &[]).status()).collect();
+    let server = one_shard(&["--http-rate", "1", "--http-burst", "5"]);
+    let mut http = Http::connect(server.address());
+    http.send("GET /api/app/square?25 HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20).as_bytes());
+    let statuses: Vec<_> = (0..20).map(|_| http.response(false).status).collect();
     assert!(statuses[..5].iter().all(|status| *status == 200) && statuses.contains(&429), "{statuses:?}");
-    let server = Server::start(&["--shards", "1", "--login-rate", "3"]);
+    let server = one_shard(&["--login-rate", "3"]);
     for password in ["a", "b", "c"] {
         let wrong = format!("alice:{password}");
         assert_eq!(call(&server, "/api/members/greeting", &["-u", &wrong]).status(), 401);
