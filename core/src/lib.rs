@@ -20,9 +20,9 @@ mod tls;
 
 pub use app::{
     AckShape, Acknowledged, ActionName, Answer, App, AppLimits, Args, Auth, Call, Channel, Channels, Deauthenticated,
-    Disconnected, Error, FromCall, Handler, IntoLogin, IntoReply, IntoVerdict, Login, Message, Occasion, Page, Peer,
-    PeerId, Publish, RawArgs, RawSender, RawSocket, Recipients, Request, Result, Session, SessionChannels,
-    SessionWrite, Site, Spawner, State, UserId, UserPage, Users, spawn,
+    Disconnected, Error, Files, FilesError, FilesOptions, FromCall, Handler, IntoLogin, IntoReply, IntoVerdict, Login,
+    Message, Occasion, Page, Peer, PeerId, Publish, RawArgs, RawSender, RawSocket, Recipients, Request, Result,
+    Session, SessionChannels, SessionWrite, Site, Spawner, State, UserId, UserPage, Users, spawn,
 };
 pub use cli::Server;
 pub use config::{

@@ -4,4 +4,5 @@ mod admin;
 mod api;
 mod curl;
 mod events;
+mod files;
 mod polling;

@@ -12,6 +12,7 @@ use shard::{Route, SlowConsumer, SocketIoConfig};
 use super::AckShape;
 use super::call::{Occasion, Site};
 use super::endpoint::{Action, Endpoint};
+use super::files::{Files, Shelves};
 use super::handler::Handler;
 use super::hooks::{Hooks, Pattern, name};
 use super::limits::AppLimits;
@@ -79,6 +80,7 @@ pub struct App {
     /// Where protocols are spoken that have no path of their own.
     pub(super) doors: Vec<(Box<str>, Route)>,
     pub(super) pages: HashMap<Box<str>, Page, foldhash::fast::RandomState>,
+    pub(super) shelves: Shelves,
     pub(super) states: States,
     pub(super) socket_io: SocketIoConfig,
     pub(crate) limits: AppLimits,
@@ -480,6 +482,17 @@ impl App {
     pub fn serve(mut self, path: &str, page: Page) -> Self {
         self.check_path(path);
         assert!(self.pages.insert(path.into(), page).is_none(), "page {path:?} is there twice");
+        self
+    }
+
+    /// Serves the files of a directory below this path, `/` for all. Pages and routes of the application come first. Open
+    /// the directory before [`run`](crate::Server::run) and clone it into each shard's application: they share the bytes.
+    ///
+    /// # Panics
+    /// When the path does not begin with `/`.
+    pub fn files(mut self, prefix: &str, files: Files) -> Self {
+        self.check_path(prefix);
+        self.shelves.mount(prefix.trim_end_matches('/'), files);
         self
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use codec::json::JsonLimits;
 
-use super::AdminAccess;
+use super::{AdminAccess, Files};
 use crate::auth::{Authority, KeyError, Origins};
 use crate::config::{ChannelPolicy, HttpSettings, Settings};
 use crate::observe::board::Board;
@@ -23,6 +23,8 @@ pub(crate) struct Common {
     pub(crate) channel_policies: Arc<[ChannelPolicy]>,
     /// None where no server runs: in tests of the application alone.
     pub(crate) sessions: Option<SessionService>,
+    /// The operator's own files, before everything else that is no protocol's.
+    pub(crate) files: Option<Files>,
     /// Who may ask by the admin listeners; none where there are none.
     pub(crate) admin: Option<Arc<AdminAccess>>,
     /// What all shards count, for those who ask there.
@@ -43,6 +45,7 @@ impl Common {
             app_name: settings.app_name.as_str().into(),
             channel_policies: settings.channel_policies.clone().into(),
             sessions: None,
+            files: None,
             admin: None,
             board: None,
             https_port: None,

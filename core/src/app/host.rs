@@ -23,6 +23,7 @@ use super::call::{Call, Occasion};
 use super::common::Common;
 use super::error::{Error, Result};
 use super::fence::{self, fence};
+use super::files::Shelves;
 use super::hooks::{OwnedCall, tell, verdict};
 use super::local::{Counters, Local};
 use super::login::LOGIN;
@@ -38,6 +39,8 @@ pub(crate) struct ShardHost {
     app: Rc<App>,
     /// What the HTTP API says of itself; none where it is off.
     reference: Option<Reference>,
+    /// The operator's files.
+    files: Shelves,
     /// What is offered by the admin listeners; none where there are none.
     pub(super) desk: Option<Desk>,
     pub(super) local: Rc<Local>,
@@ -65,7 +68,11 @@ impl ShardHost {
         });
         let desk = local.common.admin.is_some().then(|| Desk::new(&local.common.app_name));
         let tasks = Tasks::new(Rc::clone(&local));
-        let host = Self { app: Rc::new(app), reference, desk, tasks, local, is_leaving: false };
+        let mut files = Shelves::default();
+        if let Some(own) = &local.common.files {
+            files.mount("", own.clone());
+        }
+        let host = Self { app: Rc::new(app), reference, files, desk, tasks, local, is_leaving: false };
         host.start(periodic);
         host
     }
@@ -295,8 +302,14 @@ impl ShardHost {
         // Whoever comes without a session is given one's cookie. It is made when it is first used.
         let sessions = self.local.sessions().filter(|sessions| sessions.of_request(peer, head).is_none());
         let cookie = sessions.map(|sessions| sessions.fresh(peer).1);
+        if self.files.respond(head, keep_alive, cookie.as_deref(), response) {
+            return;
+        }
         if let Some(page) = self.app.pages.get(head.path).or_else(|| self.reference_page(head.path)) {
             return page.respond(head, keep_alive, cookie.as_deref(), response);
+        }
+        if self.app.shelves.respond(head, keep_alive, cookie.as_deref(), response) {
+            return;
         }
         let mut headers: Vec<_> = cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())).collect();
         if self.route(head.path).is_some() {

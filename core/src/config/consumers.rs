@@ -38,7 +38,7 @@ fn policy(text: &str) -> Result<SlowConsumer, String> {
     let found = POLICIES.iter().find(|(name, _)| *name == text);
     let found = found.or_else(|| (text == "drop").then_some(&POLICIES[1]));
     found.map(|(_, policy)| *policy).ok_or_else(|| {
-        let names = POLICIES.map(|(name, _)| name).join(", ");
+        let names = POLICIES.map(|(name, _)| format!("'{name}'")).join(", ");
         format!("a policy is one of {names}, for some channels CHANNEL=POLICY or PREFIX*=POLICY")
     })
 }

@@ -12,7 +12,7 @@ use shard::{
     SlowConsumer,
 };
 
-use crate::app::AckShape;
+use crate::app::{AckShape, FilesOptions};
 
 use super::{
     AdminSettings, ApplicationSettings, AuthSettings, ChannelPolicy, HttpSettings, LogFormat, LogLevel, LogSettings,
@@ -50,7 +50,6 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         log,
     } = settings;
     let RingSettings { entries, receive_buffers, receive_buffer_bytes, direct_descriptors } = ring;
-    let LogSettings { level, format, lines_per_second_max } = log;
     let OriginSettings { allowed, required } = origins;
     let mut rows = vec![
         ("listen", if listen.is_empty() { "none".to_owned() } else { list(listen) }),
@@ -88,13 +87,20 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("drain", duration::format(*drain)),
         ("drain-spread", duration::format(*drain_spread)),
         ("shard-restarts", count::format(u64::from(*shard_restarts))),
-        ("log-level", level_name(*level).to_owned()),
-        ("log-format", format_name(*format).to_owned()),
-        ("log-lines-max", count::format(u64::from(*lines_per_second_max))),
         ("app-name", app_name.clone()),
     ]);
     supervision_rows(supervision, &mut rows);
+    log_rows(log, &mut rows);
     rows
+}
+
+fn log_rows(settings: &LogSettings, rows: &mut Vec<(&'static str, String)>) {
+    let LogSettings { level, format, lines_per_second_max } = settings;
+    rows.extend([
+        ("log-level", level_name(*level).to_owned()),
+        ("log-format", format_name(*format).to_owned()),
+        ("log-lines-max", count::format(u64::from(*lines_per_second_max))),
+    ]);
 }
 
 fn supervision_rows(settings: &SupervisionSettings, rows: &mut Vec<(&'static str, String)>) {
@@ -107,7 +113,8 @@ fn supervision_rows(settings: &SupervisionSettings, rows: &mut Vec<(&'static str
 }
 
 fn http_rows(http: &HttpSettings, limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
-    let HttpSettings { api_enabled, api_prefix, api_basic, events_enabled, events_path } = http;
+    let HttpSettings { api_enabled, api_prefix, api_basic, events_enabled, events_path, files, files_options } = http;
+    let FilesOptions { index, max_age, file_bytes_max, bytes_max } = files_options;
     rows.extend([
         ("no-http-api", (!api_enabled).to_string()),
         ("http-api-prefix", api_prefix.clone()),
@@ -115,6 +122,11 @@ fn http_rows(http: &HttpSettings, limits: &Limits, rows: &mut Vec<(&'static str,
         ("no-sse", (!events_enabled).to_string()),
         ("sse-path", events_path.clone()),
         ("sse-retry", duration::format(limits.stream_retry)),
+        ("static", files.as_ref().map_or_else(|| "none".to_owned(), |files| files.display().to_string())),
+        ("static-index", index.clone()),
+        ("static-max-age", duration::format(*max_age)),
+        ("static-cache", size::format(*bytes_max)),
+        ("static-max-file", size::format(*file_bytes_max)),
     ]);
 }
 

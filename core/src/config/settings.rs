@@ -2,13 +2,14 @@
 //! judging them together is `check`'s, and nothing in here reads the environment.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use shard::Limits;
 
 use super::session::SessionSettings;
 use super::{AdminSettings, AllowedOrigin, ChannelPolicy, KeyFile, Secret, TlsSettings};
-use crate::app::{AckShape, AppLimits};
+use crate::app::{AckShape, AppLimits, FilesOptions};
 
 /// Everything a server can be told before it starts. Each field has a flag; `Default` is the flags' defaults.
 #[derive(Clone, Debug)]
@@ -122,6 +123,10 @@ pub struct HttpSettings {
     pub events_enabled: bool,
     /// Where they are asked for.
     pub events_path: String,
+    /// A directory whose files are served.
+    pub files: Option<PathBuf>,
+    /// How they are.
+    pub files_options: FilesOptions,
 }
 
 /// The sizes of one shard's io_uring.
@@ -255,6 +260,8 @@ impl Default for HttpSettings {
             api_basic: "basic".to_owned(),
             events_enabled: true,
             events_path: "/sse".to_owned(),
+            files: None,
+            files_options: FilesOptions::default(),
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 
-use crate::app::AdminKeyError;
+use crate::app::{AdminKeyError, FilesError};
 use crate::auth::KeyError;
 use crate::net::{InheritError, ListenError};
 use crate::session::SessionStartError;
@@ -55,6 +55,8 @@ pub(crate) enum StartError {
     Key(KeyError),
     /// The key of the admin listeners cannot be had.
     AdminKey(AdminKeyError),
+    /// The files to serve cannot be had.
+    Files(FilesError),
     /// Sessions cannot be set up.
     Sessions(SessionStartError),
     /// There is nothing to speak TLS with.
@@ -95,7 +97,7 @@ impl StartError {
             Self::Memlock { .. } => 11,
             Self::Descriptors { .. } => 12,
             Self::CpuNotAllowed { .. } | Self::ShardCount { .. } => 13,
-            Self::Key(_) | Self::AdminKey(_) | Self::Sessions(_) | Self::Tls(_) => 66,
+            Self::Key(_) | Self::AdminKey(_) | Self::Files(_) | Self::Sessions(_) | Self::Tls(_) => 66,
             Self::RingUnsupported { .. } => 69,
             Self::ShardFailed { .. } => 70,
             Self::System { .. } | Self::Executor { .. } => 71,
@@ -155,6 +157,7 @@ impl fmt::Display for StartError {
             }
             Self::Key(error) => error.fmt(formatter),
             Self::AdminKey(error) => error.fmt(formatter),
+            Self::Files(error) => error.fmt(formatter),
             Self::Sessions(error) => error.fmt(formatter),
             Self::Tls(error) => error.fmt(formatter),
             Self::Listen(error) => error.fmt(formatter),

@@ -19,7 +19,7 @@ use super::placement::Placement;
 use super::signals::{self, Signal};
 use super::supervisor::{self, Retirement};
 use super::{Application, ChannelPolicies, ChannelTest, StartError, checks, memory};
-use crate::app::{AdminAccess, App, Common, ShardHost};
+use crate::app::{AdminAccess, App, Common, Files, ShardHost};
 use crate::config::Settings;
 use crate::net::Inherited;
 use crate::observe::board::{Board, Counters};
@@ -67,6 +67,8 @@ where
     let sessions = SessionService::start(&settings.sessions, store, || notifier.wants_store());
     let sessions = sessions.map_err(StartError::Sessions)?;
     common.sessions = Some(sessions.clone());
+    let files = open_files(settings)?;
+    common.files.clone_from(&files);
     if !settings.admin.listen.is_empty() {
         let access = AdminAccess::open(&settings.admin).map_err(StartError::AdminKey)?;
         common.admin = Some(Arc::new(access));
@@ -91,7 +93,7 @@ where
             Some(Signal::Stop(_)) => break,
             Some(Signal::Report) => executors.control.report(),
             Some(Signal::Inside) if !executors.tend() || retirement.is_due() => break,
-            Some(Signal::Reload) => reload(tls.as_deref(), &notifier),
+            Some(Signal::Reload) => reload(tls.as_deref(), files.as_ref(), &notifier),
             Some(Signal::HandOver) => tracing::warn!("SIGUSR2 is for a supervisor: start with --supervise"),
             Some(Signal::Inside | Signal::Ignored) => {}
         }
@@ -118,14 +120,28 @@ where
 pub(crate) fn check_keys(settings: &Settings) -> Result<(), StartError> {
     Common::new(settings).map(drop).map_err(StartError::Key)?;
     AdminAccess::open(&settings.admin).map(drop).map_err(StartError::AdminKey)?;
+    open_files(settings)?;
     TlsKeeper::open(&settings.tls).map(drop).map_err(StartError::Tls)
 }
 
-/// Takes up new certificates. Whatever is wrong with them, the old ones go on.
-fn reload(tls: Option<&TlsKeeper>, notifier: &Notifier) {
+/// The operator's files, if there are to be any.
+fn open_files(settings: &Settings) -> Result<Option<Files>, StartError> {
+    let directory = settings.http.files.as_ref();
+    let files = directory.map(|directory| Files::open(directory, settings.http.files_options.clone()));
+    files.transpose().map_err(StartError::Files)
+}
+
+/// Takes up new certificates and files. Whatever is wrong with them, the old ones go on.
+fn reload(tls: Option<&TlsKeeper>, files: Option<&Files>, notifier: &Notifier) {
     notifier.reloading();
+    match files.map(Files::reload) {
+        None => {}
+        Some(Ok(files)) => tracing::info!(files, "files are read again"),
+        Some(Err(error)) => tracing::error!(%error, "the files stay as they are"),
+    }
     match tls.map(TlsKeeper::reload) {
-        None => tracing::info!("there is nothing to reload: TLS is not spoken here"),
+        None if files.is_none() => tracing::info!("there is nothing to reload: TLS is not spoken here"),
+        None => {}
         Some(Ok(certificates)) => tracing::info!(certificates, "certificates are read again"),
         Some(Err(error)) => tracing::error!(%error, "the certificates stay as they are"),
     }

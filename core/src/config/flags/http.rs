@@ -1,10 +1,11 @@
 //! What is served by plain HTTP.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::config::duration;
+use crate::config::{duration, size};
 
 /// The group "HTTP".
 #[derive(Args, Clone, Debug)]
@@ -57,6 +58,57 @@ pub(super) struct HttpFlags {
         value_parser = duration::within(Duration::from_millis(100)..=Duration::from_secs(3_600)),
     )]
     pub(super) sse_retry: Duration,
+
+    /// Serve the files of this directory at /
+    ///
+    /// All are read at the start, and again at SIGHUP; they come before the application's pages. Hidden files and links are
+    /// left out. a.js.br, a.js.zst and a.js.gz are sent in the place of a.js to clients that take them. Set it for the
+    /// pages that load the clients.
+    #[arg(long = "static", id = "static", value_name = "DIR", env = "SOCKETSHARD_STATIC")]
+    pub(super) files: Option<PathBuf>,
+
+    /// The file that stands for its directory
+    ///
+    /// DIR/sub/ is answered with DIR/sub/FILE. Change it where the pages have another name.
+    #[arg(long, value_name = "FILE", env = "SOCKETSHARD_STATIC_INDEX", default_value = "index.html", value_parser = index)]
+    pub(super) static_index: String,
+
+    /// How long clients may use a file of --static without asking again
+    ///
+    /// Range: 0s to 8760h; with 0s they ask each time whether it is still the same. Raise it where files that change get new
+    /// names.
+    #[arg(
+        long, value_name = "TIME", env = "SOCKETSHARD_STATIC_MAX_AGE", default_value = "0s",
+        value_parser = duration::within(Duration::ZERO..=Duration::from_secs(8_760 * 3_600)),
+    )]
+    pub(super) static_max_age: Duration,
+
+    /// Bytes of all files of --static together, which are kept in memory
+    ///
+    /// Range: 1KiB to 4GiB; more stop the start. All shards share them. Raise it for a larger site; very large ones are
+    /// better served by a server in front.
+    #[arg(
+        long, value_name = "SIZE", env = "SOCKETSHARD_STATIC_CACHE", default_value = "64MiB",
+        value_parser = size::within::<u64>((1 << 10)..=(4 << 30)),
+    )]
+    pub(super) static_cache: u64,
+
+    /// Bytes of one file of --static
+    ///
+    /// Range: 1KiB to 16MiB; a larger one stops the start. An answer is held until its client has read it: lower it where many
+    /// slow clients load large files.
+    #[arg(
+        long, value_name = "SIZE", env = "SOCKETSHARD_STATIC_MAX_FILE", default_value = "4MiB",
+        value_parser = size::within::<u64>((1 << 10)..=(16 << 20)),
+    )]
+    pub(super) static_max_file: u64,
+}
+
+fn index(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() || text.starts_with('.') || text.contains('/') {
+        return Err("a file's name, without a slash");
+    }
+    Ok(text.to_owned())
 }
 
 fn prefix(text: &str) -> Result<String, &'static str> {

@@ -33,6 +33,7 @@ use super::supervision::SupervisionFlags;
 use super::timeouts::TimeoutFlags;
 use super::tls::TlsFlags;
 use super::users::UserFlags;
+use crate::app::FilesOptions;
 use crate::config::consumers::Consumers;
 use crate::config::{
     AdminSettings, ApplicationSettings, AuthSettings, ChannelPolicy, HttpSettings, LogSettings, OriginSettings,
@@ -128,6 +129,13 @@ impl Flags {
                 api_basic: self.http.http_api_basic.clone(),
                 events_enabled: !self.http.no_sse,
                 events_path: self.http.sse_path.clone(),
+                files: self.http.files.clone(),
+                files_options: FilesOptions {
+                    index: self.http.static_index.clone(),
+                    max_age: self.http.static_max_age,
+                    file_bytes_max: self.http.static_max_file,
+                    bytes_max: self.http.static_cache,
+                },
             },
             ring: RingSettings {
                 entries: self.ring.ring_entries,
