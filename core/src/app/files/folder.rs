@@ -98,21 +98,21 @@ impl Files {
 
 fn read(directory: &Path, options: &FilesOptions) -> Result<Table, FilesError> {
     let mut found = Vec::new();
-    walk(directory, String::new(), &mut found)?;
+    walk(directory, "", &mut found)?;
     found.sort_unstable();
     let (mut table, mut total) = (Table::default(), 0);
     let mut load = |path: &Path| -> Result<(Vec<u8>, SystemTime), FilesError> {
         let failed = |error| FilesError::Read(path.to_owned(), error);
-        let modified = fs::metadata(path).and_then(|known| known.modified()).map_err(failed)?;
-        let bytes = fs::read(path).map_err(failed)?;
-        let length = bytes.len() as u64;
-        total += length;
-        if length > options.file_bytes_max {
-            return Err(FilesError::FileTooLarge(path.to_owned(), length));
+        let known = fs::metadata(path).map_err(failed)?;
+        let modified = known.modified().map_err(failed)?;
+        total += known.len();
+        if known.len() > options.file_bytes_max {
+            return Err(FilesError::FileTooLarge(path.to_owned(), known.len()));
         }
         if total > options.bytes_max {
             return Err(FilesError::TooLarge(directory.to_owned(), options.bytes_max));
         }
+        let bytes = fs::read(path).map_err(failed)?;
         Ok((bytes, modified))
     };
     for (name, path) in &found {
@@ -137,7 +137,7 @@ fn read(directory: &Path, options: &FilesOptions) -> Result<Table, FilesError> {
 }
 
 /// Finds the files below a directory: their names from there, and where they lie.
-fn walk(directory: &Path, prefix: String, found: &mut Vec<(String, PathBuf)>) -> Result<(), FilesError> {
+fn walk(directory: &Path, prefix: &str, found: &mut Vec<(String, PathBuf)>) -> Result<(), FilesError> {
     let failed = |error| FilesError::Read(directory.to_owned(), error);
     for entry in fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -149,7 +149,7 @@ fn walk(directory: &Path, prefix: String, found: &mut Vec<(String, PathBuf)>) ->
         // This does not follow links: they are neither.
         let kind = entry.file_type().map_err(failed)?;
         if kind.is_dir() {
-            walk(&entry.path(), format!("{prefix}{name}/"), found)?;
+            walk(&entry.path(), &format!("{prefix}{name}/"), found)?;
         } else if kind.is_file() {
             found.push((format!("{prefix}{name}"), entry.path()));
         }

@@ -27,6 +27,9 @@ impl Shelves {
         cookie: Option<&str>,
         out: &mut Vec<u8>,
     ) -> bool {
+        if self.shelves.is_empty() {
+            return false;
+        }
         let Ok(path) = decode(head.path, false) else { return false };
         for (prefix, files) in &self.shelves {
             let Some(rest) = path.strip_prefix(&**prefix) else { continue };
