@@ -241,8 +241,7 @@ fn auth(settings: &Settings, found: &mut Vec<Violation>) {
 
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let size_of = |bytes: &usize| size::format(*bytes as u64);
-        let time = |time: &Duration| duration::format(*time);
+        let (size_of, time) = (|bytes: &usize| size::format(*bytes as u64), |time: &Duration| duration::format(*time));
         match self {
             Self::ListenEmpty => write!(formatter, "there is no address to listen on: give --listen or --port"),
             Self::DrainSpread { spread, drain } => {

@@ -38,7 +38,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         auth,
         origins,
         http,
-        ring,
+        ring: RingSettings { entries, receive_buffers, receive_buffer_bytes, direct_descriptors },
         lane_capacity,
         tick,
         spin,
@@ -49,7 +49,6 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         app_name,
         log,
     } = settings;
-    let RingSettings { entries, receive_buffers, receive_buffer_bytes, direct_descriptors } = ring;
     let OriginSettings { allowed, required } = origins;
     let mut rows = vec![
         ("listen", if listen.is_empty() { "none".to_owned() } else { list(listen) }),

@@ -70,26 +70,10 @@ pub(super) fn counters(
         ("clients_ignored", metrics.clients_ignored),
         ("requests_ignored", metrics.requests_ignored),
         ("requests_limited", metrics.requests_limited),
-        ("tokens_accepted", metrics.tokens_accepted),
-        ("tokens_refused", metrics.tokens_refused),
-        ("tokens_expired", metrics.tokens_expired),
-        ("upgrades_refused", metrics.upgrades_refused),
-        ("logins_failed", metrics.logins_failed),
-        ("logins_refused", metrics.logins_refused),
-        ("origins_refused", metrics.origins_refused),
         ("compressions", metrics.compressions),
         ("contexts_refused", metrics.contexts_refused),
         ("messages_compressed", metrics.messages_compressed),
         ("compression_bytes_saved", metrics.compression_bytes_saved),
-        ("publications", metrics.publications),
-        ("publications_from_peers", metrics.publications_from_peers),
-        ("deliveries", metrics.deliveries),
-        ("deliveries_dropped_newest", metrics.deliveries_dropped_newest),
-        ("deliveries_dropped_oldest", metrics.deliveries_dropped_oldest),
-        ("deliveries_conflated", metrics.deliveries_conflated),
-        ("deliveries_squeezed_out", metrics.deliveries_squeezed_out),
-        ("deliveries_blocked", metrics.deliveries_blocked),
-        ("slow_consumers", metrics.slow_consumers),
         ("subscriptions_refused", metrics.subscriptions_refused),
         ("timeouts", metrics.timeouts),
         ("standstills", metrics.standstills),
@@ -104,8 +88,47 @@ pub(super) fn counters(
         ("batches_received", mesh.batches_received),
         ("lanes_full", mesh.lanes_full),
     ];
+    let (admissions, deliveries) = (admission_counters(shard), delivery_counters(shard));
     let (clients, sessions, sockets) = (client_counters(shard), session_counters(shard), socket_counters(sockets));
-    counters.iter().chain(&clients).chain(&sessions).chain(&sockets).chain(application).copied().collect()
+    counters
+        .iter()
+        .chain(&deliveries)
+        .chain(&clients)
+        .chain(&sessions)
+        .chain(&sockets)
+        .chain(application)
+        .copied()
+        .collect()
+}
+
+/// Who has shown to be somebody, and who may not come in.
+const fn admission_counters(shard: &Shard) -> [(&'static str, u64); 7] {
+    let metrics = shard.metrics();
+    [
+        ("tokens_accepted", metrics.tokens_accepted),
+        ("tokens_refused", metrics.tokens_refused),
+        ("tokens_expired", metrics.tokens_expired),
+        ("upgrades_refused", metrics.upgrades_refused),
+        ("logins_failed", metrics.logins_failed),
+        ("logins_refused", metrics.logins_refused),
+        ("origins_refused", metrics.origins_refused),
+    ]
+}
+
+/// What was published, and what became of it.
+const fn delivery_counters(shard: &Shard) -> [(&'static str, u64); 9] {
+    let metrics = shard.metrics();
+    [
+        ("publications", metrics.publications),
+        ("publications_from_peers", metrics.publications_from_peers),
+        ("deliveries", metrics.deliveries),
+        ("deliveries_dropped_newest", metrics.deliveries_dropped_newest),
+        ("deliveries_dropped_oldest", metrics.deliveries_dropped_oldest),
+        ("deliveries_conflated", metrics.deliveries_conflated),
+        ("deliveries_squeezed_out", metrics.deliveries_squeezed_out),
+        ("deliveries_blocked", metrics.deliveries_blocked),
+        ("slow_consumers", metrics.slow_consumers),
+    ]
 }
 
 /// What clients were asked, and who came back.

@@ -85,19 +85,7 @@ where
         None => Retirement::default(),
     };
     notifier.ready();
-    let mut beats = Vec::new();
-    loop {
-        match signals::wait(notifier.period()).map_err(system("sigtimedwait"))? {
-            None if executors.control.are_alive(&mut beats) => notifier.alive(),
-            None => tracing::error!("a shard stands still: the watchdog is not fed"),
-            Some(Signal::Stop(_)) => break,
-            Some(Signal::Report) => executors.control.report(),
-            Some(Signal::Inside) if !executors.tend() || retirement.is_due() => break,
-            Some(Signal::Reload) => reload(tls.as_deref(), files.as_ref(), &notifier),
-            Some(Signal::HandOver) => tracing::warn!("SIGUSR2 is for a supervisor: start with --supervise"),
-            Some(Signal::Inside | Signal::Ignored) => {}
-        }
-    }
+    attend(&mut executors, &retirement, &notifier, tls.as_deref(), files.as_ref())?;
     let retires = retirement.is_due();
     if retires {
         executors.control.hand_over();
@@ -114,6 +102,30 @@ where
     ended?;
     tracing::info!(app = settings.app_name, "stopped");
     Ok(())
+}
+
+/// Does what signals say, until one says that this is the end.
+fn attend(
+    executors: &mut Executors,
+    retirement: &Retirement,
+    notifier: &Notifier,
+    tls: Option<&TlsKeeper>,
+    files: Option<&Files>,
+) -> Result<(), StartError> {
+    let failed = |error| StartError::System { call: "sigtimedwait", error };
+    let mut beats = Vec::new();
+    loop {
+        match signals::wait(notifier.period()).map_err(failed)? {
+            None if executors.control.are_alive(&mut beats) => notifier.alive(),
+            None => tracing::error!("a shard stands still: the watchdog is not fed"),
+            Some(Signal::Stop(_)) => return Ok(()),
+            Some(Signal::Report) => executors.control.report(),
+            Some(Signal::Inside) if !executors.tend() || retirement.is_due() => return Ok(()),
+            Some(Signal::Reload) => reload(tls, files, notifier),
+            Some(Signal::HandOver) => tracing::warn!("SIGUSR2 is for a supervisor: start with --supervise"),
+            Some(Signal::Inside | Signal::Ignored) => {}
+        }
+    }
 }
 
 /// Whether the keys and certificates of these settings can be had: what `check` can tell without a socket.
