@@ -90,15 +90,8 @@ pub(super) fn counters(
     ];
     let (admissions, deliveries) = (admission_counters(shard), delivery_counters(shard));
     let (clients, sessions, sockets) = (client_counters(shard), session_counters(shard), socket_counters(sockets));
-    counters
-        .iter()
-        .chain(&deliveries)
-        .chain(&clients)
-        .chain(&sessions)
-        .chain(&sockets)
-        .chain(application)
-        .copied()
-        .collect()
+    let of_shard = counters.iter().chain(&admissions).chain(&deliveries).chain(&clients).chain(&sessions);
+    of_shard.chain(&sockets).chain(application).copied().collect()
 }
 
 /// Who has shown to be somebody, and who may not come in.
