@@ -30,9 +30,9 @@ fuzz_target!(|input: &[u8]| {
     let mut filled = String::new();
     if fill(&mut filled, data.as_str(), &[vec![1], vec![], vec![2; 9]]) {
         assert!(is_json(&filled), "{filled}");
-        for version in [Version::V3, Version::V4] {
+        for (version, offset) in [(Version::V3, None), (Version::V4, Some(7))] {
             let mut frames = Vec::new();
-            event(&mut frames, version, "", "n", Some(RawJson::from_validated(&filled)));
+            event(&mut frames, version, "", "n", Some(RawJson::from_validated(&filled)), offset);
             answer(&mut frames, version, "1", AnswerShape::Single, Err(RawJson::from_validated(&filled)));
         }
     }
