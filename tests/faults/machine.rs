@@ -109,8 +109,9 @@ fn a_full_disk_is_told_and_ends_no_session_and_room_is_noticed() {
     wait::until("a write is not durable", PATIENCE, || {
         (member.call("session.set", &json!(["b", value])) == Ok(json!(false))).then_some(())
     });
-    assert_eq!(server.stderr().matches("the session store fails").count(), 1, "said once");
+    wait::until("the log says so", PATIENCE, || server.stderr().contains("the session store fails").then_some(()));
     assert!(count(&server, "session_saves_failed") > 0);
+    assert_eq!(server.stderr().matches("the session store fails").count(), 1, "said once");
     assert_eq!(member.call("session.set", &json!(["c", 3])), Ok(json!(false)));
     let all = member.call("session.all", &json!(null)).expect("the session goes on");
     assert_eq!((&all["a"], &all["c"]), (&json!(1), &json!(3)));
@@ -118,7 +119,7 @@ fn a_full_disk_is_told_and_ends_no_session_and_room_is_noticed() {
     wait::until("writes are durable", PATIENCE, || {
         (member.call("session.set", &json!(["d", 4])) == Ok(json!(true))).then_some(())
     });
-    assert!(server.stderr().contains("works again"));
+    wait::until("the log says so", PATIENCE, || server.stderr().contains("works again").then_some(()));
 }
 
 #[test]

@@ -79,12 +79,12 @@ where
     let (addresses, tls) = (entrance.describe(), entrance.tls.clone());
     let application = move |shard| ShardHost::new(factory(), shard, common.clone());
     let mut executors = Executors::start(settings, &placement, entrance, application, signals::notify_inside)?;
-    announce(settings, &addresses, tls.is_some(), &placement, began.elapsed());
     let retirement = match inherited.supervisor {
         Some(line) => Retirement::await_word(line, sessions.clone()).map_err(system("pthread_create"))?,
         None => Retirement::default(),
     };
     notifier.ready();
+    announce(settings, &addresses, tls.is_some(), &placement, began.elapsed());
     attend(&mut executors, &retirement, &notifier, tls.as_deref(), files.as_ref())?;
     let retires = retirement.is_due();
     if retires {

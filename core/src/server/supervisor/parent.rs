@@ -62,10 +62,11 @@ pub(in crate::server) fn supervise(settings: &Settings, inherited: Inherited) ->
     parent.serving = Some(parent.start().map_err(system("fork"))?);
     loop {
         parent.wait(&reader).map_err(system("poll"))?;
+        // A server says that it is ready before it tells anybody else: whoever has heard that may signal us at once.
+        parent.handle_words();
         while let Some(signal) = reader.next() {
             parent.handle_signal(signal);
         }
-        parent.handle_words();
         parent.handle_ends().map_err(system("waitpid"))?;
         parent.handle_time();
         if let Some(code) = parent.verdict.filter(|_| parent.members().next().is_none()) {
