@@ -33,7 +33,8 @@ class People extends Logins {
       await within('publish.session', tabs[number].invoke('publish.session', { event: 'news', data: number }));
     }
     await until('all have all', () => heard.every((events) => events.length === 10));
-    for (const events of heard) assert.deepEqual(events, [...Array(10).keys()]);
+    // Each once. In order is only what one publisher says, and these are ten on two shards.
+    for (const events of heard) assert.deepEqual(events.sort(), [...Array(10).keys()]);
     for (const tab of tabs) tab.close();
   }
 
