@@ -165,3 +165,28 @@ fn what_cannot_be_measured_is_an_error() {
     assert_eq!(exit.code(), 1, "{exit}");
     assert!(exit.stderr.contains("refused"), "{exit}");
 }
+
+#[test]
+fn a_soak_plays_everything_at_once_and_watches_the_server() {
+    let mut command = server::loadgen_command();
+    let path = server::command().get_program().to_string_lossy().into_owned();
+    command.arg("soak").arg(format!("--spawn={path}")).args(["--duration", "2s", "--interval", "500ms"]);
+    command.args(["--warmup", "0s", "--connections", "10", "--rate", "100/s", "--slow-readers", "2"]);
+    command.args(["--thresholds", "loss==0,duplicates==0,disorder==0,errors==0", "--quiet", "--json", "-"]);
+    command.args(["--", "--shards", "2"]);
+    let exit = Process::run(command, LIMIT);
+    assert_eq!(exit.code(), 0, "{exit}");
+    let result = json(&exit);
+    let rounds = result["rounds"].as_array().unwrap_or_else(|| panic!("a list: {result}"));
+    assert!(!rounds.is_empty() && count(&result, "received") > 0, "{result}");
+    for round in rounds {
+        for load in ["calls", "socketio", "sessions", "fanout", "users", "churn"] {
+            assert!(round["latency_ns"][load]["count"].as_u64().is_some_and(|count| count > 0), "{load}: {round}");
+        }
+        let at_rest = &round["at_rest"];
+        assert!(at_rest["resident"].as_u64() > Some(0) && at_rest["descriptors"].as_u64() > Some(0), "{round}");
+        assert!(round["descriptors_max"].as_u64() > at_rest["descriptors"].as_u64(), "connections are gone: {round}");
+    }
+    assert!(exit.stderr.contains("an hour") || exit.stderr.contains("fewer than three"), "{exit}");
+    assert!(result["server_cpu_share"].as_f64().is_some_and(|share| share > 0.0), "{result}");
+}

@@ -52,6 +52,7 @@ Examples:
   socketshard-loadgen idle --spawn -c 20k --ramp 10k/s -d 5s --json idle.json
   socketshard-loadgen presence --spawn --users 10k -R 1k/s --stay 9s -- --shards 2
   socketshard-loadgen attack --target ws://127.0.0.1:8000    (see attack --help)
+  socketshard-loadgen soak --spawn --duration 1h               (see soak --help)
   socketshard-loadgen echo --spawn --server-cpus 0 --cpus 1 -R 50k/s -- --log-level warn
 
 Exit codes: 0 measured, 1 failed (target refused, server ended, nothing measured), 2 usage, 4 a threshold does not hold,

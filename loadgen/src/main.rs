@@ -1,6 +1,8 @@
 //! SocketShard's load generator: it plays clients against a server and says what it measured, and how far that can be
 //! believed. It never measures with a clock that the server can slow down: what is asked when is planned beforehand.
 //!
+//! `soak` plays the scenarios again and again, as processes of their own, and watches the server.
+//!
 //! ```text
 //! args -> settings -> run -> crew -> worker -> scenario      what to do: typed, decided, conducted, played
 //!                      |               |
@@ -28,6 +30,7 @@ mod sequence;
 mod server;
 mod settings;
 mod shared;
+mod soak;
 mod socketio;
 #[cfg(test)]
 mod tests;
@@ -54,6 +57,9 @@ fn main() -> ExitCode {
     // Another trade than measuring, with a command line of its own.
     if std::env::args_os().nth(1).is_some_and(|word| word == "attack") {
         return attack::main(std::env::args_os().skip(1));
+    }
+    if std::env::args_os().nth(1).is_some_and(|word| word == "soak") {
+        return soak::main(std::env::args_os().skip(1));
     }
     let settings = match settings::decide(args::Args::parse()) {
         Ok(settings) => settings,

@@ -28,6 +28,12 @@ pub(crate) enum Metric {
     ServerCpu,
     /// Memory of the server per connection, in bytes.
     BytesPerConnection,
+    /// Growth of the server's memory at rest, in bytes an hour; of a soak.
+    MemorySlope,
+    /// The same of its descriptors.
+    DescriptorSlope,
+    /// Descriptors that the server has more of at the end of a soak.
+    Descriptors,
 }
 
 /// How the number is compared.
@@ -93,7 +99,8 @@ fn parse_one(text: &str) -> Result<Threshold, String> {
     let metric = parse_metric(name).ok_or_else(|| {
         format!(
             "threshold '{text}': '{name}' is none of p50, p90, p99, p99.9, … max, mean, loss, duplicates, disorder, \
-             errors, unsent, rate, server_cpu, bytes_per_connection, heard_p50, … heard_max"
+             errors, unsent, rate, server_cpu, bytes_per_connection, heard_p50, … heard_max, \
+             memory_slope, descriptor_slope, descriptors"
         )
     })?;
     let (bound, is_share) = parse_bound(metric, bound).map_err(|problem| format!("threshold '{text}': {problem}"))?;
@@ -112,6 +119,9 @@ fn parse_metric(name: &str) -> Option<Metric> {
         "rate" => Metric::Rate,
         "server_cpu" => Metric::ServerCpu,
         "bytes_per_connection" => Metric::BytesPerConnection,
+        "memory_slope" => Metric::MemorySlope,
+        "descriptor_slope" => Metric::DescriptorSlope,
+        "descriptors" => Metric::Descriptors,
         "heard_max" => Metric::Heard(100.0),
         _ => match name.strip_prefix("heard_") {
             Some(name) => Metric::Heard(parse_percentile(name)?),
@@ -136,14 +146,18 @@ fn parse_bound(metric: Metric, text: &str) -> Result<(f64, bool), UnitError> {
             units::parse_duration(text).map(|duration| (duration.as_nanos() as f64, false))
         }
         Metric::Rate => units::parse_rate(text).map(|rate| (rate, false)),
-        Metric::BytesPerConnection => units::parse_size(text).map(|bytes| (bytes as f64, false)),
-        Metric::Loss | Metric::Duplicates | Metric::Disorder | Metric::Errors | Metric::Unsent => {
-            match text.strip_suffix('%').map(|number| number.trim().parse::<f64>()) {
-                None => units::parse_count(text).map(|count| (count as f64, false)),
-                Some(Ok(percent)) if (0.0..=100.0).contains(&percent) => Ok((percent / 100.0, true)),
-                Some(_) => units::parse_count(text).map(|count| (count as f64, false)),
-            }
-        }
+        Metric::BytesPerConnection | Metric::MemorySlope => units::parse_size(text).map(|bytes| (bytes as f64, false)),
+        Metric::Loss
+        | Metric::Duplicates
+        | Metric::Disorder
+        | Metric::Errors
+        | Metric::Unsent
+        | Metric::DescriptorSlope
+        | Metric::Descriptors => match text.strip_suffix('%').map(|number| number.trim().parse::<f64>()) {
+            None => units::parse_count(text).map(|count| (count as f64, false)),
+            Some(Ok(percent)) if (0.0..=100.0).contains(&percent) => Ok((percent / 100.0, true)),
+            Some(_) => units::parse_count(text).map(|count| (count as f64, false)),
+        },
     }
 }
 

@@ -189,6 +189,7 @@ impl Summary {
             Metric::Rate => Some(self.rate()),
             Metric::ServerCpu => self.per_message(self.cpu.server?.total_ns),
             Metric::BytesPerConnection => self.bytes_per_connection().0,
+            Metric::MemorySlope | Metric::DescriptorSlope | Metric::Descriptors => None,
         }
     }
 }
