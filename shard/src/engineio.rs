@@ -123,17 +123,15 @@ pub(crate) fn parameter<'a>(head: &Head<'a>, name: &str) -> Option<&'a str> {
 }
 
 impl Shard {
-    /// What a message of this connection may be at most.
-    pub(crate) fn frame_limits(&mut self, id: ConnectionId) -> FrameLimits {
+    /// What a message may be at most where this is spoken.
+    pub(crate) fn frame_limits(&self, spoken: Protocol) -> FrameLimits {
         let limits = self.limits.websocket;
-        match self.connections.live(id).map(|connection| connection.protocol) {
-            Some(
-                Protocol::SocketIo
-                | Protocol::EngineIo(_)
-                | Protocol::Carrier
-                | Protocol::SocketStream
-                | Protocol::SocketCluster09,
-            ) => FrameLimits {
+        match spoken {
+            Protocol::SocketIo
+            | Protocol::EngineIo(_)
+            | Protocol::Carrier
+            | Protocol::SocketStream
+            | Protocol::SocketCluster09 => FrameLimits {
                 message_bytes_max: self.limits.engine.payload_bytes_max.max(limits.message_bytes_max),
                 ..limits
             },

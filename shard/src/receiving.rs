@@ -27,13 +27,13 @@ impl Shard {
     }
 
     pub(crate) fn process_frames<H: Host>(&mut self, now: Time, id: ConnectionId, bytes: &mut [u8], host: &mut H) {
-        let websocket_limits = self.frame_limits(id);
         let Some(connection) = self.connection_mut(id) else { return };
         // The decoder leaves the connection while the messages it lends are acted upon.
         let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::new(Role::Server));
         // What is spoken is settled before the first frame.
         let spoken = connection.protocol;
         let compresses = connection.compression.is_some();
+        let websocket_limits = self.frame_limits(spoken);
         let mut lent = if compresses { self.lend_inflater(id) } else { None };
         let mut protocol = self.protocol.take().expect("frames are not processed while frames are processed");
         let mut messages = match &mut lent {

@@ -6,11 +6,11 @@
 //! bounded part; between two parts everybody else is heard and answered. Whoever is told something of their own gets it
 //! in the same pass, and before it, in order, what was waiting for them.
 
-use crate::Limits;
 use crate::connection::{Connection, State};
 use crate::outbox::Room;
 use crate::shard::Shard;
 use crate::turn::{Chain, Mode, Send, Transmit};
+use crate::{ConnectionId, Limits};
 
 impl Shard {
     /// The next send of this pass. From the first call until the kernel has taken the bytes of all, nothing else of the
@@ -20,7 +20,7 @@ impl Shard {
             self.decide_sends();
         }
         let index = self.next_send.expect("they were just decided");
-        let send = self.sends.get(index).copied()?;
+        let send = self.sends.get(index)?;
         self.next_send = Some(index + 1);
         let token = u32::try_from(index).expect("one send per connection");
         let connection = send.connection;
@@ -58,14 +58,19 @@ impl Shard {
         let id = connection.id(slot);
         connection.is_urgent = false;
         let chain = std::mem::replace(&mut connection.chain, Chain::EMPTY);
+        if connection.outbox.is_some() {
+            self.queue_behind(id, chain);
+        } else if !chain.is_empty() {
+            let span = self.turn.span(chain);
+            self.sends.push(Send { connection: id, turn: self.turn.number, span: Some(span), chain });
+        }
+    }
+
+    /// Queues a chain for a connection that has a backlog, and sends the next part of that, if nothing is in flight.
+    fn queue_behind(&mut self, id: ConnectionId, chain: Chain) {
+        let Some(connection) = self.connections.live(id) else { return };
         let room = room(&self.limits, connection);
-        let Some(outbox) = connection.outbox.as_mut() else {
-            if !chain.is_empty() {
-                let span = self.turn.span(chain);
-                self.sends.push(Send { connection: id, turn: self.turn.number, span: Some(span), chain });
-            }
-            return;
-        };
+        let Some(outbox) = connection.outbox.as_mut() else { return };
         if self.channels.policies.may_drop() {
             self.turn.file(chain, 0, outbox, room, &mut self.metrics);
             outbox.shrink_to(room.bytes_max, &mut self.metrics);
@@ -81,7 +86,7 @@ impl Shard {
             self.mail.push(id);
         } else if outbox.take_off(self.now, room) {
             // Whether it has landed is looked at when it is too late, and not at the next ping.
-            let due = &mut self.due[slot as usize];
+            let due = &mut self.due[id.slot as usize];
             *due = (*due).min(self.now + self.timing.send);
             self.sends.push(Send { connection: id, turn: self.turn.number, span: None, chain });
         } else if outbox.is_empty() {

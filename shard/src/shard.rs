@@ -129,8 +129,9 @@ pub struct Shard {
     pub(crate) socketio: SocketIoConfig,
     /// What is kept for clients that come back, if anything is.
     pub(crate) recovery: Option<Box<Recoveries>>,
-    pub(crate) turn: Turn,
-    pub(crate) last_turn: Turn,
+    /// Boxed, since they change places with every turn.
+    pub(crate) turn: Box<Turn>,
+    pub(crate) last_turn: Box<Turn>,
     /// This pass's sends, and the last one's: those that went short are reported now.
     pub(crate) sends: Vec<Send>,
     last_sends: Vec<Send>,
@@ -200,8 +201,8 @@ impl Shard {
             mail: Vec::new(),
             socketio: SocketIoConfig { namespaces: vec!["/".into()], ..SocketIoConfig::default() },
             recovery: Recoveries::new(limits.recovery),
-            turn: Turn::default(),
-            last_turn: Turn::odd(),
+            turn: Box::default(),
+            last_turn: Box::new(Turn::odd()),
             sends: Vec::new(),
             last_sends: Vec::new(),
             next_send: None,
@@ -485,22 +486,24 @@ impl Shard {
     pub(crate) fn queue_shared(&mut self, slot: u32, start: u32, end: u32) {
         let connection = &mut self.connections[slot];
         if connection.is_ending(ending::BROKEN | ending::COMPRESSES | ending::RECOVERS) {
-            if connection.is_ending(ending::RECOVERS) && !self.keep_push(slot, start, end) {
-                return;
-            }
-            let connection = &mut self.connections[slot];
-            if connection.is_ending(ending::BROKEN) {
-                return;
-            }
-            if connection.is_ending(ending::COMPRESSES) {
-                connection.passes(self.turn.bytes_of((Arena::Shared, start, end)));
-            }
+            return self.queue_shared_unusual(slot, start, end);
+        }
+        self.turn.append_shared(connection, slot, start, end);
+    }
+
+    #[cold]
+    fn queue_shared_unusual(&mut self, slot: u32, start: u32, end: u32) {
+        if self.connections[slot].is_ending(ending::RECOVERS) && !self.keep_push(slot, start, end) {
+            return;
         }
         let connection = &mut self.connections[slot];
-        if connection.chain.is_empty() {
-            self.turn.waiting.push_back(slot);
+        if connection.is_ending(ending::BROKEN) {
+            return;
         }
-        self.turn.append(&mut connection.chain, Arena::Shared, start, end);
+        if connection.is_ending(ending::COMPRESSES) {
+            connection.passes(self.turn.bytes_of((Arena::Shared, start, end)));
+        }
+        self.turn.append_shared(connection, slot, start, end);
     }
 }
 

@@ -89,11 +89,10 @@ impl Shard {
                 _ => self.close(now, id, &Disconnect::new(4009, ""), host),
             };
         }
+        let has_identity = connection.identity.is_some();
         if self.meters.is_some() && !self.meter_message(now, id, &message, host) {
             return;
         }
-        let Some(connection) = self.connections.live(id) else { return };
-        let has_identity = connection.identity.is_some();
         if has_identity && !matches!(message, ClientMessage::Authenticate { .. } | ClientMessage::RemoveAuthToken) {
             self.expire_token(now, id, host);
         }

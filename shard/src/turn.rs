@@ -190,9 +190,18 @@ impl Turn {
         self.append(&mut connection.chain, Arena::Direct, start, end);
     }
 
+    /// Queues a publication for the connection in this slot.
+    #[inline]
+    pub(crate) fn append_shared(&mut self, connection: &mut Connection, slot: u32, start: u32, end: u32) {
+        if connection.chain.is_empty() {
+            self.waiting.push_back(slot);
+        }
+        self.append(&mut connection.chain, Arena::Shared, start, end);
+    }
+
     /// Appends `start..` of an arena to a chain. The caller puts the slot on a list if the chain was empty.
     #[inline]
-    pub(crate) fn append(&mut self, chain: &mut Chain, arena: Arena, start: u32, end: u32) {
+    fn append(&mut self, chain: &mut Chain, arena: Arena, start: u32, end: u32) {
         chain.bytes = chain.bytes.saturating_add(end - start);
         if let Some(tail) = self.chunks.get_mut(chain.tail as usize)
             && tail.arena == arena

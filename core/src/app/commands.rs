@@ -51,16 +51,21 @@ impl Commands {
         self.queue.borrow_mut().push_back(command);
     }
 
-    /// The oldest command. Room that a burst has left behind is given back when the queue is empty.
+    /// The oldest command.
+    #[inline]
     pub(crate) fn pop(&self) -> Option<Command> {
+        if self.queue.borrow().is_empty() { None } else { self.pop_one() }
+    }
+
+    /// Room that a burst has left behind is given back when the queue is empty.
+    fn pop_one(&self) -> Option<Command> {
         let mut queue = self.queue.borrow_mut();
-        let command = queue.pop_front();
-        match &command {
-            Some(command) => self.bytes.set(self.bytes.get() - bytes(command)),
-            None if queue.capacity() > COMMANDS_KEPT => queue.shrink_to(COMMANDS_KEPT),
-            None => {}
+        let command = queue.pop_front()?;
+        if queue.is_empty() && queue.capacity() > COMMANDS_KEPT {
+            queue.shrink_to(COMMANDS_KEPT);
         }
-        command
+        self.bytes.set(self.bytes.get() - bytes(&command));
+        Some(command)
     }
 
     /// How many were refused.

@@ -641,6 +641,7 @@ impl Host for ShardHost {
         }
     }
 
+    #[inline]
     fn poll_command(&mut self) -> Option<Command> {
         self.local.commands.pop()
     }

@@ -59,7 +59,14 @@ impl Session {
 
 impl Shard {
     /// Draws the consequences of what has changed in sessions.
+    #[inline]
     pub(crate) fn settle_sessions(&mut self) {
+        if !self.sessions.context().changes.borrow().is_empty() {
+            self.settle_changed_sessions();
+        }
+    }
+
+    fn settle_changed_sessions(&mut self) {
         loop {
             let change = self.sessions.context().changes.borrow_mut().pop_front();
             let Some((slot, change)) = change else { return };

@@ -46,7 +46,14 @@ const ENDED: Disconnect = Disconnect::new(4401, "the session has ended");
 
 impl Shard {
     /// Does what is left to be done.
+    #[inline]
     pub(crate) fn finish_sessions<H: Host>(&mut self, now: Time, host: &mut H) {
+        if !self.session_work.is_empty() {
+            self.finish_session_work(now, host);
+        }
+    }
+
+    fn finish_session_work<H: Host>(&mut self, now: Time, host: &mut H) {
         while !self.session_work.is_empty() {
             while let Some(completion) = self.session_work.completions.pop_front() {
                 match completion {
