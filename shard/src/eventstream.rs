@@ -18,12 +18,12 @@ use codec::message::{CallId, RawJson};
 use codec::socketcluster::encode::{error_object, write_decimal};
 use codec::socketcluster::errors::WireError;
 
+use crate::bearer::token_of;
 use crate::connection::{Connection, Protocol, State};
 use crate::heartbeat::stamp;
 use crate::outbox::Outbox;
-use crate::pending::Work;
 use crate::requests::Next;
-use crate::session::{Attached, Waiting};
+use crate::session::Waiting;
 use crate::shard::Shard;
 use crate::turn::{Arena, Chain};
 use crate::{ConnectionId, Disconnect, Host, Reader, Request, Route, Time};
@@ -89,18 +89,7 @@ impl Shard {
             token: None,
             stream: Some(Box::new(opening)),
         };
-        let ticket = self.pending.ticket();
-        match self.attach_session(id, ticket, head, host) {
-            Attached::Ready(cookie) => self.seat_session(now, id, waiting, cookie, host),
-            Attached::Waiting => {
-                self.await_verdict(now, ticket, id, None, Work::Session(Box::new(waiting)));
-                Next::Nothing
-            }
-            Attached::Refused => {
-                self.refuse_session(now, id, host);
-                Next::Nothing
-            }
-        }
+        self.enter_session(now, id, waiting, head, host)
     }
 
     /// What a request asks for. A channel for each parameter `channel`: names may have commas.
@@ -110,7 +99,7 @@ impl Shard {
         reader: Reader,
     ) -> Result<StreamOpening, (u16, &'static str, &'static str)> {
         let (names, most) = (self.limits.socketcluster.names, self.limits.subscriptions_per_connection_max);
-        let mut token = bearer(head).map(Into::into);
+        let mut token = token_of(head).map(Into::into);
         let mut channels = Vec::new();
         for parameter in parameters(head.query.unwrap_or_default()) {
             let (name, value) = parameter.map_err(|_| (400, "InvalidArgumentsError", "malformed percent-encoding"))?;
@@ -314,12 +303,6 @@ fn member<'a>(object: &'a str, wanted: &str) -> Option<&'a str> {
         Ok(())
     });
     read.ok().and(found)
-}
-
-/// The token of `Authorization: Bearer`; passwords are not taken here.
-fn bearer<'a>(head: &Head<'a>) -> Option<&'a str> {
-    let (scheme, token) = head.header("authorization")?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn write_refusal(out: &mut Vec<u8>, status: u16, error: &[u8], reader: &Reader) {

@@ -79,20 +79,27 @@ impl Shard {
                     _ => None,
                 };
                 let waiting = Waiting { accept: Some(accept), route, dialect, engine, agreement, token, stream: None };
-                let ticket = self.pending.ticket();
-                match self.attach_session(id, ticket, head, host) {
-                    Attached::Ready(cookie) => self.seat_session(now, id, waiting, cookie, host),
-                    Attached::Waiting => {
-                        self.await_verdict(now, ticket, id, None, Work::Session(Box::new(waiting)));
-                        Next::Nothing
-                    }
-                    Attached::Refused => {
-                        self.refuse_session(now, id, host);
-                        Next::Nothing
-                    }
-                }
+                self.enter_session(now, id, waiting, head, host)
             }
         }
+    }
+
+    /// Gives a connection its session, at once or when it is there, and a seat; then it begins to speak.
+    pub(crate) fn enter_session<H: Host>(
+        &mut self,
+        now: Time,
+        id: ConnectionId,
+        waiting: Waiting,
+        head: &Head<'_>,
+        host: &mut H,
+    ) -> Next {
+        let ticket = self.pending.ticket();
+        match self.attach_session(id, ticket, head, host) {
+            Attached::Ready(cookie) => return self.seat_session(now, id, waiting, cookie, host),
+            Attached::Waiting => self.await_verdict(now, ticket, id, None, Work::Session(Box::new(waiting))),
+            Attached::Refused => self.refuse_session(now, id, host),
+        }
+        Next::Nothing
     }
 
     /// The handshake hook's turn. `None`: it has nothing against the upgrade.
