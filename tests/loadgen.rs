@@ -6,16 +6,23 @@ use std::time::Duration;
 
 use harness::process::{Exit, Process};
 use harness::server::{self, Server};
+use harness::tls::Certificates;
 use serde_json::Value;
 
 /// A second of measuring, a start, a ramp and a drain, on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// For runs of which there are many.
+const SHORT: [&str; 4] = ["--duration", "400ms", "--drain", "5s"];
+
 /// Runs one scenario on a server of two shards, spawned and so ended by the generator.
 fn spawned(scenario: &str, flags: &[&str]) -> Exit {
     let mut command = server::loadgen_command();
     let path = server::command().get_program().to_string_lossy().into_owned();
-    command.arg(scenario).arg(format!("--spawn={path}")).args(["--duration", "1s", "--quiet", "--json", "-"]);
+    command.arg(scenario).arg(format!("--spawn={path}")).args(["--quiet", "--json", "-"]);
+    if !flags.contains(&"--duration") {
+        command.args(["--duration", "1s"]);
+    }
     command.args(flags).args(["--", "--shards", "2"]);
     Process::run(command, LIMIT)
 }
@@ -79,6 +86,71 @@ fn socket_io_is_spoken_to_our_server() {
     for (scenario, flags) in [("connect", ["-R", "200/s"]), ("idle", ["-c", "100"])] {
         measure(scenario, &[&["--protocol", "socketio"][..], &flags].concat());
     }
+}
+
+/// Each GET and POST of a session comes by a TCP connection of its own, and on two shards half of them to the wrong one.
+#[test]
+fn long_polling_is_spoken_to_shards_that_carry_it_to_each_other() {
+    let polling = ["--protocol", "socketio-polling"];
+    let play = |scenario: &str, flags: &[&str]| measure(scenario, &[&polling[..], &SHORT, flags].concat());
+    for pace in [["-R", "500/s"], ["--closed-loop", "--pipeline=20"]] {
+        let result = play("rpc", &[&["--action", "app.echo", "-c", "20"][..], &pace].concat());
+        assert!(count(&result, "received") > 0, "{result}");
+        has_latencies(&result);
+    }
+    play("connect", &["-R", "50/s"]);
+    assert_eq!(play("idle", &["-c", "50", "--subscribe"])["connections"]["open"], 50);
+}
+
+#[test]
+fn channels_are_heard_by_every_protocol_that_has_them() {
+    for protocol in ["socketio", "socketio-polling"] {
+        let flags = ["--subscribers", "20", "--publishers", "4", "--channels", "2", "-R", "50/s"];
+        let result = measure("fanout", &[&["--protocol", protocol][..], &SHORT, &flags].concat());
+        assert_eq!(count(&result, "received"), 10 * count(&result, "sent"), "{result}");
+        let shards = result["publishers_on_shard"].as_object().map(serde_json::Map::len);
+        assert_eq!(shards, Some(2), "publishers are spread over both shards: {result}");
+    }
+}
+
+#[test]
+fn every_protocol_is_spoken_with_tls() {
+    let socketio = ["--protocol", "socketio", "--action", "app.echo", "-c", "10", "-R", "200/s"];
+    let polling = ["--protocol", "socketio-polling", "--action", "app.echo", "-c", "10", "-R", "200/s"];
+    let runs: [(&str, &[&str]); 5] = [
+        ("echo", &["-c", "10", "--closed-loop", "--size", "64KiB"]),
+        ("rpc", &["-c", "10", "-R", "200/s"]),
+        ("rpc", &socketio),
+        ("rpc", &polling),
+        ("connect", &["-R", "50/s"]),
+    ];
+    for (scenario, flags) in runs {
+        let result = measure(scenario, &[&["--tls"][..], &SHORT, flags].concat());
+        assert!(count(&result, "received") > 0, "{result}");
+    }
+}
+
+#[test]
+fn a_certificate_is_judged_by_the_authorities_that_are_named() {
+    let certificates = Certificates::new();
+    certificates.write("server", &["localhost", "127.0.0.1"], 2090);
+    certificates.write("other", &["localhost", "127.0.0.1"], 2090);
+    let (file, key) = (certificates.certificate("server"), certificates.key("server"));
+    let server = Server::start(&["--tls-listen", "127.0.0.1:0", "--tls-cert", &file, "--tls-key", &key]);
+    let target = format!("wss://{}", server.tls_address());
+    let run = |trust: &[&str]| {
+        let mut command = server::loadgen_command();
+        command.args(["rpc", "-n", "50", "--quiet", "--target", &target, "--thresholds", "loss==0,errors==0"]);
+        command.args(trust);
+        Process::run(command, LIMIT)
+    };
+    for trust in [&["--ca", &file][..], &["--insecure"]] {
+        let exit = run(trust);
+        assert_eq!(exit.code(), 0, "{exit}");
+    }
+    let exit = run(&["--ca", &certificates.certificate("other")]);
+    assert!(exit.code() == 1 && exit.stderr.contains("certificate"), "{exit}");
+    assert_eq!(run(&[]).code(), 2, "nobody is trusted unasked");
 }
 
 #[test]
@@ -180,7 +252,7 @@ fn a_soak_plays_everything_at_once_and_watches_the_server() {
     let rounds = result["rounds"].as_array().unwrap_or_else(|| panic!("a list: {result}"));
     assert!(!rounds.is_empty() && count(&result, "received") > 0, "{result}");
     for round in rounds {
-        for load in ["calls", "socketio", "sessions", "fanout", "users", "churn"] {
+        for load in ["calls", "socketio", "polling", "sessions", "events", "fanout", "users", "churn"] {
             assert!(round["latency_ns"][load]["count"].as_u64().is_some_and(|count| count > 0), "{load}: {round}");
         }
         let at_rest = &round["at_rest"];

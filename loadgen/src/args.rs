@@ -12,7 +12,7 @@ use crate::units::{CpuList, Network, parse_count, parse_cpus, parse_duration, pa
 pub(crate) enum ScenarioName {
     /// Bare WebSocket messages, sent back by the server.
     Echo,
-    /// Calls of a SocketCluster action.
+    /// Calls of an action.
     Rpc,
     /// Publishers and subscribers on channels; loss, duplicates and disorder are counted.
     Fanout,
@@ -36,18 +36,24 @@ pub(crate) enum Leave {
 /// What is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProtocolName {
-    /// Bare WebSocket messages: the server echoes each, or for fanout sends each to everybody.
+    /// Bare WebSocket messages, for echo, connect, idle and fanout: the server echoes each, or for fanout sends each to
+    /// everybody.
     Raw,
-    /// SocketCluster, version 2.
+    /// SocketCluster, version 2, for everything but echo.
     Socketcluster,
-    /// Socket.IO, protocol 5 over Engine.IO 4: the event of --action is answered, event `message` goes to everybody.
+    /// Socket.IO, protocol 5 over Engine.IO 4, for rpc, fanout, idle and connect. rpc: the event of --action is answered;
+    /// fanout: by the events `subscribe` and `publish`, or with --broadcast `message`.
     Socketio,
+    /// The same by long-polling: each connection is two, one with a GET that waits and one for POSTs.
+    SocketioPolling,
 }
 
 const AFTER_HELP: &str = "\
 Examples:
   socketshard-loadgen rpc --spawn --rate 20k/s --duration 10s
   socketshard-loadgen rpc --target ws://127.0.0.1:8000 --closed-loop --pipeline 16 -c 200
+  socketshard-loadgen rpc --spawn --protocol socketio-polling --action app.echo -c 100 -R 1k/s
+  socketshard-loadgen rpc --target wss://127.0.0.1:8443 --insecure
   socketshard-loadgen fanout --spawn --subscribers 1000 --publishers 2 --channels 1 -R 100/s --thresholds 'loss==0'
   socketshard-loadgen idle --spawn -c 20k --ramp 10k/s -d 5s --json idle.json
   socketshard-loadgen presence --spawn --users 10k -R 1k/s --stay 9s -- --shards 2
@@ -74,12 +80,23 @@ pub(crate) struct Args {
     #[arg(long = "scenario", value_enum, value_name = "SCENARIO", conflicts_with = "scenario")]
     pub(crate) scenario_flag: Option<ScenarioName>,
 
-    /// Server to measure: ws://host:port[/path]; the default path is /echo or /socketcluster/
+    /// Server to measure: ws://host:port[/path], or wss:// with --ca or --insecure; http and https mean the same
+    ///
+    /// The default path is /echo, /fanout, /socketcluster/ or /socket.io/.
     #[arg(long, value_name = "URL", conflicts_with = "spawn", help_heading = "Target")]
     pub(crate) target: Option<String>,
     /// Start our server for the run (default: the `socketshard` beside this program); its arguments follow `--`
     #[arg(long, value_name = "PATH", num_args = 0..=1, help_heading = "Target")]
     pub(crate) spawn: Option<Option<PathBuf>>,
+    /// Speak TLS with the server that we start, which makes itself a certificate
+    #[arg(long, conflicts_with = "target", help_heading = "Target")]
+    pub(crate) tls: bool,
+    /// Certificates in PEM that may have signed the server's, or are it
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["insecure", "spawn"], help_heading = "Target")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Take whatever certificate the server shows
+    #[arg(long, conflicts_with = "spawn", help_heading = "Target")]
+    pub(crate) insecure: bool,
     /// What is spoken [default: raw for echo, else socketcluster]
     #[arg(long, value_enum, help_heading = "Target")]
     pub(crate) protocol: Option<ProtocolName>,
@@ -150,9 +167,15 @@ pub(crate) struct Args {
     /// fanout: channels
     #[arg(long, value_parser = parse_count, value_name = "N", default_value = "1", help_heading = "Scenarios")]
     pub(crate) channels: u64,
+    /// fanout, idle: what the channels' names begin with; a number follows. Runs at the same time need different ones
+    #[arg(long, value_name = "NAME", default_value = "bench/", help_heading = "Scenarios")]
+    pub(crate) channel_prefix: String,
     /// fanout: channels of each subscriber
     #[arg(long, value_parser = parse_count, value_name = "N", default_value = "1", help_heading = "Scenarios")]
     pub(crate) subs_per_conn: u64,
+    /// fanout, idle: the server has no channels, and sends each Socket.IO event `message` to everybody
+    #[arg(long, help_heading = "Scenarios")]
+    pub(crate) broadcast: bool,
     /// fanout: keep only publishers that the server says are on this shard
     #[arg(long, value_name = "SHARD", help_heading = "Scenarios")]
     pub(crate) publisher_shard: Option<u64>,

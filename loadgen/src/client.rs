@@ -1,12 +1,13 @@
-//! *How* a connection speaks: the upgrade, the SocketCluster handshake, heartbeats, the close, all by the codec. What is
+//! *How* a connection speaks: the upgrade or the requests of long-polling, the SocketCluster handshake, heartbeats, the close, all by the codec. What is
 //! said in between is the scenario's. Never does I/O, never reads a clock.
 
 use codec::socketcluster::client::{self as socketcluster, ServerMessage};
 use codec::socketcluster::{Dialect, Limits as PacketLimits};
 use codec::websocket::{Decoder, Limits, Message, Opcode, Role, encode, handshake};
 
-use crate::net::Wish;
+use crate::net::{Carry, Line, Wish};
 use crate::plan::Nanoseconds;
+use crate::polling::{self, Polling};
 use crate::socketio::{self, Packet};
 
 /// A connection whose unsent bytes exceed this is asked to send nothing more: its server does not read. What the kernel
@@ -14,6 +15,8 @@ use crate::socketio::{self, Packet};
 pub(crate) const UNSENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest message taken from a server.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// By long-polling a server gives no code when it closes: as a WebSocket that was closed without one.
+const POLLING_CLOSE_CODE: u16 = 1005;
 /// The call id of the handshake; the scenario's own calls begin after it.
 const HANDSHAKE_CALL: u64 = 1;
 
@@ -26,6 +29,15 @@ pub(crate) enum Protocol {
     SocketCluster,
     /// Socket.IO, protocol 5 over Engine.IO 4.
     SocketIo,
+    /// The same by long-polling.
+    SocketIoPolling,
+}
+
+impl Protocol {
+    /// Whether it is Socket.IO, by whatever transport.
+    pub(crate) const fn is_socket_io(self) -> bool {
+        matches!(self, Self::SocketIo | Self::SocketIoPolling)
+    }
 }
 
 /// Where a connection is in its life.
@@ -64,8 +76,11 @@ impl Tongue {
         Self { host, path, protocol, random: fastrand::Rng::with_seed(seed), packets }
     }
 
-    /// Appends a masked text message whose text `write` appends.
+    /// Appends a text message whose text `write` appends: a masked frame, or a packet of a payload.
     pub(crate) fn say(&mut self, out: &mut Vec<u8>, length_hint: usize, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.protocol == Protocol::SocketIoPolling {
+            return polling::say(out, write);
+        }
         encode::masked_frame_with(out, Opcode::Text, self.random.u32(..).to_ne_bytes(), length_hint, write);
     }
 }
@@ -98,12 +113,15 @@ pub(crate) struct Client<R> {
     key: [u8; 16],
     /// The part of the upgrade's answer that has come.
     head: Vec<u8>,
+    /// The session, where there is no WebSocket.
+    polling: Option<Box<Polling>>,
 }
 
 impl<R> Client<R> {
     /// A connection that is about to connect.
     pub(crate) fn new(role: R, tongue: &mut Tongue, deadline: Nanoseconds) -> Self {
         let key = tongue.random.u128(..).to_ne_bytes();
+        let is_polling = tongue.protocol == Protocol::SocketIoPolling;
         Self {
             role,
             deadline,
@@ -112,6 +130,7 @@ impl<R> Client<R> {
             decoder: Decoder::new(Role::Client),
             key,
             head: Vec::new(),
+            polling: is_polling.then(|| Box::new(Polling::new(&tongue.host, &tongue.path))),
         }
     }
 
@@ -125,8 +144,12 @@ impl<R> Client<R> {
         self.stage == Stage::Open
     }
 
-    /// The connection stands: asks for a WebSocket.
+    /// The connection stands: asks for a WebSocket. Long-polling asks by itself.
     pub(crate) fn connected(&mut self, tongue: &Tongue, out: &mut Vec<u8>) {
+        if self.polling.is_some() {
+            self.stage = Stage::Handshaking;
+            return;
+        }
         handshake::write_request(out, &tongue.host, &tongue.path, self.key, &[]);
         self.stage = Stage::Upgrading;
     }
@@ -134,7 +157,12 @@ impl<R> Client<R> {
     /// Says goodbye.
     pub(crate) fn close(&mut self, tongue: &mut Tongue, out: &mut Vec<u8>, deadline: Nanoseconds) {
         if matches!(self.stage, Stage::Handshaking | Stage::Open) {
-            encode::masked_close(out, tongue.random.u32(..).to_ne_bytes(), 1000, "");
+            if self.polling.is_some() {
+                tongue.say(out, 2, |out| out.extend_from_slice(socketio::DISCONNECT.as_bytes()));
+                tongue.say(out, 1, |out| out.extend_from_slice(polling::CLOSE.as_bytes()));
+            } else {
+                encode::masked_close(out, tongue.random.u32(..).to_ne_bytes(), 1000, "");
+            }
             self.stage = Stage::Closing;
             self.deadline = deadline;
         }
@@ -148,6 +176,7 @@ impl<R> Client<R> {
     /// Bytes came. Events go to `tell`, in order, with the role, the tools and the queue to answer into.
     pub(crate) fn receive(
         &mut self,
+        line: Line,
         bytes: &mut [u8],
         tongue: &mut Tongue,
         out: &mut Vec<u8>,
@@ -155,6 +184,7 @@ impl<R> Client<R> {
     ) -> Wish {
         match self.stage {
             Stage::Connecting | Stage::Closed(_) | Stage::Broken => Wish::Keep,
+            _ if self.polling.is_some() => self.answer(line, bytes, tongue, out, &mut tell),
             Stage::Upgrading => self.upgrade(bytes, tongue, out, &mut tell),
             Stage::Handshaking | Stage::Open | Stage::Closing => self.messages(bytes, tongue, out, &mut tell),
         }
@@ -196,10 +226,45 @@ impl<R> Client<R> {
                 tongue.say(out, 64, |out| socketcluster::handshake(out, None, HANDSHAKE_CALL));
             }
             // The server speaks first.
-            Protocol::SocketIo => self.stage = Stage::Handshaking,
+            Protocol::SocketIo | Protocol::SocketIoPolling => self.stage = Stage::Handshaking,
         }
         let rest = &mut all[length..];
         if rest.is_empty() { Wish::Keep } else { self.messages(rest, tongue, out, tell) }
+    }
+
+    /// A request was answered, or a part of it has come.
+    fn answer(
+        &mut self,
+        line: Line,
+        bytes: &[u8],
+        tongue: &mut Tongue,
+        out: &mut Vec<u8>,
+        tell: &mut impl FnMut(&mut R, &mut Tongue, &mut Vec<u8>, Event<'_>),
+    ) -> Wish {
+        let Self { role, stage, polling, .. } = self;
+        let Some(polling) = polling else { return Wish::Keep };
+        let outcome = polling.receive(line, bytes, |text| match text {
+            polling::CLOSE if *stage == Stage::Closing => Ok(()),
+            polling::CLOSE => {
+                *stage = Stage::Closed(POLLING_CLOSE_CODE);
+                tell(role, tongue, out, Event::Closed(POLLING_CLOSE_CODE));
+                Ok(())
+            }
+            text => hear(stage, role, tongue, out, tell, text).map_or(Ok(()), Err),
+        });
+        match (outcome, &*stage) {
+            // Whoever has gone is not refused.
+            (Err(_), Stage::Closing) => Wish::Drop,
+            (Err(text), _) => {
+                *stage = Stage::Broken;
+                tell(role, tongue, out, Event::Broken(text));
+                Wish::Drop
+            }
+            // The goodbye was taken, or the server's has come: nobody else ends these lines.
+            (Ok(()), Stage::Closing) if out.is_empty() && !polling.is_posting() => Wish::Drop,
+            (Ok(()), Stage::Closed(_)) => Wish::Drop,
+            (Ok(()), _) => Wish::Keep,
+        }
     }
 
     fn messages(
@@ -246,6 +311,18 @@ impl<R> Client<R> {
     }
 }
 
+impl<R> Carry for Client<R> {
+    fn carry(&mut self, said: &mut Vec<u8>, first: &mut Vec<u8>, second: &mut Vec<u8>) {
+        let Some(polling) = &mut self.polling else { return };
+        match self.stage {
+            Stage::Handshaking | Stage::Open => polling.fetch(first),
+            Stage::Closing => {}
+            Stage::Connecting | Stage::Upgrading | Stage::Closed(_) | Stage::Broken => return,
+        }
+        polling.post(said, second);
+    }
+}
+
 /// One text message. Says what is broken about it, if anything.
 fn hear<R>(
     stage: &mut Stage,
@@ -255,7 +332,7 @@ fn hear<R>(
     tell: &mut impl FnMut(&mut R, &mut Tongue, &mut Vec<u8>, Event<'_>),
     text: &str,
 ) -> Option<String> {
-    if tongue.protocol == Protocol::SocketIo {
+    if tongue.protocol.is_socket_io() {
         match (Packet::read(text), &*stage) {
             (Packet::Ping, _) => {
                 tongue.say(out, 1, |out| out.extend_from_slice(socketio::PONG.as_bytes()));
@@ -331,7 +408,7 @@ mod tests {
     /// Everything the client tells, as text.
     fn feed(client: &mut Client<()>, tongue: &mut Tongue, out: &mut Vec<u8>, bytes: &[u8]) -> (Vec<String>, Wish) {
         let mut told = Vec::new();
-        let wish = client.receive(&mut bytes.to_vec(), tongue, out, |(), _, _, event| {
+        let wish = client.receive(Line::First, &mut bytes.to_vec(), tongue, out, |(), _, _, event| {
             told.push(format!("{event:?}"));
         });
         (told, wish)

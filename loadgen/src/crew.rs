@@ -10,6 +10,7 @@ use glommio::{LocalExecutorBuilder, Placement};
 use crate::args::ScenarioName;
 use crate::client::Protocol;
 use crate::machine;
+use crate::net::{Target, Trust};
 use crate::plan::{Schedule, share};
 use crate::record::Interval;
 use crate::scenario::calls::{Calls, Pace};
@@ -50,7 +51,7 @@ impl Crew {
     /// Starts the threads, each on its CPU of the list (none: unpinned).
     pub(crate) fn start(
         settings: &Settings,
-        address: &Address,
+        (address, trust): (&Address, Option<&Trust>),
         shared: &Arc<Shared>,
         threads: usize,
         cpus: &[usize],
@@ -60,7 +61,7 @@ impl Crew {
             let (reports, receiver) = sync_channel(REPORTS_MAX);
             let (id, thread_id) = sync_channel(1);
             let (settings, shared) = (settings.clone(), Arc::clone(shared));
-            let orders = orders(&settings, address, worker, threads);
+            let orders = orders(&settings, (address, trust), worker, threads);
             let cpu = (!cpus.is_empty()).then(|| cpus[worker % cpus.len()]);
             let thread = std::thread::Builder::new()
                 .name(format!("generator-{worker}"))
@@ -110,13 +111,17 @@ impl Crew {
     }
 }
 
-fn orders(settings: &Settings, address: &Address, worker: usize, workers: usize) -> Orders {
+fn orders(settings: &Settings, (address, trust): (&Address, Option<&Trust>), worker: usize, workers: usize) -> Orders {
     let connections = share(settings.connections, worker as u64, workers as u64);
     Orders {
         worker,
         workers,
         connections: usize::try_from(connections).expect("bounded by the settings"),
-        target: address.socket,
+        target: Target {
+            address: address.socket,
+            trust: trust.cloned(),
+            is_double: settings.protocol == Protocol::SocketIoPolling,
+        },
         host: address.host.clone(),
         path: settings.path.clone(),
         protocol: settings.protocol,
@@ -176,7 +181,7 @@ fn play(
             let scenario = Calls::new(Echo::new(bytes, seed), pace(settings.connections), connections);
             work(orders, shared, scenario, reports)
         }
-        ScenarioName::Rpc if settings.protocol == Protocol::SocketIo => {
+        ScenarioName::Rpc if settings.protocol.is_socket_io() => {
             let emit = Emit::new(settings.action.clone(), settings.args.data.clone(), bytes, seed);
             work(orders, shared, Calls::new(emit, pace(settings.connections), connections), reports)
         }
@@ -186,13 +191,14 @@ fn play(
         }
         ScenarioName::Fanout => {
             let pace = pace(settings.cast.publishers as u64);
-            let scenario = Fanout::new(settings.cast, pace, Arc::clone(&shared), orders.worker, orders.workers);
+            let scenario = Fanout::new(settings.cast.clone(), pace, Arc::clone(&shared), orders.worker, orders.workers);
             work(orders, shared, scenario, reports)
         }
         ScenarioName::Idle => {
-            let Cast { channels, subscriptions, .. } = settings.cast;
-            let subscriptions = if settings.args.subscribe { subscriptions } else { 0 };
-            let idle = Idle::new(settings.protocol, [channels, subscriptions], [orders.worker, orders.workers]);
+            let Cast { channels, subscriptions, ref prefix, .. } = settings.cast;
+            let does_subscribe = settings.args.subscribe && settings.cast.has_channels;
+            let subscriptions = if does_subscribe { subscriptions } else { 0 };
+            let idle = Idle::new(Arc::clone(prefix), [channels, subscriptions], [orders.worker, orders.workers]);
             work(orders, shared, idle, reports)
         }
         ScenarioName::Connect => {

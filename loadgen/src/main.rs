@@ -21,6 +21,7 @@ mod machine;
 mod net;
 mod people;
 mod plan;
+mod polling;
 mod process;
 mod record;
 mod report;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::args::ScenarioName;
-use crate::client::Tongue;
+use crate::client::{Protocol, Tongue};
 use crate::crew::Crew;
 use crate::machine;
+use crate::net::Trust;
 use crate::plan::{Nanoseconds, Window};
 use crate::process::{CpuTime, Memory};
 use crate::record::Interval;
@@ -43,7 +44,8 @@ struct Run {
 /// Does it all.
 pub(crate) fn run(mut settings: Settings) -> Result<Summary, String> {
     machine::raise_descriptors();
-    if settings.connections + DESCRIPTORS_SPARE > machine::descriptors_max() {
+    let lines = if settings.protocol == Protocol::SocketIoPolling { 2 } else { 1 };
+    if settings.connections * lines + DESCRIPTORS_SPARE > machine::descriptors_max() {
         return Err(format!(
             "{} connections need more descriptors than the {} this process may have (ulimit -n, fs.nr_open)",
             settings.connections,
@@ -55,8 +57,8 @@ pub(crate) fn run(mut settings: Settings) -> Result<Summary, String> {
     let (address, spawned) = match &settings.server {
         Server::At(address) => (address.clone(), None),
         Server::Spawned(program, arguments) => {
-            let spawned = Spawned::start(program.as_deref(), arguments, &cpus.server)?;
-            (Address::of(spawned.address()), Some(spawned))
+            let spawned = Spawned::start(program.as_deref(), arguments, &cpus.server, settings.is_tls)?;
+            (Address { is_tls: settings.is_tls, ..Address::of(spawned.address()) }, Some(spawned))
         }
     };
     let shards = spawned.as_ref().map(Spawned::shards).or(settings.args.server_shards);
@@ -66,7 +68,8 @@ pub(crate) fn run(mut settings: Settings) -> Result<Summary, String> {
         return Err(format!("process {pid} cannot be read (--server-pid)"));
     }
     let mut tongue = Tongue::new(address.host.clone(), settings.path.clone(), settings.protocol, settings.args.seed);
-    probe(&address, &mut tongue)?;
+    let trust = address.is_tls.then(|| Trust::new(address.name(), settings.args.ca.as_deref())).transpose()?;
+    probe(&address, trust.as_ref(), &mut tongue)?;
     if !cpus.generator.is_empty() {
         // The main thread must not disturb the server either; a failure leaves it where it is.
         let _ = machine::set_affinity(&cpus.generator);
@@ -75,7 +78,7 @@ pub(crate) fn run(mut settings: Settings) -> Result<Summary, String> {
     let publishers = if settings.scenario == ScenarioName::Fanout { settings.cast.publishers } else { 0 };
     let shared =
         Arc::new(Shared::new(cpus.threads, publishers).map_err(|error| format!("cannot make doorbells: {error}"))?);
-    let crew = Crew::start(&settings, &address, &shared, cpus.threads, &cpus.generator)?;
+    let crew = Crew::start(&settings, (&address, trust.as_ref()), &shared, cpus.threads, &cpus.generator)?;
     let mut run = Run {
         thread_ids: crew.thread_ids(),
         settings,

@@ -19,6 +19,8 @@ use crate::units::{Network, parse_network};
 const CONNECTIONS_MAX: u64 = 4_000_000;
 /// The largest payload: what servers take by default is far less.
 const PAYLOAD_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The longest prefix: names of channels are at most 255 bytes here, with their number.
+const CHANNEL_PREFIX_BYTES_MAX: usize = 200;
 /// Streams whose sequence numbers are tracked, 16 bytes each: 1 GiB.
 const STREAMS_MAX: u64 = 64 * 1024 * 1024;
 
@@ -51,6 +53,8 @@ pub(crate) struct Settings {
     pub(crate) source: Option<Network>,
     pub(crate) cast: Cast,
     pub(crate) gathering: Gathering,
+    /// TLS is spoken.
+    pub(crate) is_tls: bool,
     pub(crate) thresholds: Vec<Threshold>,
     pub(crate) args: Args,
 }
@@ -68,6 +72,7 @@ pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
     if matches!(server, Server::At(_)) && (!args.server_args.is_empty() || args.server_cpus.is_some()) {
         return Err("--server-cpus and arguments after -- are for the server that --spawn starts".into());
     }
+    let is_tls = tls(&args, &server)?;
     let protocol = protocol(scenario, &args)?;
     let cast = cast(&args, protocol)?;
     let gathering = gathering(&args);
@@ -110,9 +115,26 @@ pub(crate) fn decide(mut args: Args) -> Result<Settings, String> {
         source,
         cast,
         gathering,
+        is_tls,
         thresholds,
         args,
     })
+}
+
+/// Whether TLS is spoken; the server must then be told from others, or that be waived.
+fn tls(args: &Args, server: &Server) -> Result<bool, String> {
+    let is_tls = match server {
+        Server::At(address) => address.is_tls,
+        Server::Spawned(..) => args.tls,
+    };
+    let is_known = args.ca.is_some() || args.insecure;
+    match server {
+        Server::At(_) if is_tls && !is_known => {
+            Err("a wss:// target needs --ca FILE, or --insecure: no authority is trusted by itself".into())
+        }
+        Server::At(_) if !is_tls && is_known => Err("--ca and --insecure are for wss:// targets".into()),
+        _ => Ok(is_tls),
+    }
 }
 
 fn protocol(scenario: ScenarioName, args: &Args) -> Result<Protocol, String> {
@@ -121,24 +143,35 @@ fn protocol(scenario: ScenarioName, args: &Args) -> Result<Protocol, String> {
         Some(ProtocolName::Raw) => Protocol::WebSocket,
         Some(ProtocolName::Socketcluster) => Protocol::SocketCluster,
         Some(ProtocolName::Socketio) => Protocol::SocketIo,
+        Some(ProtocolName::SocketioPolling) => Protocol::SocketIoPolling,
         None if is_raw => Protocol::WebSocket,
         None => Protocol::SocketCluster,
     };
     match (scenario, protocol) {
-        (ScenarioName::Echo, Protocol::SocketCluster | Protocol::SocketIo) => {
+        (ScenarioName::Echo, Protocol::SocketCluster | Protocol::SocketIo | Protocol::SocketIoPolling) => {
             return Err("echo is raw; calls of a --protocol are measured by rpc".into());
         }
-        (ScenarioName::Presence, Protocol::WebSocket | Protocol::SocketIo) => {
+        (ScenarioName::Presence, Protocol::WebSocket | Protocol::SocketIo | Protocol::SocketIoPolling) => {
             return Err("presence speaks --protocol socketcluster".into());
         }
         (ScenarioName::Rpc, Protocol::WebSocket) => return Err("--protocol raw has no calls; use echo".into()),
         _ => {}
     }
-    let has_channels = args.channels > 1 || args.publisher_shard.is_some() || args.subscriber_shard.is_some();
-    if has_channels && protocol != Protocol::SocketCluster {
-        return Err("--channels and shards belong to --protocol socketcluster: others send everything to all".into());
+    if args.broadcast && !(protocol.is_socket_io() && matches!(scenario, ScenarioName::Fanout | ScenarioName::Idle)) {
+        return Err("--broadcast is for fanout and idle by --protocol socketio or socketio-polling".into());
+    }
+    let wants_channels = args.channels > 1 || args.publisher_shard.is_some() || args.subscriber_shard.is_some();
+    if wants_channels && !has_channels(args, protocol) {
+        return Err("--channels and shards belong to --protocol socketcluster and, without --broadcast, to socketio: \
+                    all else sends everything to all"
+            .into());
     }
     Ok(protocol)
+}
+
+/// Whether subscribers name what they want to hear.
+fn has_channels(args: &Args, protocol: Protocol) -> bool {
+    protocol == Protocol::SocketCluster || (protocol.is_socket_io() && !args.broadcast)
 }
 
 fn connections(scenario: ScenarioName, args: &Args, gathering: &Gathering) -> Result<u64, String> {
@@ -211,7 +244,7 @@ fn check_payload(scenario: ScenarioName, args: &Args) -> Result<(), String> {
 
 fn action(args: &Args, protocol: Protocol) -> Result<String, String> {
     // The other is what the servers of the comparison answer.
-    let usual = if protocol == Protocol::SocketIo { "echo" } else { "app.echo" };
+    let usual = if protocol.is_socket_io() { "echo" } else { "app.echo" };
     let action = args.action.as_deref().unwrap_or(usual);
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
     if action.is_empty() || !action.bytes().all(is_plain) {
@@ -231,6 +264,10 @@ fn cast(args: &Args, protocol: Protocol) -> Result<Cast, String> {
         let problem = format!("--subs-per-conn {} is not between 1 and --channels", args.subs_per_conn);
         return Err(format!("{problem}, and at most 1000"));
     }
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    if args.channel_prefix.len() > CHANNEL_PREFIX_BYTES_MAX || !args.channel_prefix.bytes().all(is_plain) {
+        return Err("--channel-prefix must be short printable ASCII without spaces, quotes and backslashes".to_owned());
+    }
     let streams = publishers.saturating_mul(subscribers).saturating_mul(args.subs_per_conn);
     if streams.max(publishers.saturating_mul(channels)) > STREAMS_MAX {
         return Err(format!(
@@ -248,6 +285,8 @@ fn cast(args: &Args, protocol: Protocol) -> Result<Cast, String> {
         publisher_shard: args.publisher_shard,
         subscriber_shard: args.subscriber_shard,
         protocol,
+        has_channels: has_channels(args, protocol),
+        prefix: args.channel_prefix.as_str().into(),
         payload_bytes: args.size,
         seed: args.seed,
     })
@@ -286,9 +325,13 @@ fn path(scenario: ScenarioName, args: &Args, server: &Server, protocol: Protocol
             (Protocol::WebSocket, _) => "/echo",
             (Protocol::SocketCluster, _) => "/socketcluster/",
             (Protocol::SocketIo, _) => socketio::PATH,
+            (Protocol::SocketIoPolling, _) => socketio::POLLING_PATH,
         }
         .to_owned()
     });
+    if protocol == Protocol::SocketIoPolling && !path.contains('?') {
+        return Err(format!("path '{path}' needs Engine.IO's query, as in {}", socketio::POLLING_PATH));
+    }
     if !path.starts_with('/') || path.bytes().any(|byte| !byte.is_ascii_graphic()) {
         return Err(format!("path '{path}' must begin with / and hold printable ASCII without spaces"));
     }
@@ -322,6 +365,14 @@ mod tests {
         assert_eq!((raw.protocol, raw.path.as_str()), (Protocol::WebSocket, "/fanout"));
         let socketio = decided("rpc --spawn --protocol socketio").expect("valid");
         assert_eq!((socketio.protocol, socketio.path.as_str()), (Protocol::SocketIo, socketio::PATH));
+        let polling = decided("fanout --spawn --protocol socketio-polling --channels 2").expect("valid");
+        assert_eq!((polling.protocol, polling.path.as_str()), (Protocol::SocketIoPolling, socketio::POLLING_PATH));
+        assert!(polling.cast.has_channels && !raw.cast.has_channels);
+        let broadcast = decided("fanout --spawn --protocol socketio --broadcast").expect("valid");
+        assert!(!broadcast.cast.has_channels);
+        assert!(decided("rpc --target wss://127.0.0.1:1 --insecure").expect("valid").is_tls);
+        assert!(decided("rpc --target https://127.0.0.1:1/x --ca a.pem").expect("valid").is_tls);
+        assert!(decided("rpc --spawn --tls").expect("valid").is_tls && !rpc.is_tls);
         assert_eq!((rpc.action.as_str(), socketio.action.as_str()), ("app.echo", "echo"));
         let bare = decided("connect --spawn --raw").expect("valid");
         assert_eq!((bare.protocol, bare.path.as_str()), (Protocol::WebSocket, "/socketcluster/"));
@@ -360,9 +411,17 @@ mod tests {
             ("presence --spawn --users 10 --threads 2", "--rooms"),
             ("echo --spawn --protocol socketio", "rpc"),
             ("fanout --spawn --protocol raw --channels 2", "--channels"),
-            ("fanout --spawn --protocol socketio --subscriber-shard 1", "shards"),
+            ("fanout --spawn --protocol socketio --broadcast --subscriber-shard 1", "shards"),
+            ("fanout --spawn --broadcast", "--protocol"),
+            ("fanout --spawn --channel-prefix a\"b", "--channel-prefix"),
+            ("rpc --spawn --protocol socketio --broadcast", "fanout"),
+            ("presence --spawn --protocol socketio-polling", "socketcluster"),
+            ("echo --spawn --protocol socketio-polling", "rpc"),
+            ("rpc --spawn --protocol socketio-polling --path /x/", "query"),
+            ("rpc --target wss://127.0.0.1:1", "--insecure"),
+            ("rpc --target ws://127.0.0.1:1 --insecure", "wss://"),
             ("rpc --spawn --thresholds p99", "threshold"),
-            ("rpc --target http://127.0.0.1:1", "ws://"),
+            ("rpc --target ftp://127.0.0.1:1", "ws://"),
             ("rpc --target ws://127.0.0.1:1 -- --x", "--spawn"),
             ("rpc --target ws://127.0.0.1:1 --server-cpus 1", "--spawn"),
         ] {

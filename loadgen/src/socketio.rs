@@ -26,6 +26,10 @@ pub(crate) enum Packet<'a> {
 pub(crate) const PATH: &str = "/socket.io/?EIO=4&transport=websocket";
 /// Asks for the main namespace.
 pub(crate) const CONNECT: &str = "40";
+/// The query that asks for long-polling.
+pub(crate) const POLLING_PATH: &str = "/socket.io/?EIO=4&transport=polling";
+/// Leaves the main namespace.
+pub(crate) const DISCONNECT: &str = "41";
 /// Answers a heartbeat.
 pub(crate) const PONG: &str = "3";
 
@@ -48,16 +52,19 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// Appends an event whose only argument is this JSON; with an id it is to be answered.
-pub(crate) fn write_event(out: &mut Vec<u8>, id: Option<u64>, name: &str, argument: &str) {
+/// Appends an event with these arguments, JSON; with an id it is to be answered.
+pub(crate) fn write_event(out: &mut Vec<u8>, id: Option<u64>, name: &str, arguments: &[&str]) {
     out.extend_from_slice(b"42");
     if let Some(id) = id {
         write_decimal(out, id);
     }
     out.extend_from_slice(b"[\"");
     out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"\",");
-    out.extend_from_slice(argument.as_bytes());
+    out.push(b'"');
+    for argument in arguments {
+        out.push(b',');
+        out.extend_from_slice(argument.as_bytes());
+    }
     out.push(b']');
 }
 
@@ -99,8 +106,9 @@ mod tests {
     #[test]
     fn events_are_written_as_the_reference_writes_them() {
         let mut out = Vec::new();
-        write_event(&mut out, Some(1_234_567_890), "echo", "\"a\"");
-        write_event(&mut out, None, "message", "1");
-        assert_eq!(out, b"421234567890[\"echo\",\"a\"]42[\"message\",1]");
+        write_event(&mut out, Some(1_234_567_890), "echo", &["\"a\""]);
+        write_event(&mut out, None, "message", &["1", "2"]);
+        write_event(&mut out, Some(3), "bare", &[]);
+        assert_eq!(out, b"421234567890[\"echo\",\"a\"]42[\"message\",1,2]423[\"bare\"]");
     }
 }

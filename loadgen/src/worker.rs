@@ -4,13 +4,13 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
 use crate::client::{Client, Event, Protocol, Stage, Tongue};
-use crate::net::{Arrival, Engine, Wish};
+use crate::net::{Arrival, Engine, Line, Target, Wish};
 use crate::plan::{Nanoseconds, Window};
 use crate::record::{Interval, Recorder};
 use crate::scenario::{After, Connections, Meter, Scenario, Wire};
@@ -40,7 +40,7 @@ pub(crate) struct Orders {
     pub(crate) workers: usize,
     /// Connections of this worker.
     pub(crate) connections: usize,
-    pub(crate) target: SocketAddr,
+    pub(crate) target: Target,
     pub(crate) host: String,
     pub(crate) path: String,
     pub(crate) protocol: Protocol,
@@ -113,7 +113,7 @@ pub(crate) fn work<S: Scenario>(
     reports: SyncSender<Interval>,
 ) -> io::Result<Interval> {
     let mut connections: Connections<S::Role> =
-        Engine::new(orders.connections, orders.target, shared.bell(orders.worker))?;
+        Engine::new(orders.connections, orders.target.clone(), shared.bell(orders.worker))?;
     let tongue = Tongue::new(orders.host.clone(), orders.path.clone(), orders.protocol, orders.seed);
     let window = Window { start: u64::MAX, warm: u64::MAX, stop: u64::MAX };
     let meter = Meter { now: shared.now(), recorder: Recorder::new(window), prepared: 0, has_begun: false };
@@ -181,7 +181,7 @@ impl<S: Scenario> Worker<S> {
                 client.connected(&self.tongue, out);
                 Wish::Keep
             }
-            Arrival::Bytes(bytes) => self.receive(slot, client, out, bytes),
+            Arrival::Bytes(line, bytes) => self.receive(slot, client, out, (line, bytes)),
             Arrival::Ended(error) => {
                 self.ended(slot, client, error);
                 Wish::Keep
@@ -207,10 +207,16 @@ impl<S: Scenario> Worker<S> {
         }
     }
 
-    fn receive(&mut self, slot: usize, client: &mut Client<S::Role>, out: &mut Vec<u8>, bytes: &mut [u8]) -> Wish {
+    fn receive(
+        &mut self,
+        slot: usize,
+        client: &mut Client<S::Role>,
+        out: &mut Vec<u8>,
+        (line, bytes): (Line, &mut [u8]),
+    ) -> Wish {
         let Self { scenario, tongue, meter, opener, open, .. } = self;
         let mut is_ready_now = false;
-        let wish = client.receive(bytes, tongue, out, |role, tongue, out, event| {
+        let wish = client.receive(line, bytes, tongue, out, |role, tongue, out, event| {
             let mut wire = Wire { slot, role, out, tongue };
             match event {
                 Event::Text(text) => scenario.text(&mut wire, meter, text),

@@ -28,6 +28,9 @@ impl Stage {
     pub(crate) fn survey(args: Args) -> Result<Self, String> {
         let target = args.target.clone().unwrap_or_default();
         let address = Address::parse(&target)?;
+        if address.is_tls {
+            return Err(format!("target '{target}': the port that speaks TLS goes into --tls-address"));
+        }
         let tls = args.tls_address.as_deref().map(resolve).transpose()?;
         let is_far = |address: &SocketAddr| !address.ip().is_loopback();
         if !args.i_own_this_target && (is_far(&address.socket) || tls.iter().any(is_far)) {

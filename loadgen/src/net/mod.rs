@@ -6,6 +6,8 @@ mod buffers;
 mod engine;
 mod ring;
 mod socket;
+mod tls;
 
 pub(crate) use bell::Bell;
-pub(crate) use engine::{Arrival, Engine, Wish};
+pub(crate) use engine::{Arrival, Carry, Engine, Line, Target, Wish};
+pub(crate) use tls::Trust;

@@ -7,12 +7,16 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use socket2::{Domain, SockAddr, Socket as RawSocket, Type};
 
+use super::tls::{Tls, Trust};
+
 /// A socket and its queues.
 #[derive(Debug)]
 pub(super) struct Socket {
     raw: RawSocket,
     /// What the next pass sends. Only appended to; stays where it is while a send of it is queued.
     pub(super) out: Vec<u8>,
+    /// Seals and opens, on connections with TLS.
+    pub(super) tls: Option<Box<Tls>>,
     /// What a waiting send reads. Not touched until that has completed.
     pub(super) flying: Vec<u8>,
     /// Listed for the next flush.
@@ -25,8 +29,8 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// A socket for a connection to `target`, from `source` if that is given.
-    pub(super) fn new(target: &SocketAddr, source: Option<IpAddr>) -> io::Result<Self> {
+    /// A socket for a connection to `target`, from `source` if that is given, with TLS if there is somebody to trust.
+    pub(super) fn new(target: &SocketAddr, source: Option<IpAddr>, trust: Option<&Trust>) -> io::Result<Self> {
         let raw = RawSocket::new(Domain::for_address(*target), Type::STREAM, None)?;
         raw.set_tcp_nodelay(true)?;
         if let Some(source) = source {
@@ -36,6 +40,7 @@ impl Socket {
         Ok(Self {
             raw,
             out: Vec::new(),
+            tls: trust.map(|trust| Box::new(Tls::new(trust))),
             flying: Vec::new(),
             is_dirty: false,
             is_connecting: false,
@@ -47,6 +52,11 @@ impl Socket {
 
     pub(super) fn descriptor(&self) -> RawFd {
         self.raw.as_raw_fd()
+    }
+
+    /// Whether anything is to be sent, queued or not.
+    pub(super) fn has_output(&self) -> bool {
+        !self.out.is_empty() || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
     /// Whether the kernel still works on it.

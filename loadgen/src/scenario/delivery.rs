@@ -2,10 +2,13 @@
 //! front, so that every delivery tells where it belongs and how old it is. A delivery with exactly the bytes expected
 //! is read without a parser; any other is parsed. The text is a JSON string, or in the raw protocol the whole message.
 
-use codec::message::RawJson;
-use codec::socketcluster::client::{ServerMessage, publish};
+use std::sync::Arc;
 
+use codec::socketcluster::client::ServerMessage;
+
+use super::fanout::Cast;
 use super::payload::{filler, read_decimal, read_hex, write_hex};
+use super::phrase::publish;
 use crate::client::{Protocol, Tongue};
 use crate::flight::Stamp;
 use crate::socketio;
@@ -16,7 +19,7 @@ const FIELDS_BYTES: usize = 48;
 /// The shortest payload: the fields in quotes.
 pub(crate) const PAYLOAD_BYTES_MIN: usize = FIELDS_BYTES + 2;
 
-/// The event by which Socket.IO's publications travel.
+/// The event by which Socket.IO's publications travel where there are no channels.
 const EVENT: &str = "message";
 
 /// One delivery, read.
@@ -28,18 +31,12 @@ pub(crate) struct Delivery {
     pub(crate) stamp: Stamp,
 }
 
-/// Channel names are this and a number.
-const CHANNEL_PREFIX: &str = "bench/";
-
-/// The name of a channel.
-pub(crate) fn channel_name(number: usize) -> String {
-    format!("{CHANNEL_PREFIX}{number}")
-}
-
 /// Writes and reads publications.
 #[derive(Debug)]
 pub(crate) struct Publications {
     protocol: Protocol,
+    has_channels: bool,
+    prefix: Arc<str>,
     /// What a delivery of the reference form begins with, up to the channel's number.
     head: String,
     filler: String,
@@ -47,17 +44,18 @@ pub(crate) struct Publications {
 }
 
 impl Publications {
-    /// Publications whose payload has that many bytes (of JSON, where there is any), on the channels `bench/0`,
-    /// `bench/1`, …, or on the only one there is.
-    pub(crate) fn new(protocol: Protocol, bytes: usize, seed: u64) -> Self {
+    /// Publications of that cast, whose payload has so many bytes of JSON, or in the raw protocol of anything.
+    pub(crate) fn new(cast: &Cast) -> Self {
+        let Cast { protocol, has_channels, ref prefix, payload_bytes, seed, .. } = *cast;
         let head = match protocol {
-            Protocol::SocketCluster => format!("{{\"event\":\"#publish\",\"data\":{{\"channel\":\"{CHANNEL_PREFIX}"),
-            Protocol::SocketIo => format!("42[\"{EVENT}\",\""),
+            Protocol::SocketCluster => format!("{{\"event\":\"#publish\",\"data\":{{\"channel\":\"{prefix}"),
+            _ if protocol.is_socket_io() && has_channels => format!("42[\"{prefix}"),
+            Protocol::SocketIo | Protocol::SocketIoPolling => format!("42[\"{EVENT}\",\""),
             Protocol::WebSocket => String::new(),
         };
         let around = if protocol == Protocol::WebSocket { FIELDS_BYTES } else { PAYLOAD_BYTES_MIN };
-        let filler = filler(bytes.saturating_sub(around), seed);
-        Self { protocol, head, filler, scratch: String::new() }
+        let filler = filler(payload_bytes.saturating_sub(around), seed);
+        Self { protocol, has_channels, prefix: Arc::clone(prefix), head, filler, scratch: String::new() }
     }
 
     /// Appends a publication as the call of that id.
@@ -77,15 +75,12 @@ impl Publications {
         if is_raw {
             return tongue.say(out, self.scratch.len(), |out| out.extend_from_slice(self.scratch.as_bytes()));
         }
-        if self.protocol == Protocol::SocketIo {
+        if !self.has_channels {
             let hint = self.scratch.len() + EVENT.len() + 6;
-            return tongue.say(out, hint, |out| socketio::write_event(out, None, EVENT, &self.scratch));
+            return tongue.say(out, hint, |out| socketio::write_event(out, None, EVENT, &[&self.scratch]));
         }
-        let channel = channel_name(delivery.channel);
-        // {"event":"#publish","data":{"channel":"","data":},"cid":}: 56 bytes around the texts and up to 20 digits.
-        let hint = channel.len() + self.scratch.len() + 76;
-        let data = RawJson::from_validated(&self.scratch);
-        tongue.say(out, hint, |out| publish(out, &channel, Some(data), Some(call)));
+        let channel = format!("{}{}", self.prefix, delivery.channel);
+        publish(tongue, out, &channel, &self.scratch, call);
     }
 
     /// Reads a delivery: `None` when the text is none, an error when it is one that nobody here published.
@@ -93,12 +88,15 @@ impl Publications {
         if let Some(delivery) = self.read_expected(text) {
             return Some(Ok(delivery));
         }
+        if self.protocol.is_socket_io() && self.has_channels && !text.starts_with("42") {
+            return None;
+        }
         if self.protocol != Protocol::SocketCluster {
             return Some(Err("a delivery that nobody published".to_owned()));
         }
         for message in tongue.packets.decode(text).ok()? {
             let ServerMessage::Publication { channel, data } = message else { continue };
-            let number = channel.strip_prefix(CHANNEL_PREFIX).and_then(|number| number.parse().ok());
+            let number = channel.strip_prefix(&*self.prefix).and_then(|number| number.parse().ok());
             let payload = data.and_then(|data| data.as_str().strip_prefix('"')?.strip_suffix('"'));
             let delivery = number.zip(payload).and_then(|(channel, payload)| self.read_payload(channel, payload));
             return Some(delivery.ok_or_else(|| "a delivery that nobody published".to_owned()));
@@ -108,13 +106,13 @@ impl Publications {
 
     fn read_expected(&self, text: &str) -> Option<Delivery> {
         let rest = text.strip_prefix(self.head.as_str())?;
-        match self.protocol {
-            Protocol::WebSocket => return self.read_payload(0, rest),
-            Protocol::SocketIo => return self.read_payload(0, rest.strip_suffix("\"]")?),
-            Protocol::SocketCluster => {}
+        if !self.has_channels {
+            let is_raw = self.protocol == Protocol::WebSocket;
+            return self.read_payload(0, if is_raw { rest } else { rest.strip_suffix("\"]")? });
         }
         let (channel, digits) = read_decimal(rest.as_bytes())?;
-        let payload = rest[digits..].strip_prefix("\",\"data\":\"")?.strip_suffix("\"}}")?;
+        let around = if self.protocol.is_socket_io() { ("\",\"", "\"]") } else { ("\",\"data\":\"", "\"}}") };
+        let payload = rest[digits..].strip_prefix(around.0)?.strip_suffix(around.1)?;
         self.read_payload(usize::try_from(channel).ok()?, payload)
     }
 
@@ -145,10 +143,27 @@ mod tests {
     use crate::client::Protocol;
     use codec::websocket::{Decoder, Limits, Message, Role};
 
+    fn cast(protocol: Protocol, has_channels: bool) -> Cast {
+        Cast {
+            publishers: 1,
+            subscribers: 1,
+            channels: 1,
+            subscriptions: 1,
+            shards: None,
+            publisher_shard: None,
+            subscriber_shard: None,
+            protocol,
+            has_channels,
+            prefix: "bench/".into(),
+            payload_bytes: 64,
+            seed: 1,
+        }
+    }
+
     #[test]
     fn a_publication_comes_back_as_it_was_sent_in_any_spelling() {
         let mut tongue = Tongue::new(String::new(), String::new(), Protocol::SocketCluster, 1);
-        let mut publications = Publications::new(Protocol::SocketCluster, 64, 1);
+        let mut publications = Publications::new(&cast(Protocol::SocketCluster, true));
         let stamp = Stamp { intended: 123_456_789, sent: 223_456_789 };
         let sent = Delivery { channel: 12, publisher: 3, sequence: 77, stamp };
         let mut out = Vec::new();
@@ -177,7 +192,7 @@ mod tests {
     fn other_protocols_carry_the_same_payload() {
         for (protocol, around) in [(Protocol::WebSocket, ("", "")), (Protocol::SocketIo, ("42[\"message\",", "]"))] {
             let mut tongue = Tongue::new(String::new(), String::new(), protocol, 1);
-            let mut publications = Publications::new(protocol, 64, 1);
+            let mut publications = Publications::new(&cast(protocol, false));
             let sent = Delivery { channel: 0, publisher: 1, sequence: 9, stamp: Stamp { intended: 5, sent: 6 } };
             let mut out = Vec::new();
             publications.write(&mut tongue, &mut out, &sent, 3);

@@ -26,7 +26,7 @@ impl Dialogue for Emit {
     fn ask(&mut self, tongue: &mut Tongue, out: &mut Vec<u8>, number: u64) {
         // 42…["…",…]: 7 bytes around the two texts and up to 20 digits.
         let hint = self.event.len() + self.argument.len() + 27;
-        tongue.say(out, hint, |out| write_event(out, Some(number), &self.event, &self.argument));
+        tongue.say(out, hint, |out| write_event(out, Some(number), &self.event, &[&self.argument]));
     }
 
     fn read(&mut self, _: &mut Tongue, text: &str, _: Option<u64>) -> Option<(u64, Result<(), String>)> {

@@ -1,7 +1,7 @@
 //! `fanout`: publishers and subscribers on channels. Every delivery is checked against its sequence number, so that
 //! loss, duplicates and disorder are counted for each (publisher, channel, subscriber). Closed loop: a publisher keeps
 //! its window of publications in flight, and one counts as done when every subscriber has it, on whatever thread.
-//! Protocols without channels send every message to all connections, its publisher included: there, nobody subscribes,
+//! Servers without channels send every message to all connections, its publisher included: there, nobody subscribes,
 //! and a publication is acknowledged by the publisher's own copy.
 //!
 //! Connections are numbered over all workers: first the publishers, then the subscribers. Subscriber s has the channels
@@ -9,11 +9,9 @@
 
 use std::sync::Arc;
 
-use codec::socketcluster::client::{ServerMessage, invoke, subscribe};
-
 use super::calls::Pace;
-use super::delivery::{Delivery, Publications, channel_name};
-use super::payload::read_decimal;
+use super::delivery::{Delivery, Publications};
+use super::phrase::{invoke, reply, subscribe};
 use super::{After, Connections, Meter, Scenario, Wire, wire};
 use crate::client::{Protocol, Tongue};
 use crate::flight::{Flight, Stamp};
@@ -35,7 +33,7 @@ const CLOSE_WAIT: Nanoseconds = 1_000_000_000;
 const DELIVERY_WAIT: Nanoseconds = 1_000_000_000;
 
 /// Who takes part.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cast {
     pub(crate) publishers: usize,
     pub(crate) subscribers: usize,
@@ -48,6 +46,10 @@ pub(crate) struct Cast {
     pub(crate) publisher_shard: Option<u64>,
     pub(crate) subscriber_shard: Option<u64>,
     pub(crate) protocol: Protocol,
+    /// Whether the server has channels; else it sends every message to everybody.
+    pub(crate) has_channels: bool,
+    /// Channels are named by this and their numbers.
+    pub(crate) prefix: Arc<str>,
     pub(crate) payload_bytes: usize,
     pub(crate) seed: u64,
 }
@@ -133,7 +135,7 @@ impl Fanout {
             worker,
             workers,
             publishers_here,
-            publications: Publications::new(cast.protocol, cast.payload_bytes, cast.seed),
+            publications: Publications::new(&cast),
             audience_max: audience.iter().copied().max().unwrap_or(0),
             audience,
             delivered: vec![0; cast.publishers],
@@ -190,7 +192,7 @@ impl Fanout {
     }
 
     fn deliver(&mut self, wire: &mut Wire<'_, Role>, meter: &mut Meter, text: &str) -> bool {
-        if matches!(wire.role, Role::Publisher(_)) && self.cast.protocol == Protocol::SocketCluster {
+        if matches!(wire.role, Role::Publisher(_)) && self.cast.has_channels {
             return false;
         }
         let delivery = match self.publications.read(wire.tongue, text) {
@@ -355,26 +357,10 @@ impl Cast {
     /// Subscribes that subscriber to its channels.
     fn subscribe(&self, number: usize, tongue: &mut Tongue, out: &mut Vec<u8>) {
         for nth in 0..self.subscriptions {
-            let channel = channel_name((number * self.subscriptions + nth) % self.channels);
-            tongue.say(out, 80, |out| subscribe(out, &channel, Some(FIRST_CALL + nth as u64)));
+            let channel = format!("{}{}", self.prefix, (number * self.subscriptions + nth) % self.channels);
+            subscribe(tongue, out, &channel, FIRST_CALL + nth as u64);
         }
     }
-}
-
-/// The call that a text answers, with the number it carries or the error.
-pub(super) fn reply(tongue: &mut Tongue, text: &str) -> Option<(u64, Result<Option<u64>, String>)> {
-    if let Some((call, digits)) = text.strip_prefix("{\"rid\":").and_then(|rest| read_decimal(rest.as_bytes()))
-        && &text[7 + digits..] == "}"
-    {
-        return Some((call, Ok(None)));
-    }
-    for message in tongue.packets.decode(text).ok()? {
-        let ServerMessage::Reply { call, outcome, .. } = message else { continue };
-        let (call, _) = read_decimal(call.as_str().as_bytes())?;
-        let outcome = outcome.map(|data| data.and_then(|data| data.as_str().parse().ok()));
-        return Some((call, outcome.map_err(|error| error.as_str().to_owned())));
-    }
-    None
 }
 
 impl Scenario for Fanout {
@@ -405,13 +391,13 @@ impl Scenario for Fanout {
                 if self.wanted(wire.role).is_none() {
                     return self.landed(wire, meter, None);
                 }
-                wire.tongue.say(wire.out, 64, |out| invoke(out, "app.shard", None, Some(SHARD_CALL)));
+                invoke(wire.tongue, wire.out, "app.shard", SHARD_CALL);
             }
-            Role::Subscriber(subscriber) if self.cast.protocol == Protocol::SocketCluster => {
+            Role::Subscriber(subscriber) if self.cast.has_channels => {
                 if self.cast.subscriber_shard.is_none() {
                     return self.cast.subscribe(subscriber.number, wire.tongue, wire.out);
                 }
-                wire.tongue.say(wire.out, 64, |out| invoke(out, "app.shard", None, Some(SHARD_CALL)));
+                invoke(wire.tongue, wire.out, "app.shard", SHARD_CALL);
             }
             Role::Subscriber(_) => meter.prepared += 1,
         }

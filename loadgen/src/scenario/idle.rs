@@ -1,12 +1,11 @@
 //! `idle`: connections that say nothing but answer heartbeats, so that the server's memory per connection can be read;
 //! if asked, each subscribes to channels first. The reading is done by the run, from /proc.
 
-use codec::socketcluster::client::subscribe;
+use std::sync::Arc;
 
-use super::delivery::channel_name;
-use super::fanout::reply;
+use super::phrase::{reply, subscribe};
 use super::{After, Connections, Meter, Scenario, Wire};
-use crate::client::{Protocol, Tongue};
+use crate::client::Tongue;
 use crate::plan::Nanoseconds;
 
 /// The first subscription's call: 1 is the handshake.
@@ -16,6 +15,7 @@ const FIRST_CALL: u64 = 2;
 #[derive(Debug)]
 pub(crate) struct Idle {
     channels: usize,
+    prefix: Arc<str>,
     /// Channels of each connection.
     subscriptions: usize,
     worker: usize,
@@ -26,14 +26,9 @@ pub(crate) struct Idle {
 type Acknowledged = usize;
 
 impl Idle {
-    /// The part of one worker; connections subscribe where the protocol has subscriptions.
-    pub(crate) fn new(
-        protocol: Protocol,
-        [channels, subscriptions]: [usize; 2],
-        [worker, workers]: [usize; 2],
-    ) -> Self {
-        let subscriptions = if protocol == Protocol::SocketCluster { subscriptions } else { 0 };
-        Self { channels, subscriptions, worker, workers }
+    /// The part of one worker.
+    pub(crate) fn new(prefix: Arc<str>, [channels, subscriptions]: [usize; 2], [worker, workers]: [usize; 2]) -> Self {
+        Self { channels, prefix, subscriptions, worker, workers }
     }
 }
 
@@ -50,8 +45,8 @@ impl Scenario for Idle {
         }
         let number = wire.slot * self.workers + self.worker;
         for nth in 0..self.subscriptions {
-            let channel = channel_name((number * self.subscriptions + nth) % self.channels);
-            wire.tongue.say(wire.out, 80, |out| subscribe(out, &channel, Some(FIRST_CALL + nth as u64)));
+            let channel = format!("{}{}", self.prefix, (number * self.subscriptions + nth) % self.channels);
+            subscribe(wire.tongue, wire.out, &channel, FIRST_CALL + nth as u64);
         }
     }
 

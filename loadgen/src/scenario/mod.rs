@@ -11,6 +11,7 @@ pub(crate) mod fanout;
 pub(crate) mod idle;
 pub(crate) mod keeper;
 pub(crate) mod payload;
+mod phrase;
 pub(crate) mod presence;
 pub(crate) mod rpc;
 

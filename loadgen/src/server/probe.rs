@@ -5,44 +5,77 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use rustls::ClientConnection;
+
 use super::Address;
-use crate::client::{Client, Event, Tongue};
-use crate::net::Wish;
+use crate::client::{Client, Event, Protocol, Tongue};
+use crate::net::{Carry as _, Line, Trust};
 
 /// How long the server has for the whole conversation.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Connects, upgrades and (by the tongue's protocol) shakes hands.
-pub(crate) fn probe(address: &Address, tongue: &mut Tongue) -> Result<(), String> {
+pub(crate) fn probe(address: &Address, trust: Option<&Trust>, tongue: &mut Tongue) -> Result<(), String> {
+    let scheme = if trust.is_some() { "wss" } else { "ws" };
+    let place = format!("{scheme}://{}{}", address.host, tongue.path);
+    let connect = || {
+        Stream::connect(address, trust).map_err(|error| match error.kind() {
+            ErrorKind::ConnectionRefused => {
+                format!("{place}: connection refused; is the server running? (--spawn starts ours)")
+            }
+            _ => format!("{place}: {error}"),
+        })
+    };
+    let mut first = connect()?;
+    let mut second = (tongue.protocol == Protocol::SocketIoPolling).then(connect).transpose()?;
+    converse(&place, &mut first, second.as_mut(), tongue)
+}
+
+fn converse(
+    place: &str,
+    first: &mut Stream,
+    mut second: Option<&mut Stream>,
+    tongue: &mut Tongue,
+) -> Result<(), String> {
     let deadline = Instant::now() + PATIENCE;
-    let place = format!("ws://{}{}", address.host, tongue.path);
-    let mut stream = TcpStream::connect_timeout(&address.socket, PATIENCE).map_err(|error| match error.kind() {
-        ErrorKind::ConnectionRefused => {
-            format!("{place}: connection refused; is the server running? (--spawn starts ours)")
-        }
-        _ => format!("{place}: {error}"),
-    })?;
     let mut client = Client::new((), tongue, u64::MAX);
-    let mut out = Vec::new();
-    client.connected(tongue, &mut out);
+    let mut said = Vec::new();
+    client.connected(tongue, &mut said);
     let mut buffer = [0; 4096];
     loop {
-        stream.write_all(&out).map_err(|error| format!("{place}: {error}"))?;
-        out.clear();
+        let failed = |error: std::io::Error| format!("{place}: {error}");
+        // Without a second line what is said goes to the first; with one, a POST is answered before the GET that waits.
+        let (mut out, mut posted) = (Vec::new(), Vec::new());
+        let mut line = Line::First;
+        if let Some(second) = &mut second {
+            client.carry(&mut said, &mut out, &mut posted);
+            second.send(&posted).map_err(failed)?;
+            line = if posted.is_empty() { Line::First } else { Line::Second };
+        } else {
+            std::mem::swap(&mut said, &mut out);
+        }
+        first.send(&out).map_err(failed)?;
+        if client.is_open() {
+            client.close(tongue, &mut said, u64::MAX);
+            // The conversation has served its purpose; how it ends does not matter.
+            client.carry(&mut said, &mut out, &mut posted);
+            let _ = second.as_mut().map_or_else(|| first.send(&said), |second| second.send(&posted));
+            return Ok(());
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             let stage = format!("{:?}", client.stage()).to_lowercase();
             return Err(format!("{place}: no answer within {} s while {stage}", PATIENCE.as_secs()));
         }
-        stream.set_read_timeout(Some(left)).map_err(|error| format!("{place}: {error}"))?;
-        let length = match stream.read(&mut buffer) {
+        let stream = second.as_deref_mut().filter(|_| line == Line::Second).unwrap_or(first);
+        let length = match stream.receive(&mut buffer, left) {
             Ok(0) => return Err(format!("{place}: the server closed the connection during the handshake")),
             Ok(length) => length,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => continue,
-            Err(error) => return Err(format!("{place}: {error}")),
+            Err(error) => return Err(failed(error)),
         };
         let mut broken = None;
-        let wish = client.receive(&mut buffer[..length], tongue, &mut out, |(), _, _, event| match event {
+        client.receive(line, &mut buffer[..length], tongue, &mut said, |(), _, _, event| match event {
             Event::Broken(text) => broken = Some(text),
             Event::Closed(code) => broken = Some(format!("the server closed with code {code}")),
             Event::Ready | Event::Text(_) | Event::Ping => {}
@@ -50,11 +83,34 @@ pub(crate) fn probe(address: &Address, tongue: &mut Tongue) -> Result<(), String
         if let Some(text) = broken {
             return Err(format!("{place}: {text}"));
         }
-        if client.is_open() || wish == Wish::Drop {
-            client.close(tongue, &mut out, u64::MAX);
-            // The conversation has served its purpose; how it ends does not matter.
-            let _ = stream.write_all(&out);
-            return Ok(());
+    }
+}
+
+/// A blocking stream, with TLS or without.
+struct Stream {
+    tcp: TcpStream,
+    tls: Option<ClientConnection>,
+}
+
+impl Stream {
+    fn connect(address: &Address, trust: Option<&Trust>) -> std::io::Result<Self> {
+        let tcp = TcpStream::connect_timeout(&address.socket, PATIENCE)?;
+        tcp.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { tcp, tls: trust.map(Trust::connection) })
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(tls, &mut self.tcp).write_all(bytes),
+            None => self.tcp.write_all(bytes),
+        }
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> std::io::Result<usize> {
+        self.tcp.set_read_timeout(Some(patience))?;
+        match &mut self.tls {
+            Some(tls) => rustls::Stream::new(tls, &mut self.tcp).read(buffer),
+            None => self.tcp.read(buffer),
         }
     }
 }
@@ -62,7 +118,6 @@ pub(crate) fn probe(address: &Address, tongue: &mut Tongue) -> Result<(), String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::Protocol;
     use std::net::{SocketAddr, TcpListener};
 
     fn answered_with(answer: &'static [u8]) -> Result<(), String> {
@@ -74,7 +129,7 @@ mod tests {
             let _ = stream.write_all(answer);
         });
         let mut tongue = Tongue::new(address.host.clone(), "/x".to_owned(), Protocol::SocketCluster, 1);
-        let result = probe(&address, &mut tongue);
+        let result = probe(&address, None, &mut tongue);
         server.join().expect("the server ends");
         result
     }
@@ -95,6 +150,6 @@ mod tests {
         let address = Address::of(listener.local_addr().expect("bound"));
         drop(listener);
         let mut tongue = Tongue::new(address.host.clone(), "/".to_owned(), Protocol::WebSocket, 1);
-        assert!(probe(&address, &mut tongue).expect_err("nobody listens").contains("refused"));
+        assert!(probe(&address, None, &mut tongue).expect_err("nobody listens").contains("refused"));
     }
 }

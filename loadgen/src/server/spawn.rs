@@ -26,16 +26,25 @@ pub(crate) struct Spawned {
 
 impl Spawned {
     /// Starts a server on those CPUs and waits until it listens.
-    pub(crate) fn start(program: Option<&Path>, arguments: &[String], cpus: &[usize]) -> Result<Self, String> {
+    /// With TLS it makes itself a certificate.
+    pub(crate) fn start(
+        program: Option<&Path>,
+        arguments: &[String],
+        cpus: &[usize],
+        is_tls: bool,
+    ) -> Result<Self, String> {
         let program = program.map_or_else(beside, |path| Ok(path.to_owned()))?;
         let mut command = Command::new(&program);
         command.arg("start");
         let names_port = |argument: &String| {
-            ["--listen", "--port", "-l", "-p"].iter().any(|flag| argument.split('=').next() == Some(flag))
+            ["--listen", "--port", "-l", "-p", "--tls-listen"]
+                .iter()
+                .any(|flag| argument.split('=').next() == Some(flag))
         };
         if !arguments.iter().any(names_port) {
-            command.args(["--listen", "127.0.0.1:0"]);
+            command.args([if is_tls { "--tls-listen" } else { "--listen" }, "127.0.0.1:0"]);
         }
+        command.args(is_tls.then_some("--tls-self-signed"));
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
         let cpus = cpus.to_owned();
         // SAFETY: between fork and exec only system calls are made on memory that was prepared before.
@@ -54,7 +63,7 @@ impl Spawned {
             };
             format!("cannot start {}: {error}{hint}", program.display())
         })?;
-        match listening(&mut child) {
+        match listening(&mut child, is_tls) {
             Ok((address, shards)) => Ok(Self { child, address, shards }),
             Err(problem) => {
                 let _ = child.kill();
@@ -121,12 +130,12 @@ fn beside() -> Result<PathBuf, String> {
 }
 
 /// Waits for the line by which the server says that it listens; later lines of its output are read and dropped.
-fn listening(child: &mut Child) -> Result<(SocketAddr, usize), String> {
+fn listening(child: &mut Child, is_tls: bool) -> Result<(SocketAddr, usize), String> {
     let stdout = child.stdout.take().expect("stdout is a pipe");
     let (sender, receiver) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            if let Some(place) = parse_line(&line) {
+            if let Some(place) = parse_line(&line, is_tls) {
                 let _ = sender.try_send(place);
             }
         }
@@ -137,11 +146,13 @@ fn listening(child: &mut Child) -> Result<(SocketAddr, usize), String> {
     })
 }
 
-/// `socketshard listening on 127.0.0.1:40123 shards=2`.
-fn parse_line(line: &str) -> Option<(SocketAddr, usize)> {
-    let (address, rest) = line.strip_prefix("socketshard listening on ")?.split_once(' ')?;
+/// `socketshard listening on 127.0.0.1:40123,https://127.0.0.1:40124 tls=userspace shards=2`: the first address with TLS, or
+/// without.
+fn parse_line(line: &str, is_tls: bool) -> Option<(SocketAddr, usize)> {
+    let (addresses, rest) = line.strip_prefix("socketshard listening on ")?.split_once(' ')?;
     let shards = rest.split(' ').find_map(|word| word.strip_prefix("shards="))?;
-    Some((address.parse().ok()?, shards.parse().ok()?))
+    let wanted = |address: &str| if is_tls { address.strip_prefix("https://")?.parse() } else { address.parse() }.ok();
+    Some((addresses.split(',').find_map(wanted)?, shards.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -151,16 +162,21 @@ mod tests {
     #[test]
     fn the_listening_line_is_understood() {
         let line = "socketshard listening on 127.0.0.1:40123 shards=2";
-        assert_eq!(parse_line(line), Some((SocketAddr::from(([127, 0, 0, 1], 40123)), 2)));
-        assert_eq!(parse_line("socketshard listening on nowhere shards=2"), None);
-        assert_eq!(parse_line("hello"), None);
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        assert_eq!(parse_line(line, false), Some((local(40123), 2)));
+        assert_eq!(parse_line(line, true), None);
+        let line =
+            "socketshard listening on admin://127.0.0.1:1,127.0.0.1:2,https://127.0.0.1:3 tls=userspace shards=1";
+        assert_eq!((parse_line(line, false), parse_line(line, true)), (Some((local(2), 1)), Some((local(3), 1))));
+        assert_eq!(parse_line("socketshard listening on nowhere shards=2", false), None);
+        assert_eq!(parse_line("hello", false), None);
     }
 
     #[test]
     fn a_server_that_cannot_start_is_an_error_that_says_so() {
-        let missing = Spawned::start(Some(Path::new("/nonexistent/server")), &[], &[]).expect_err("missing");
+        let missing = Spawned::start(Some(Path::new("/nonexistent/server")), &[], &[], false).expect_err("missing");
         assert!(missing.contains("/nonexistent/server") && missing.contains("--spawn=PATH"), "{missing}");
-        let ended = Spawned::start(Some(Path::new("/bin/true")), &[], &[]).expect_err("it ends at once");
+        let ended = Spawned::start(Some(Path::new("/bin/true")), &[], &[], false).expect_err("it ends at once");
         assert!(ended.contains("ended before it listened"), "{ended}");
     }
 }

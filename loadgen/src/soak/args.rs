@@ -8,8 +8,8 @@ use clap::Parser;
 use crate::units::{parse_count, parse_duration, parse_rate};
 
 const AFTER_HELP: &str = "\
-Each round plays at once: calls (SocketCluster and Socket.IO), writes to sessions, a fan-out that counts losses and disorder,
-users who log in, join rooms and leave by closing, connections that come and go, and subscribers that never read. After each
+Each round plays at once: calls (SocketCluster, Socket.IO by WebSocket and by long-polling), writes to sessions, fan-outs that
+count losses and disorder (SocketCluster and Socket.IO), users who log in, join rooms and leave by closing, connections that come and go, and subscribers that never read. After each
 round the server rests, and its memory and descriptors are read. What was written to a session stays for the server's
 --session-ttl: give it a short one, or what grows is that.
 
@@ -46,7 +46,7 @@ pub(super) struct Args {
     /// What rounds must have ended before their readings count for the slope [default: a quarter of --duration]
     #[arg(long, value_parser = parse_duration)]
     pub(super) warmup: Option<Duration>,
-    /// Connections that call, half of them by Socket.IO; and half as many subscribers and users
+    /// Connections that call, a third of them by each protocol; and half as many subscribers and users
     #[arg(short, long, value_parser = parse_count, default_value = "100")]
     pub(super) connections: u64,
     /// Calls per second; a tenth as many publications, users and new connections

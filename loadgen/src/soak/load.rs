@@ -14,6 +14,9 @@ use crate::server::Address;
 /// How long connections may take to be answered after the measurement: a machine that does other things too.
 const DRAIN: &str = "10s";
 
+/// The channels of the fan-out, which slow readers hear as well.
+pub(super) const CHANNEL_PREFIX: &str = "soak/";
+
 /// A scenario that runs. It is ended when this is dropped.
 #[derive(Debug)]
 pub(super) struct Load {
@@ -26,15 +29,27 @@ pub(super) struct Load {
 
 /// All loads of a round.
 pub(super) fn all(args: &Args, address: &Address) -> Result<Vec<Load>, String> {
-    let half = (args.connections / 2).max(2);
+    let (half, third) = ((args.connections / 2).max(2), (args.connections / 3).max(1));
     let tenth = (args.rate / 10.0).max(1.0);
-    let calls = format!("-c {half} -R {}/s", (args.rate / 2.0).max(1.0));
+    let calls = format!("-c {third} -R {}/s", (args.rate / 3.0).max(1.0));
     let rooms = (half / 10).max(1);
     let loads = [
         ("calls", format!("rpc {calls}")),
         ("socketio", format!("rpc --protocol socketio --action app.echo {calls}")),
+        ("polling", format!("rpc --protocol socketio-polling --action app.echo {calls}")),
         ("sessions", format!("rpc --action session.increment --data \"visits\" -c {rooms} -R {tenth}/s")),
-        ("fanout", format!("fanout --subscribers {half} --publishers 4 --channels 4 -s 2KiB -R {tenth}/s")),
+        (
+            "events",
+            format!(
+                "fanout --protocol socketio --channel-prefix events/ --subscribers {rooms} --publishers 2 -R {tenth}/s"
+            ),
+        ),
+        (
+            "fanout",
+            format!(
+                "fanout --channel-prefix {CHANNEL_PREFIX} --subscribers {half} --publishers 4 --channels 4 -s 2KiB -R {tenth}/s"
+            ),
+        ),
         (
             "users",
             format!(

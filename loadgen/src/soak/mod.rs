@@ -75,7 +75,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 fn soak(args: &Args) -> Result<Outcome, String> {
     let mut spawned = match (&args.target, &args.spawn) {
         (None, None) => return Err("name a target (--target ws://127.0.0.1:8000) or start our server (--spawn)".into()),
-        (None, Some(program)) => Some(Spawned::start(program.as_deref(), &args.server_args, &[])?),
+        (None, Some(program)) => Some(Spawned::start(program.as_deref(), &args.server_args, &[], false)?),
         (Some(_), _) => None,
     };
     let address = match (&args.target, &spawned) {
@@ -83,6 +83,9 @@ fn soak(args: &Args) -> Result<Outcome, String> {
         (None, Some(server)) => Address::of(server.address()),
         (None, None) => unreachable!("one of them was named"),
     };
+    if address.is_tls {
+        return Err("a soak speaks no TLS: name a ws:// target".to_owned());
+    }
     if !address.socket.ip().is_loopback() {
         return Err(format!("{} is not loopback: a soak is for a server of your own machine", address.socket.ip()));
     }

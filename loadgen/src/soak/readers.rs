@@ -7,7 +7,7 @@ use std::time::Duration;
 use codec::websocket::{Opcode, encode, handshake};
 use socket2::{Domain, Socket, Type};
 
-use crate::scenario::delivery::channel_name;
+use super::load::CHANNEL_PREFIX;
 use crate::server::Address;
 
 /// Small, so that the server has a backlog soon.
@@ -59,7 +59,7 @@ fn open(address: &Address, number: u16) -> std::io::Result<TcpStream> {
     handshake::write_request(&mut request, &address.host, "/socketcluster/", [7; 16], &[]);
     stream.write_all(&request)?;
     read_head(&mut stream)?;
-    let channel = channel_name(usize::from(number % 4));
+    let channel = format!("{CHANNEL_PREFIX}{}", number % 4);
     let mut frames = Vec::new();
     for packet in [
         r##"{"event":"#handshake","data":{"authToken":null},"cid":1}"##.to_owned(),

@@ -266,7 +266,7 @@ impl Scenario {
             Load::Fanout { .. } | Load::Idle if is_lonely => return None,
             Load::Fanout { window } => {
                 let load = ["--closed-loop", "--size", "64", "--subscribers", SUBSCRIBERS, "--pipeline", window];
-                words(&[&["fanout"], &protocol, &load])
+                words(&[&["fanout"], &protocol, channels(dialect), &load])
             }
             Load::Handshakes => handshakes(dialect),
             Load::Idle => idle(dialect, IDLE),
@@ -281,7 +281,13 @@ fn handshakes(dialect: Dialect) -> Vec<String> {
 }
 
 fn idle(dialect: Dialect, connections: &str) -> Vec<String> {
-    words(&[&["idle", "--subscribe", "--connections", connections, "--protocol", dialect.flag()]])
+    let load = ["idle", "--subscribe", "--connections", connections, "--protocol", dialect.flag()];
+    words(&[&load, channels(dialect)])
+}
+
+/// Channels by events are ours alone: the others' Socket.IO servers send every message to everybody.
+fn channels(dialect: Dialect) -> &'static [&'static str] {
+    if dialect == Dialect::SocketIo { &["--broadcast"] } else { &[] }
 }
 
 fn held(dialect: Dialect) -> Held {
