@@ -50,6 +50,13 @@ pub fn host(app: App, shard: shard::ShardId) -> impl shard::Host {
     app::ShardHost::new(app, shard, common)
 }
 
+/// Has the shard on which it is called die as of a bug in its state machine, which no action can do otherwise: for the
+/// project's own measurements of what follows, and no part of the API.
+#[doc(hidden)]
+pub fn break_shard() -> ! {
+    app::fence::breach()
+}
+
 /// The README, whose example has to compile.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
