@@ -8,6 +8,7 @@ use std::thread;
 use harness::http::Http;
 use harness::member::Member;
 use harness::server::Server;
+use harness::tls::{Certificates, TlsClient};
 use harness::wait::{self, PATIENCE};
 use harness::websocket::WebSocket;
 use serde_json::json;
@@ -61,6 +62,53 @@ fn nobody_is_refused_while_one_server_takes_over_from_another() {
     }
     assert_eq!(child(&server), pid);
     assert_eq!(Http::get(address, "/readyz").status, 200);
+}
+
+#[test]
+fn nobody_is_refused_at_the_door_of_tls_either_or_where_connections_are_no_descriptors() {
+    let certificates = Certificates::new();
+    let certificate = certificates.write("server", &["localhost"], 2090);
+    let (file, key) = (certificates.certificate("server"), certificates.key("server"));
+    let mut flags = vec!["--supervise", "--drain", "20s", "--drain-spread", "1s", "--direct-descriptors", "200"];
+    flags.extend(["--tls-listen", "127.0.0.1:0", "--tls-cert", &file, "--tls-key", &key]);
+    let server = Server::start(&flags);
+    let (plain, secure) = (server.address(), server.tls_address());
+    let connect = move || TlsClient::connect(secure, "localhost", &certificate).expect("the door is open");
+    let mut early = connect();
+    early.upgrade("localhost", "/echo", &[]).expect("the route is there");
+    early.echo(b"here");
+    let is_over = Arc::new(AtomicBool::new(false));
+    let visitors = Vec::from_iter((0..2).map(|number| {
+        let (is_over, connect) = (Arc::clone(&is_over), connect.clone());
+        thread::spawn(move || {
+            let mut count = 0_u32;
+            while !is_over.load(Ordering::Relaxed) {
+                if number == 0 {
+                    ask(plain);
+                } else {
+                    let mut client = connect();
+                    client.upgrade("localhost", "/echo", &[]).expect("nobody is refused");
+                    client.echo(b"here");
+                }
+                count += 1;
+            }
+            count
+        })
+    }));
+    let old = child(&server);
+    server.signal(libc::SIGUSR2);
+    let new = next_child(&server, old, 2);
+    let close = early.receive().expect("a close frame");
+    assert_eq!(close[..1], [0x88], "it is told to leave");
+    assert_eq!(close[2..4], 1001_u16.to_be_bytes());
+    drop(early);
+    wait::until("the old one has gone", PATIENCE, || (!is_alive(old)).then_some(()));
+    is_over.store(true, Ordering::Relaxed);
+    for visitor in visitors {
+        assert!(visitor.join().expect("nobody was refused or cut off") > 10);
+    }
+    assert_eq!(child(&server), new);
+    connect().get("localhost", "/readyz", "").expect("the new one answers");
 }
 
 #[test]

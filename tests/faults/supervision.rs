@@ -1,13 +1,14 @@
 //! A supervised server: its death is a pause, and its end is the supervisor's.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use harness::http::Http;
 use harness::member::Member;
 use harness::process::Process;
 use harness::server::{Server, start_command};
 use harness::wait::{self, PATIENCE};
-use harness::websocket::WebSocket;
+use harness::websocket::{Received, WebSocket};
 use serde_json::json;
 
 use crate::{Directory, ask, child, is_alive, next_child};
@@ -70,13 +71,56 @@ fn a_supervised_server_that_is_killed_under_load_has_lost_no_acknowledged_write(
 
 #[test]
 fn a_server_that_dies_again_and_again_is_given_up_with_its_code() {
-    let server = Server::start(&["--supervise", "--restart-delay", "0s", "--max-restarts", "1"]);
-    let first = child(&server);
-    kill(first);
-    kill(next_child(&server, first, 2));
+    let server = Server::start(&["--supervise", "--restart-delay", "20ms", "--max-restarts", "3"]);
+    let mut pid = child(&server);
+    for starts in 2..=4 {
+        kill(pid);
+        pid = next_child(&server, pid, starts);
+    }
+    kill(pid);
     let exit = server.into_process().wait(PATIENCE);
     assert_eq!(exit.code(), 128 + libc::SIGKILL, "{exit}");
     assert!(exit.stderr.contains("giving up"), "{exit}");
+    for delay in ["delay_ms=20", "delay_ms=40", "delay_ms=80"] {
+        assert_eq!(exit.stderr.matches(delay).count(), 1, "each is waited for twice as long as the one before: {exit}");
+    }
+}
+
+#[test]
+fn a_server_that_hangs_is_found_and_replaced() {
+    let server = Server::start(&["--supervise", "--restart-delay", "0s", "--hang-timeout", "2s"]);
+    let first = child(&server);
+    let mut client = WebSocket::connect(server.address(), "/echo");
+    harness::system::signal(first, libc::SIGSTOP);
+    assert_ne!(next_child(&server, first, 2), first);
+    ask(server.address());
+    assert!(matches!(client.receive(), Received::End | Received::Reset));
+    let log = server.stderr();
+    for words in ["the server hangs, and is killed", "signal 9", "the server is started again"] {
+        assert_eq!(log.matches(words).count(), 1, "{words}: {log}");
+    }
+    server.signal(libc::SIGTERM);
+    assert_eq!(server.into_process().wait(PATIENCE).code(), 0);
+}
+
+/// As a container is paused, or a machine: the time counts for nobody.
+#[test]
+fn a_supervisor_that_was_stopped_as_well_does_not_blame_its_server() {
+    let server = Server::start(&["--supervise", "--hang-timeout", "1s"]);
+    let first = child(&server);
+    server.signal(libc::SIGSTOP);
+    harness::system::signal(first, libc::SIGSTOP);
+    let began = Instant::now();
+    let long = Duration::from_millis(2_500);
+    wait::until("it is long enough", PATIENCE, || (began.elapsed() > long).then_some(()));
+    server.signal(libc::SIGCONT);
+    harness::system::signal(first, libc::SIGCONT);
+    wait::until("both shards have noticed", PATIENCE, || {
+        (server.stderr().matches("stood still").count() == 2).then_some(())
+    });
+    ask(server.address());
+    assert_eq!(child(&server), first);
+    assert!(!server.stderr().contains("hangs"), "{}", server.stderr());
 }
 
 #[test]

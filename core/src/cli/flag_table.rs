@@ -251,6 +251,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("supervise", "true"),
     ("restart-delay", "1s"),
     ("max-restarts", "3"),
+    ("hang-timeout", "45s"),
     ("log-level", "warn"),
     ("log-format", "json"),
     ("log-lines-max", "20"),

@@ -35,6 +35,8 @@ pub(crate) enum Violation {
     ReceiveBytes(u64),
     /// A time-out is shorter than the tick that would notice it.
     Tick { tick: Duration, flag: &'static str, timeout: Duration },
+    /// A server could count as hung between two signs of life.
+    HangTimeout { tick: Duration, timeout: Duration },
     /// Looking for work for longer than a tick may take.
     Spin(Duration),
     /// More shards than a set of peers can hold, or none.
@@ -197,6 +199,10 @@ fn ticks(settings: &Settings, found: &mut Vec<Violation>) {
             found.push(Violation::Tick { tick, flag, timeout });
         }
     }
+    let timeout = settings.supervision.hang_timeout;
+    if !timeout.is_zero() && timeout < tick * TICKS_PER_HANG {
+        found.push(Violation::HangTimeout { tick, timeout });
+    }
 }
 
 fn ring(settings: &Settings, found: &mut Vec<Violation>) {
@@ -286,12 +292,20 @@ impl fmt::Display for Violation {
                 size::format(*bytes),
                 size::format(RECEIVE_BYTES_MAX)
             ),
-            Self::Tick { tick, flag, timeout } => write!(
-                formatter,
-                "{flag} ({}) must not be shorter than --tick ({}), which is how finely time is kept",
-                time(timeout),
-                time(tick)
-            ),
+            Self::Tick { tick, flag, timeout } => {
+                let (tick, timeout) = (time(tick), time(timeout));
+                write!(
+                    formatter,
+                    "{flag} ({timeout}) must not be shorter than --tick ({tick}), which is how finely time is kept"
+                )
+            }
+            Self::HangTimeout { tick, timeout } => {
+                let (least, timeout) = (time(&(*tick * TICKS_PER_HANG)), time(timeout));
+                write!(
+                    formatter,
+                    "--hang-timeout ({timeout}) must be 0s, or {least} at least: signs of life come with --tick"
+                )
+            }
             Self::Spin(spin) => {
                 write!(formatter, "--spin-us ({}) must not be above {}", spin.as_micros(), SPIN_MAX.as_micros())
             }
@@ -317,6 +331,9 @@ const KEYS_MAX: usize = 8;
 
 /// The width of the set in which a shard keeps the peers that want a channel (two 64-bit words).
 pub(super) const SHARDS_MAX: usize = 128;
+
+/// Three signs of life in that time, each after a tick of every shard, and as long again for a machine that is busy.
+const TICKS_PER_HANG: u32 = 20;
 
 /// The shortest tick; the flag has the same end.
 const SPIN_MAX: Duration = Duration::from_millis(1);
@@ -390,6 +407,9 @@ mod tests {
         assert_eq!(broken(|settings| settings.limits.channels_max = 0), [Violation::Zero("--max-channels")]);
         let found = broken(|settings| settings.limits.close_timeout = Duration::from_millis(10));
         assert!(matches!(found[..], [Violation::Tick { flag: "--close-timeout", .. }]), "{found:?}");
+        let hang = |timeout| broken(|settings| settings.supervision.hang_timeout = timeout);
+        assert_eq!(hang(Duration::ZERO), []);
+        assert!(matches!(hang(Duration::from_millis(900))[..], [Violation::HangTimeout { .. }]));
     }
 
     #[test]

@@ -103,11 +103,12 @@ fn log_rows(settings: &LogSettings, rows: &mut Vec<(&'static str, String)>) {
 }
 
 fn supervision_rows(settings: &SupervisionSettings, rows: &mut Vec<(&'static str, String)>) {
-    let SupervisionSettings { is_on, restart_delay, restarts_max } = settings;
+    let SupervisionSettings { is_on, restart_delay, restarts_max, hang_timeout } = settings;
     rows.extend([
         ("supervise", is_on.to_string()),
         ("restart-delay", duration::format(*restart_delay)),
         ("max-restarts", count::format(u64::from(*restarts_max))),
+        ("hang-timeout", duration::format(*hang_timeout)),
     ]);
 }
 

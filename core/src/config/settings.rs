@@ -152,6 +152,8 @@ pub struct SupervisionSettings {
     pub restart_delay: Duration,
     /// Deaths in a row after which it gives up.
     pub restarts_max: u32,
+    /// How long it may give no sign of life; zero: for ever.
+    pub hang_timeout: Duration,
 }
 
 /// What is logged and how.
@@ -277,7 +279,9 @@ impl Default for RingSettings {
 impl Default for SupervisionSettings {
     fn default() -> Self {
         // 100 ms, doubled up to 10 s: ten deaths in a row take three quarters of a minute.
-        Self { is_on: false, restart_delay: Duration::from_millis(100), restarts_max: 10 }
+        // As long as a watchdog of systemd's units has usually: longer than any pass or any machine's hiccup.
+        let hang_timeout = Duration::from_secs(30);
+        Self { is_on: false, restart_delay: Duration::from_millis(100), restarts_max: 10, hang_timeout }
     }
 }
 

@@ -19,13 +19,16 @@ pub(super) struct Notifier {
 }
 
 impl Notifier {
-    /// Finds out who wants to know.
-    pub(super) fn from_environment(supervisor: Option<&UnixStream>) -> Self {
+    /// Finds out who wants to know. A supervisor wants to hear of us within that time, if any.
+    pub(super) fn from_environment(supervisor: Option<&UnixStream>, hang_timeout: Duration) -> Self {
         let variable = |name| env::var(name).ok();
         let supervisor = supervisor.and_then(|line| line.try_clone().ok());
         let manager = variable("NOTIFY_SOCKET").filter(|_| supervisor.is_none()).and_then(|name| connect(&name));
         let is_ours = variable("WATCHDOG_PID").is_none_or(|pid| pid.parse() == Ok(std::process::id()));
-        let period = variable("WATCHDOG_USEC").filter(|_| is_ours).and_then(|text| period(&text));
+        let watchdog = variable("WATCHDOG_USEC").filter(|_| is_ours).and_then(|text| text.parse().ok());
+        let hang_timeout = Some(hang_timeout).filter(|_| supervisor.is_some());
+        let timeouts = watchdog.map(Duration::from_micros).into_iter().chain(hang_timeout);
+        let period = timeouts.filter_map(period).min();
         Self { manager, supervisor, period }
     }
 
@@ -90,9 +93,8 @@ fn connect(name: &str) -> Option<UnixDatagram> {
 }
 
 /// Three times as often as is asked for: one lost word, or one slow pass, is no death.
-fn period(micros: &str) -> Option<Duration> {
-    let micros = micros.parse().ok().filter(|micros| *micros > 0)?;
-    Some((Duration::from_micros(micros) / 3).max(Duration::from_millis(1)))
+fn period(timeout: Duration) -> Option<Duration> {
+    (!timeout.is_zero()).then(|| (timeout / 3).max(Duration::from_millis(1)))
 }
 
 #[cfg(test)]
@@ -122,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_watchdog_is_fed_three_times_as_often_as_it_asks() {
-        assert_eq!(period("3000000"), Some(Duration::from_secs(1)));
-        assert_eq!((period("0"), period("x"), period("")), (None, None, None));
+        assert_eq!(period(Duration::from_secs(3)), Some(Duration::from_secs(1)));
+        assert_eq!(period(Duration::from_micros(1)), Some(Duration::from_millis(1)));
+        assert_eq!(period(Duration::ZERO), None);
     }
 }

@@ -63,7 +63,7 @@ where
             "tokens are signed with a random key: logins end with this process unless --auth-key-file is set"
         );
     }
-    let notifier = Notifier::from_environment(inherited.supervisor.as_ref());
+    let notifier = Notifier::from_environment(inherited.supervisor.as_ref(), settings.supervision.hang_timeout);
     let sessions = SessionService::start(&settings.sessions, store, || notifier.wants_store());
     let sessions = sessions.map_err(StartError::Sessions)?;
     common.sessions = Some(sessions.clone());

@@ -153,6 +153,7 @@ impl Flags {
                 is_on: self.supervision.supervise,
                 restart_delay: self.supervision.restart_delay,
                 restarts_max: self.supervision.max_restarts,
+                hang_timeout: self.supervision.hang_timeout,
             },
             app_name: self.log.app_name.clone(),
             log: LogSettings {

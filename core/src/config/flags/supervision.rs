@@ -36,4 +36,15 @@ pub(super) struct SupervisionFlags {
         value_parser = count::within::<u32>(0..=1_000_000),
     )]
     pub(super) max_restarts: u32,
+
+    /// How long a server may give no sign of life before it is killed (0s: for ever)
+    ///
+    /// Range: 0s to 1h. It says three times in that time that every shard's loop goes round; an action that does not
+    /// return stops one, and with it everybody on that shard. What was killed is started again. Raise it where actions compute for long, and switch it off
+    /// to look at a server with a debugger.
+    #[arg(
+        long, value_name = "TIME", env = "SOCKETSHARD_HANG_TIMEOUT", default_value = "30s",
+        value_parser = duration::within(Duration::ZERO..=Duration::from_secs(3_600)),
+    )]
+    pub(super) hang_timeout: Duration,
 }

@@ -18,6 +18,8 @@ pub(super) struct Member {
     ready_at: Option<Instant>,
     /// Whether its end of the line is open.
     hears: bool,
+    /// When it gave a sign of life.
+    alive_at: Instant,
     /// When the patience is over that we have with it: with a start, or with an end.
     kill_at: Option<Instant>,
 }
@@ -25,7 +27,8 @@ pub(super) struct Member {
 impl Member {
     /// A child that starts, and may take so long for it.
     pub(super) fn new(child: Child, line: UnixStream, patience: Duration) -> Self {
-        Self { child, line, hears: true, ready_at: None, kill_at: Some(Instant::now() + patience) }
+        let now = Instant::now();
+        Self { child, line, hears: true, ready_at: None, alive_at: now, kill_at: Some(now + patience) }
     }
 
     /// Its process.
@@ -47,6 +50,17 @@ impl Member {
     pub(super) fn make_ready(&mut self) {
         self.ready_at = Some(Instant::now());
         self.kill_at = None;
+        self.make_alive();
+    }
+
+    /// It gives a sign of life.
+    pub(super) fn make_alive(&mut self) {
+        self.alive_at = Instant::now();
+    }
+
+    /// When it counts as hung, if it serves and nothing is heard of it until then.
+    pub(super) fn hung_at(&self, patience: Duration) -> Option<Instant> {
+        (self.is_ready() && !patience.is_zero()).then(|| self.alive_at + patience)
     }
 
     /// From now on it is expected to end, within that time.

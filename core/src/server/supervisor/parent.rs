@@ -25,6 +25,10 @@ struct Parent {
     restarts: Restarts,
     /// How long a server may take to go.
     patience: Duration,
+    /// How long one that serves may give no sign of life.
+    hang_timeout: Duration,
+    /// Until when the last wait was to be, at the latest.
+    awake_by: Option<Instant>,
     serving: Option<Member>,
     /// Starts, to take the place of the one that serves.
     successor: Option<Member>,
@@ -48,9 +52,11 @@ pub(in crate::server) fn supervise(settings: &Settings, inherited: Inherited) ->
         program: Program::own().map_err(system("readlink"))?,
         listeners,
         names: doors.into_iter().map(name_of).collect(),
-        notifier: Notifier::from_environment(None),
+        notifier: Notifier::from_environment(None, Duration::ZERO),
         restarts: Restarts::new(settings.supervision),
         patience: settings.drain + END_PATIENCE,
+        hang_timeout: settings.supervision.hang_timeout,
+        awake_by: None,
         serving: None,
         successor: None,
         leaving: Vec::new(),
@@ -93,11 +99,13 @@ impl Parent {
         self.serving.iter_mut().chain(&mut self.successor).chain(&mut self.leaving)
     }
 
-    fn wait(&self, reader: &SignalReader) -> io::Result<()> {
+    fn wait(&mut self, reader: &SignalReader) -> io::Result<()> {
         let now = Instant::now();
         let deadlines = self.members().filter_map(|member| member.kill_at()).min().into_iter().chain(self.restart_at);
         let feeding = self.notifier.period().map(|period| now + period);
-        let patience = deadlines.chain(feeding).min().map(|at| at.saturating_duration_since(now));
+        let hung_at = self.serving.as_ref().and_then(|member| member.hung_at(self.hang_timeout));
+        self.awake_by = deadlines.chain(feeding).chain(hung_at).min();
+        let patience = self.awake_by.map(|at| at.saturating_duration_since(now));
         let lines = self.members().filter(|member| member.hears()).map(Member::line);
         let descriptors: Vec<_> = std::iter::once(reader.as_fd()).chain(lines).collect();
         wait::wait(&descriptors, patience)
@@ -169,7 +177,10 @@ impl Parent {
                     tracing::info!(pid = serving.pid(), "the server accepts");
                     self.notifier.ready();
                 }
-                (Word::Alive, _) => self.notifier.alive(),
+                (Word::Alive, Some(serving)) => {
+                    serving.make_alive();
+                    self.notifier.alive();
+                }
                 _ => {}
             }
         }
@@ -252,8 +263,25 @@ impl Parent {
         }
     }
 
+    /// A server whose loops do not go round is worse than none: it is killed, and what follows from a death follows.
+    fn look_at_who_serves(&mut self, now: Instant) {
+        let Some(serving) = &mut self.serving else { return };
+        // Whatever made us stand still may have stopped the server as well: it has all of its time again.
+        if self.awake_by.is_some_and(|at| now.saturating_duration_since(at) > OVERSLEPT) {
+            serving.make_alive();
+        }
+        if !self.is_stopping && serving.hung_at(self.hang_timeout).is_some_and(|at| at <= now) {
+            let silent_ms = self.hang_timeout.as_millis();
+            tracing::error!(pid = serving.pid(), silent_ms, "the server hangs, and is killed");
+            serving.signal(libc::SIGKILL);
+            // Once: it has been told, and the kernel needs a moment.
+            serving.make_alive();
+        }
+    }
+
     fn handle_time(&mut self) {
         let now = Instant::now();
+        self.look_at_who_serves(now);
         for member in self.members_mut() {
             if member.kill_if_due(now) {
                 tracing::error!(pid = member.pid(), "a server neither starts nor ends in time: it is killed");
@@ -296,5 +324,7 @@ fn ended(member: &mut Option<Member>) -> io::Result<Option<std::process::ExitSta
 const START_PATIENCE: Duration = Duration::from_secs(60);
 /// A server keeps to its `--drain`; one that is still there so much later hangs.
 const END_PATIENCE: Duration = Duration::from_secs(10);
+/// How late a wait may end before that counts as having stood still.
+const OVERSLEPT: Duration = Duration::from_secs(1);
 /// Servers that were told to go and have clients still: deploys in a row.
 const LEAVING_MAX: usize = 4;
