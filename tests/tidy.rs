@@ -20,6 +20,7 @@ use source::Source;
 /// ASCII, nothing else.
 const UNSAFE_FILES: &[&str] = &[
     "bench/src/bin/peers/child.rs",
+    "bench/src/bin/recovery/server.rs",
     "bench/tests/steady_state.rs",
     "codec/src/websocket/mask.rs",
     "codec/tests/no_allocation.rs",
