@@ -27,6 +27,8 @@ pub struct Metrics {
     pub polled_opened: u64,
     /// Those of them that went over to a WebSocket.
     pub polled_upgraded: u64,
+    /// Times that such a WebSocket had as much on its way as it may have.
+    pub carriers_full: u64,
     /// Connections that have lost their transport and waited for their clients.
     pub recovery_waits: u64,
     /// Those of them that their clients have taken up again.

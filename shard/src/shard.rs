@@ -9,7 +9,7 @@ use foldhash::fast::FixedState;
 
 use crate::channel::Channels;
 use crate::compression::Compressors;
-use crate::connection::{Connection, State, ending, pause};
+use crate::connection::{Connection, Protocol, State, ending, pause};
 use crate::connections::Connections;
 use crate::eventstream::StreamOpening;
 use crate::filter::Filtered;
@@ -348,11 +348,14 @@ impl Shard {
         } else {
             self.turn.urgent.push(id.slot);
         }
+        let is_carrier = connection.protocol == Protocol::Carrier;
         if connection.pauses & pause::OUTBOX != 0 && connection.backlog_bytes() <= high_water_mark / 2 {
             self.resumable.push(id);
         }
         if connection.state == State::Closing {
             self.linger(id);
+        } else if is_carrier {
+            self.say_landed(id);
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct World {
     /// Nothing goes from shard to shard while this is set.
     pub(crate) is_parted: bool,
     clients: HashMap<Client, Ear>,
+    /// Clients that read nothing, and what the kernel does not take for them.
+    stalled: HashMap<Client, Vec<u8>>,
 }
 
 /// A connection of a shard.
@@ -68,6 +70,7 @@ impl World {
             now: Time::ZERO,
             is_parted: false,
             clients: HashMap::new(),
+            stalled: HashMap::new(),
         }
     }
 
@@ -131,6 +134,23 @@ impl World {
         let (shard, host) = (&mut self.shards[client.shard], &mut self.hosts[client.shard]);
         shard.begin_turn(self.now);
         shard.handle_end(self.now, client.id, host);
+        self.settle(client.shard);
+    }
+
+    /// From now on the kernel takes nothing for a client.
+    pub(crate) fn stall(&mut self, client: Client) {
+        self.stalled.insert(client, Vec::new());
+    }
+
+    /// And now it takes everything again.
+    pub(crate) fn let_flow(&mut self, client: Client) {
+        let waiting = self.stalled.remove(&client).expect("a client that stalls");
+        self.clients.get_mut(&client).expect("a client of this world").bytes.extend_from_slice(&waiting);
+        let (shard, host) = (&mut self.shards[client.shard], &mut self.hosts[client.shard]);
+        shard.begin_turn(self.now);
+        if !waiting.is_empty() {
+            shard.handle_sent(self.now, client.id, Ok(waiting.len()), host);
+        }
         self.settle(client.shard);
     }
 
@@ -262,9 +282,16 @@ impl World {
     fn finish(&mut self, index: usize) {
         let (shard, host) = (&mut self.shards[index], &mut self.hosts[index]);
         shard.settle(self.now, host);
-        let mut owned = Vec::new();
+        let (mut owned, mut failed) = (Vec::new(), Vec::new());
         while let Some(transmit) = shard.poll_transmit() {
             let client = Client { shard: index, id: transmit.connection };
+            if let Some(waiting) = self.stalled.get_mut(&client) {
+                match transmit.mode {
+                    crate::Mode::Owned => waiting.extend_from_slice(transmit.bytes),
+                    crate::Mode::Turn => failed.push(transmit.token),
+                }
+                continue;
+            }
             if let Some(ear) = self.clients.get_mut(&client) {
                 ear.bytes.extend_from_slice(transmit.bytes);
             }
@@ -284,10 +311,11 @@ impl World {
                 Event::PauseReceive(_) | Event::ResumeReceive(_) | Event::Abort(_) => {}
             }
         }
-        if owned.is_empty() && shut_down.is_empty() && !shard.has_work() {
+        if owned.is_empty() && failed.is_empty() && shut_down.is_empty() && !shard.has_work() {
             return;
         }
         shard.begin_turn(self.now);
+        failed.into_iter().for_each(|token| shard.handle_send_failed(self.now, token, Ok(0), host));
         owned.into_iter().for_each(|(id, bytes)| shard.handle_sent(self.now, id, Ok(bytes), host));
         // Whoever is told that nothing follows says the same.
         shut_down.into_iter().for_each(|id| shard.handle_end(self.now, id, host));

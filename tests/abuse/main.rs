@@ -2,6 +2,7 @@
 //! are served on both shards, descriptors are back, and memory has not grown beyond a stated bound.
 
 mod calls;
+mod carried;
 mod churn;
 mod frames;
 mod guard;

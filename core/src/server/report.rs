@@ -61,6 +61,7 @@ pub(super) fn counters(
         ("streams_opened", metrics.streams_opened),
         ("polled_opened", metrics.polled_opened),
         ("polled_upgraded", metrics.polled_upgraded),
+        ("carriers_full", metrics.carriers_full),
         ("polls", metrics.polls),
         ("polls_refused", metrics.polls_refused),
         ("polls_carried", metrics.polls_carried),

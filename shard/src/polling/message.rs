@@ -102,6 +102,15 @@ pub enum PollMessage {
         /// Whole frames.
         bytes: Vec<u8>,
     },
+    /// To the shard of a session: what was carried is with the kernel, or next to it.
+    Landed {
+        /// The WebSocket, on the sender.
+        connection: ConnectionId,
+        /// The session.
+        key: SessionKey,
+        /// So much more of it.
+        bytes: usize,
+    },
     /// To the shard of a carrier: there is nothing to carry any more.
     CarrierEnded {
         /// The WebSocket, on the receiver.

@@ -11,6 +11,7 @@
 //! ```
 
 mod answer;
+mod carrying;
 mod id;
 mod message;
 mod request;
@@ -20,15 +21,15 @@ mod upgrade;
 mod tests;
 
 pub(crate) use answer::PollContext;
+pub(crate) use carrying::Carrier;
 pub(crate) use id::{SECRET_BYTES, SID_BYTES, SessionKey};
 pub use message::PollMessage;
 pub(crate) use message::{Polled, Poller, Posted};
-pub(crate) use upgrade::Carrier;
 
 use codec::engineio::{Encoding, Item, Reader, Refusal, Version, write_binary_packet, write_text_packet};
 use codec::websocket::{Opcode, encode};
 
-use crate::connection::{Connection, State};
+use crate::connection::{Connection, Protocol, State, pause};
 use crate::engineio::Engine;
 use crate::heartbeat::stamp;
 use crate::outbox::Outbox;
@@ -40,14 +41,16 @@ use crate::{ConnectionId, Disconnect, Host, SessionId, ShardId, Time};
 pub(crate) struct Polling {
     /// What proves that a request is the client's.
     pub(crate) secret: [u8; SECRET_BYTES],
-    /// Its responses may be bytes.
-    pub(crate) takes_octets: bool,
+    /// Which of its responses are bytes.
+    pub(crate) octets: Octets,
     /// The request that waits for something to be told.
     pub(crate) waiting: Option<Poller>,
     /// A WebSocket that has asked whether it may carry the connection.
     pub(crate) upgrading: Option<Poller>,
     /// The WebSocket that does.
     pub(crate) carrier: Option<Poller>,
+    /// Bytes that it was given and that may still wait there.
+    pub(crate) in_flight: usize,
     /// The session whose cookie has opened it: whoever knows its id must have that cookie as well, or that of the id that
     /// the session has now.
     pub(crate) bound_to: Option<SessionId>,
@@ -55,18 +58,41 @@ pub(crate) struct Polling {
     pub(crate) cookie: Option<Box<str>>,
 }
 
+/// Responses of protocol 3 that are octets and no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Octets {
+    Never,
+    /// Those with bytes in them.
+    WhereNeeded,
+    /// All: libraries from before 2014 read no text where the browser can give them bytes.
+    Always,
+}
+
+impl Octets {
+    const fn encoding(self, version: Version, has_binary: bool) -> Encoding {
+        let needs_octets = has_binary || matches!(self, Self::Always);
+        Encoding::choose(version, !matches!(self, Self::Never), needs_octets)
+    }
+}
+
 impl Polling {
     /// Nobody waits, nobody carries.
     pub(crate) const fn new(secret: [u8; SECRET_BYTES]) -> Self {
         Self {
             secret,
-            takes_octets: false,
+            octets: Octets::Never,
             waiting: None,
             upgrading: None,
             carrier: None,
+            in_flight: 0,
             bound_to: None,
             cookie: None,
         }
+    }
+
+    /// From now on this WebSocket carries the connection.
+    pub(crate) const fn carry_by(&mut self, carrier: Poller) {
+        (self.carrier, self.in_flight) = (Some(carrier), 0);
     }
 }
 
@@ -88,7 +114,7 @@ impl Shard {
         now: Time,
         requester: ConnectionId,
         version: Version,
-        takes_octets: bool,
+        octets: Octets,
         secret: [u8; SECRET_BYTES],
     ) -> Option<ConnectionId> {
         if self.connections.len() >= self.limits.connections_max || self.is_stopping {
@@ -102,7 +128,7 @@ impl Shard {
         let mut connection = Connection::new(generation, address, door, now, deadline);
         let mut engine = Engine::new(version);
         let waiting = Some(Poller { shard: self.id, connection: requester });
-        engine.polling = Some(Box::new(Polling { takes_octets, waiting, ..Polling::new(secret) }));
+        engine.polling = Some(Box::new(Polling { octets, waiting, ..Polling::new(secret) }));
         connection.engine = Some(engine);
         connection.outbox = Some(Box::new(Outbox::mailbox()));
         let slot = self.connections.insert(connection);
@@ -176,8 +202,9 @@ impl Shard {
         self.serve_poll(now, id, host);
         let Some(engine) = self.connections.live(id).and_then(|connection| connection.engine.as_mut()) else { return };
         let version = engine.version;
-        let Some(poller) = engine.polling.as_mut().and_then(|polling| polling.waiting.take()) else { return };
-        let encoding = Encoding::choose(version, false, false);
+        let Some(polling) = engine.polling.as_mut() else { return };
+        let encoding = polling.octets.encoding(version, false);
+        let Some(poller) = polling.waiting.take() else { return };
         let mut body = Vec::new();
         write_text_packet(&mut body, encoding, "6", true);
         self.answer_poll(now, poller, Polled::Payload { body, encoding, cookie: None }, host);
@@ -221,11 +248,21 @@ impl Shard {
             return; // It has gone, and what there is to tell waits for the next.
         }
         let is_closing = *state == State::Closing;
-        let (body, encoding) = payload(outbox, version, polling.takes_octets, packets_max);
+        let (body, encoding) = payload(outbox, version, polling.octets, packets_max);
         let (is_read, cookie) = (outbox.is_empty(), polling.cookie.take());
+        self.mail_fetched(id);
         self.answer_poll(now, poller, Polled::Payload { body, encoding, cookie }, host);
         if is_closing && is_read {
             self.linger(id);
+        }
+    }
+
+    /// Something was taken out of a mailbox: who was not heard because it was too full may be heard again.
+    fn mail_fetched(&mut self, id: ConnectionId) {
+        let low_water_mark = self.limits.outbox_high_water_mark / 2;
+        let Some(connection) = self.connections.live(id) else { return };
+        if connection.pauses & pause::OUTBOX != 0 && connection.backlog_bytes() <= low_water_mark {
+            self.resumable.push(id);
         }
     }
 
@@ -235,7 +272,10 @@ impl Shard {
             self.handle_poll_message(now, from, message, host);
         }
         for id in std::mem::take(&mut self.mail) {
-            self.serve_poll(now, id, host);
+            match self.speaks(id) {
+                Some(Protocol::Carrier) => self.say_landed(id),
+                _ => self.serve_poll(now, id, host),
+            }
         }
     }
 
@@ -304,10 +344,10 @@ fn frames(version: Version, posted: &Posted) -> Option<Vec<u8>> {
 }
 
 /// Takes so many packets out of a mailbox.
-fn payload(outbox: &mut Outbox, version: Version, takes_octets: bool, packets_max: usize) -> (Vec<u8>, Encoding) {
+fn payload(outbox: &mut Outbox, version: Version, octets: Octets, packets_max: usize) -> (Vec<u8>, Encoding) {
     let mail = outbox.take_mail(packets_max);
     let has_binary = mail.iter().any(|(opcode, _)| *opcode == Opcode::Binary as u8);
-    let encoding = Encoding::choose(version, takes_octets, has_binary);
+    let encoding = octets.encoding(version, has_binary);
     let mut body = Vec::new();
     for (opcode, payload) in &mail {
         let is_first = body.is_empty();

@@ -4,7 +4,7 @@ use codec::engineio::{Refusal, Version, read_form};
 use codec::http::request::Head;
 use codec::http::response;
 
-use super::{PollContext, PollMessage, Polled, Poller, Posted, SessionKey};
+use super::{Octets, PollContext, PollMessage, Polled, Poller, Posted, SessionKey};
 use crate::bearer::token_of;
 use crate::connection::{Connection, pause};
 use crate::engineio::{EngineOpening, parameter};
@@ -98,11 +98,15 @@ impl Shard {
         request: &Request<'_>,
         host: &mut H,
     ) {
-        let takes_octets =
-            opening.version == Version::V3 && !["b64", "j"].iter().any(|name| parameter(request.head, name).is_some());
+        let reads_text = ["b64", "j"].iter().any(|name| parameter(request.head, name).is_some());
+        let octets = match route {
+            _ if opening.version != Version::V3 || reads_text => Octets::Never,
+            Route::SocketStream | Route::Services | Route::SocketCluster => Octets::Always,
+            _ => Octets::WhereNeeded,
+        };
         let secret = host.secret();
         let cookie = self.session_named(requester, request.head, host);
-        let Some(id) = self.open_polled(now, requester, opening.version, takes_octets, secret) else {
+        let Some(id) = self.open_polled(now, requester, opening.version, octets, secret) else {
             return self.poll_answered(now, requester, &Polled::Busy, host);
         };
         if let Some(polling) = self.connections.live(id).and_then(Connection::polling_mut) {

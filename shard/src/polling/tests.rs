@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use crate::world::{Client, World};
-use crate::{Limits, SessionId, ShardId, SocketIoConfig};
+use crate::{Limits, SessionId, ShardId, SlowConsumer, SocketIoConfig};
 
 fn world(shards: usize) -> World {
-    let mut world = World::new(shards, Limits::default());
+    world_with(shards, Limits::default())
+}
+
+fn world_with(shards: usize, limits: Limits) -> World {
+    let mut world = World::new(shards, limits);
     for shard in &mut world.shards {
         shard.open_socket_io(SocketIoConfig {
             answer_shape: codec::socketio::encode::AnswerShape::ErrorFirst,
@@ -117,6 +121,22 @@ fn binary_is_base64_or_octets() {
     let bytes = world.heard_bytes(client);
     let expected = [&[0, 4, 2, 255], text.as_bytes(), &[1, 3, 255, 4], b"zz"].concat();
     assert!(bytes.ends_with(&expected), "{}", String::from_utf8_lossy(&bytes));
+}
+
+#[test]
+fn libraries_that_read_no_text_get_octets_unless_they_ask_for_text() {
+    let mut world = world(1);
+    for path in ["/socketstream/", "/services/", "/socketcluster/"] {
+        let request = format!("GET {path}?EIO=3&transport=polling");
+        let client = begin(&mut world, 0, &request, "");
+        let bytes = world.heard_bytes(client);
+        let body = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
+        let (head, body) = (String::from_utf8_lossy(&bytes[..body]), &bytes[body..]);
+        assert!(head.contains("Content-Type: application/octet-stream\r\n"), "{head}");
+        assert!(body[0] == 0 && body[1..].iter().position(|byte| *byte == 255).is_some(), "{body:?}");
+        let (_, body) = fetch(&mut world, 0, &format!("{request}&b64=1"), "");
+        assert!(body.contains(":0{"), "{body}");
+    }
 }
 
 #[test]
@@ -322,4 +342,100 @@ fn who_knows_an_id_but_has_not_its_cookie_gets_nothing_and_disturbs_nobody() {
         assert_eq!(world.heard(owner).last().map(String::as_str), Some("3probe"));
         assert_eq!(fetch_as(&mut world, shard, &format!("GET {path}"), Some(&own)), (200, "6".to_owned()));
     }
+}
+
+/// As many bytes as `count` publications of 60 KiB have, each with its number at its end.
+fn publish_much(world: &mut World, publisher: Client, count: usize) {
+    for number in 0..count {
+        let data = format!("{}{number}", "x".repeat(60 << 10));
+        world.send(publisher, &format!(r##"{{"event":"#publish","data":{{"channel":"news","data":"{data}"}}}}"##));
+    }
+}
+
+/// The numbers of the publications among what a client has heard.
+fn numbers(heard: &[String]) -> Vec<usize> {
+    let number = |text: &String| text.trim_end_matches("\"]").rsplit('x').next()?.parse().ok();
+    heard.iter().filter_map(number).collect()
+}
+
+/// A session of shard 0 that a WebSocket of this shard carries, subscribed to `news`.
+fn carried(world: &mut World, shard: usize) -> Client {
+    let path = opened(world, 0, "EIO=4");
+    post(world, 0, &path, "40");
+    get(world, 0, &path);
+    let client = carrier(world, shard, &path);
+    world.send(client, "5");
+    world.send(client, r#"420["subscribe","news"]"#);
+    assert_eq!(world.heard(client), ["430[null]"]);
+    client
+}
+
+#[test]
+fn a_carrier_that_stalls_has_a_bounded_part_and_the_mailbox_drops_the_rest_by_policy() {
+    for shard in [0, 1] {
+        let limits = Limits { slow_consumer: SlowConsumer::DropOldest, ..Limits::default() };
+        let mut world = world_with(2, limits);
+        let client = carried(&mut world, shard);
+        let publisher = world.member(0, "10.0.0.2");
+        world.stall(client);
+        publish_much(&mut world, publisher, 100);
+        let mark = limits.outbox_high_water_mark;
+        let queued = world.shards[shard].connection_mut(client.id).expect("it lives").queued_bytes();
+        assert!(queued > mark && queued <= mark + (64 << 10), "{queued}");
+        world.let_flow(client);
+        let heard = numbers(&world.heard(client));
+        assert!(heard.is_sorted() && heard.len() < 12, "{heard:?}");
+        assert!(heard.starts_with(&[0, 1, 2, 3, 4]) && heard.ends_with(&[98, 99]), "{heard:?}");
+        let metrics = world.shards[0].metrics();
+        assert_eq!(metrics.deliveries_dropped_oldest as usize, 100 - heard.len());
+        assert!(metrics.carriers_full > 0 && metrics.slow_consumers == 0);
+        publish_much(&mut world, publisher, 1);
+        assert_eq!(numbers(&world.heard(client)), [0], "it hears on");
+        world.shards.iter().for_each(crate::Shard::check);
+    }
+}
+
+#[test]
+fn a_carrier_that_keeps_up_hears_everything_however_much_it_is() {
+    for shard in [0, 1] {
+        let limits = Limits { slow_consumer: SlowConsumer::DropOldest, ..Limits::default() };
+        let mut world = world_with(2, limits);
+        let client = carried(&mut world, shard);
+        let publisher = world.member(1, "10.0.0.2");
+        publish_much(&mut world, publisher, 100);
+        assert_eq!(numbers(&world.heard(client)), (0..100).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_carrier_that_stalls_is_closed_where_nothing_may_be_dropped() {
+    for shard in [0, 1] {
+        let mut world = world(2);
+        let client = carried(&mut world, shard);
+        let publisher = world.member(0, "10.0.0.2");
+        world.stall(client);
+        publish_much(&mut world, publisher, 100);
+        assert_eq!(world.shards[0].metrics().slow_consumers, 1);
+        world.let_flow(client);
+        let heard = world.heard(client);
+        assert_eq!(numbers(&heard), [0, 1, 2, 3, 4]);
+        assert_eq!(heard.last().expect("its end"), "close 1013 slow consumer");
+        world.wait(Duration::from_secs(60));
+        assert_eq!(world.shards.iter().map(crate::Shard::connections).sum::<usize>(), 0, "nothing is left behind");
+    }
+}
+
+#[test]
+fn a_client_whose_mailbox_was_full_is_heard_again_once_it_has_fetched_it() {
+    let mut world = world(2);
+    let path = opened(&mut world, 0, "EIO=4");
+    post(&mut world, 0, &path, "40\u{1e}420[\"subscribe\",\"news\"]");
+    get(&mut world, 0, &path);
+    let publisher = world.member(0, "10.0.0.2");
+    publish_much(&mut world, publisher, 10);
+    post(&mut world, 1, &path, r#"421["one"]"#);
+    post(&mut world, 1, &path, r#"422["two"]"#);
+    let mut heard = get(&mut world, 0, &path);
+    heard += &get(&mut world, 1, &path);
+    assert!(heard.ends_with("431[null,true]432[null,true]"), "{}", &heard[heard.len() - 100..]);
 }

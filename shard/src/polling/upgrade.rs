@@ -1,6 +1,6 @@
 //! From long-polling to a WebSocket: the connection stays what and where it is, and gets a carrier, a WebSocket on
 //! whichever shard it came to. What the carrier hears is received by the connection; what the mailbox gets is written to
-//! the carrier, at once.
+//! the carrier, as far as that has room (`carrying`).
 //!
 //! ```text
 //! carrier: 2probe ──Probe──> connection: requests are answered with a noop, 3probe ──Carried──> carrier
@@ -11,6 +11,7 @@ use codec::engineio::{Packet, Refusal, Version};
 use codec::websocket::handshake::{self, Accept};
 use codec::websocket::{Message, Opcode, encode};
 
+use super::carrying::Carrier;
 use super::{PollMessage, Polled, Poller, SessionKey};
 use crate::connection::{Connection, Protocol, State};
 use crate::engineio::Engine;
@@ -21,23 +22,6 @@ use crate::{ConnectionId, Disconnect, Envelope, Host, SessionId, ShardId, Time};
 
 /// The shard of the other half has died.
 const LOST: Disconnect = Disconnect::new(1006, "the shard has failed");
-
-/// What a WebSocket knows that carries a connection.
-#[derive(Debug)]
-pub(crate) struct Carrier {
-    key: SessionKey,
-    /// The session of its own cookie.
-    bound_to: Option<SessionId>,
-    /// The connection's requests are over.
-    is_switched: bool,
-}
-
-impl Carrier {
-    /// What goes on with a connection whose last transport is lost.
-    pub(crate) const fn taking_up(key: SessionKey) -> Self {
-        Self { key, bound_to: None, is_switched: true }
-    }
-}
 
 impl Shard {
     /// A WebSocket that names a session. Whether there is one is asked with its first packet.
@@ -53,7 +37,7 @@ impl Shard {
         connection.state = State::Handshake;
         connection.protocol = Protocol::Carrier;
         let mut engine = Engine::new(version);
-        engine.carrier = Some(Box::new(Carrier { key, bound_to, is_switched: false }));
+        engine.carrier = Some(Box::new(Carrier::asking(key, bound_to)));
         connection.engine = Some(engine);
         self.write(id, |out| handshake::write_response_with(out, accept, None, &[]));
         Next::Frames
@@ -128,11 +112,9 @@ impl Shard {
             PollMessage::CarrierGone { connection, key, code } => {
                 self.carrier_lost(now, Poller { shard: from, connection }, key, code, host);
             }
-            PollMessage::Carried { connection, bytes } => {
-                let is_carrier = self.speaks(connection) == Some(Protocol::Carrier);
-                if is_carrier && self.connections.live(connection).is_some_and(|known| known.state != State::Closing) {
-                    self.write(connection, |out| out.extend_from_slice(&bytes));
-                }
+            PollMessage::Carried { connection, bytes } => self.write_carried(connection, &bytes),
+            PollMessage::Landed { connection, key, bytes } => {
+                self.carried_landed(Poller { shard: from, connection }, key, bytes);
             }
             PollMessage::CarrierEnded { connection } => {
                 if self.speaks(connection) == Some(Protocol::Carrier) {
@@ -184,7 +166,7 @@ impl Shard {
         polling.upgrading = Some(carrier);
         self.release_poll(now, key.connection, host);
         if let Some(polling) = self.polling_of(&key) {
-            polling.carrier = Some(carrier);
+            polling.carry_by(carrier);
             self.metrics.polled_upgraded += 1;
             self.leave_address_seat(key.connection.slot);
         }
@@ -252,22 +234,6 @@ impl Shard {
                 self.leave(now, key.connection, &Disconnect::new(code, "the connection has ended"), host);
             }
         }
-    }
-
-    /// Hands the whole mailbox to the carrier, if there is one; whether there is.
-    pub(super) fn serve_carrier(&mut self, id: ConnectionId) -> bool {
-        let Some(connection) = self.connections.live(id) else { return false };
-        let Some(carrier) = connection.polling_mut().and_then(|polling| polling.carrier) else { return false };
-        let is_closing = connection.state == State::Closing;
-        let bytes = connection.outbox.as_mut().map(|outbox| outbox.take_all(usize::MAX)).unwrap_or_default();
-        if !bytes.is_empty() {
-            self.tell_carrier(carrier, PollMessage::Carried { connection: carrier.connection, bytes });
-        }
-        if is_closing {
-            self.tell_carrier(carrier, PollMessage::CarrierEnded { connection: carrier.connection });
-            self.linger(id);
-        }
-        true
     }
 
     /// A carrier is gone.

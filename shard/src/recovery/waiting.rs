@@ -192,7 +192,7 @@ impl Shard {
             }
             return;
         };
-        polling.carrier = Some(recovering.carrier);
+        polling.carry_by(recovering.carrier);
         let key = SessionKey { shard: self.id, connection: id, secret: polling.secret };
         connection.endings &= !ending::BROKEN;
         (connection.last_seen, connection.deadline) = (now, now + interval);
