@@ -1,5 +1,6 @@
-//! The demo page in a real browser, headless: two tabs that different shards serve chat with each other and with one of
-//! Socket.IO, and two share the session of their cookie. The chat leaves screenshots under the build's target directory and prints where.
+//! Pages in a real browser, headless: two tabs of the demo page that different shards serve chat with each other and with
+//! one of Socket.IO, two share the session of their cookie, and a page for each client library is in one room. Screenshots
+//! are left under the build's target directory, and where is printed.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use harness::script::{Script, installed, local};
-use harness::server::{Server, target_directory};
+use harness::server::{Server, example_command, target_directory};
 
 const CHAT: [&str; 9] =
     ["open", "chat", "markupStaysText", "comesBack", "square", "beside", "narrow", "screenshots", "noComplaints"];
@@ -15,6 +16,9 @@ const CHAT: [&str; 9] =
 const COOKIES: [&str; 8] = ["hidden", "shared", "login", "oldCookie", "reload", "otherSites", "logout", "noComplaints"];
 
 const LISTEN: [&str; 6] = ["open", "publications", "namedEvents", "refusal", "comesBack", "noComplaints"];
+
+const LIBRARIES: [&str; 5] =
+    ["open", "everybodyHearsEverybody", "whatIsTooLongIsRefused", "sideBySide", "noComplaints"];
 
 /// A cold start of the browser on a loaded machine, and its steps, each of a few waits of at most 20 s.
 const LIMIT: Duration = Duration::from_secs(200);
@@ -33,20 +37,38 @@ fn script(server: &Server, name: &str) -> Command {
     command
 }
 
-#[test]
-fn two_tabs_on_different_shards_chat() {
+fn screenshots() -> PathBuf {
     let directory = target_directory().join("screenshots");
     fs::create_dir_all(&directory).expect("the target directory can be written");
+    directory
+}
+
+fn expect_picture(name: &str) {
+    let path = screenshots().join(name);
+    let bytes = fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).len();
+    assert!(bytes > 5_000, "{} holds a picture, not {bytes} bytes", path.display());
+    println!("screenshot: {}", path.display());
+}
+
+#[test]
+fn two_tabs_on_different_shards_chat() {
     let server = Server::start(&[]);
     let mut command = script(&server, "browse.js");
-    command.arg(&directory);
+    command.arg(screenshots());
     Script::start("chromium", command, &CHAT).expect_every_step(LIMIT, &server);
-    for name in ["chat-wide.png", "chat-narrow-dark.png"] {
-        let path = directory.join(name);
-        let bytes = fs::metadata(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).len();
-        assert!(bytes > 5_000, "{} holds a picture, not {bytes} bytes", path.display());
-        println!("screenshot: {}", path.display());
-    }
+    ["chat-wide.png", "chat-narrow-dark.png"].into_iter().for_each(expect_picture);
+}
+
+#[test]
+fn a_page_for_each_client_library_is_in_one_room() {
+    installed("clients/node_modules/socketstream-0.3/package.json");
+    let mut command = example_command("clients");
+    command.args(["start", "--listen", "127.0.0.1:0", "--shards", "2"]);
+    let server = Server::from_command(command);
+    let mut command = script(&server, "libraries.js");
+    command.arg(screenshots());
+    Script::start("chromium", command, &LIBRARIES).expect_every_step(LIMIT, &server);
+    expect_picture("clients.png");
 }
 
 #[test]

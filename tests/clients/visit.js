@@ -25,8 +25,8 @@ class Visit {
     return this.browser.newContext({ viewport: { width: 900, height: 700 } });
   }
 
-  // A tab of that person, on the demo page.
-  async tab(person) {
+  // A tab of that person, on the server's first page or on another.
+  async tab(person, path = '') {
     const page = await person.newPage();
     page.setDefaultTimeout(WAIT_MS_MAX);
     page.on('pageerror', (error) => this.complaints.push(`error: ${error.message}`));
@@ -36,7 +36,7 @@ class Visit {
       const url = request.url();
       if (!url.startsWith(this.origin) && !url.startsWith('data:')) this.complaints.push(`foreign request: ${url}`);
     });
-    await page.goto(this.origin);
+    await page.goto(`${this.origin}/${path}`);
     return page;
   }
 }

@@ -140,6 +140,20 @@ pub fn loadgen_command() -> Command {
     without_settings(Command::new(binary("socketshard-loadgen", "SOCKETSHARD_LOADGEN_BIN")))
 }
 
+/// An example application, as `cargo test` has built it beside this test, without arguments.
+///
+/// # Panics
+/// When it is not there.
+#[must_use]
+pub fn example_command(name: &str) -> Command {
+    let executable = env::current_exe().expect("a running test has a path");
+    let profile = executable.ancestors().nth(2).expect("tests run as target/PROFILE/deps/NAME");
+    let path = profile.join("examples").join(name);
+    let is_there = path.is_file();
+    assert!(is_there, "no {}: `cargo build -p socketshard --examples` builds it, as tests/run does", path.display());
+    without_settings(Command::new(path))
+}
+
 /// The environment's own `SOCKETSHARD_…` settings must not decide what is tested.
 fn without_settings(mut command: Command) -> Command {
     for (name, _) in env::vars_os() {
