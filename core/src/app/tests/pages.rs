@@ -95,8 +95,16 @@ fn everything_else_is_an_error_that_says_which() {
     assert_eq!(ask(&mut world, "GET /nothing HTTP/1.1").status, 404);
     assert_eq!(ask(&mut world, "GET // HTTP/1.1").status, 404);
     assert_eq!(ask(&mut world, "GET /../etc/passwd HTTP/1.1").status, 404);
-    let answer = ask(&mut world, "DELETE / HTTP/1.1");
-    assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD, OPTIONS")));
+    for path in ["/", "/healthz", "/readyz"] {
+        for (method, status) in [("DELETE", 405), ("POST", 405), ("OPTIONS", 204)] {
+            let answer = ask(&mut world, &format!("{method} {path} HTTP/1.1"));
+            assert_eq!(
+                (answer.status, answer.header("allow")),
+                (status, Some("GET, HEAD, OPTIONS")),
+                "{method} {path}"
+            );
+        }
+    }
     for path in ["/raw", "/socketcluster/", "/socketcluster"] {
         let answer = ask(&mut world, &format!("GET {path} HTTP/1.1"));
         assert_eq!((answer.status, answer.header("upgrade")), (426, Some("websocket")), "{path}");
