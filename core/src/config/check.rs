@@ -247,28 +247,17 @@ fn auth(settings: &Settings, found: &mut Vec<Violation>) {
 
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (size_of, time) = (|bytes: &usize| size::format(*bytes as u64), |time: &Duration| duration::format(*time));
+        let size_of = |bytes: &usize| size::format(*bytes as u64);
         match self {
+            Self::DrainSpread { .. }
+            | Self::PingTimeout { .. }
+            | Self::UserSilence { .. }
+            | Self::Tick { .. }
+            | Self::HangTimeout { .. } => self.fmt_times(formatter),
             Self::ListenEmpty => write!(formatter, "there is no address to listen on: give --listen or --port"),
-            Self::DrainSpread { spread, drain } => {
-                write!(formatter, "--drain-spread ({}) must be shorter than --drain ({})", time(spread), time(drain))
-            }
             Self::AdminOpen(open) => open.fmt(formatter),
             Self::Tls(violation) => violation.fmt(formatter),
             Self::ListenTwice(address) => write!(formatter, "--listen {address} is given twice"),
-            Self::PingTimeout { interval, timeout } => write!(
-                formatter,
-                "--ping-timeout ({}) must be longer than --ping-interval ({}), or every client is cut off",
-                time(timeout),
-                time(interval)
-            ),
-            Self::UserSilence { heartbeat, silence } => write!(
-                formatter,
-                "--user-silence ({}) must be longer than the time between two signs of life ({}), or users who are there \
-                 count as offline",
-                time(silence),
-                time(heartbeat)
-            ),
             Self::OutboxMark { mark, most } => write!(
                 formatter,
                 "--outbox-high-water-mark ({}) must not be above --outbox-bytes-max ({})",
@@ -292,20 +281,6 @@ impl fmt::Display for Violation {
                 size::format(*bytes),
                 size::format(RECEIVE_BYTES_MAX)
             ),
-            Self::Tick { tick, flag, timeout } => {
-                let (tick, timeout) = (time(tick), time(timeout));
-                write!(
-                    formatter,
-                    "{flag} ({timeout}) must not be shorter than --tick ({tick}), which is how finely time is kept"
-                )
-            }
-            Self::HangTimeout { tick, timeout } => {
-                let (least, timeout) = (time(&(*tick * TICKS_PER_HANG)), time(timeout));
-                write!(
-                    formatter,
-                    "--hang-timeout ({timeout}) must be 0s, or {least} at least: signs of life come with --tick"
-                )
-            }
             Self::Spin(spin) => {
                 write!(formatter, "--spin-us ({}) must not be above {}", spin.as_micros(), SPIN_MAX.as_micros())
             }
@@ -322,6 +297,46 @@ impl fmt::Display for Violation {
                 write!(formatter, "{flag} ({value}) must be between {least} and {most}")
             }
             Self::Zero(flag) => write!(formatter, "{flag} must not be zero"),
+        }
+    }
+}
+
+impl Violation {
+    /// Of one time against another.
+    fn fmt_times(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = |time: &Duration| duration::format(*time);
+        match self {
+            Self::DrainSpread { spread, drain } => {
+                write!(formatter, "--drain-spread ({}) must be shorter than --drain ({})", time(spread), time(drain))
+            }
+            Self::PingTimeout { interval, timeout } => write!(
+                formatter,
+                "--ping-timeout ({}) must be longer than --ping-interval ({}), or every client is cut off",
+                time(timeout),
+                time(interval)
+            ),
+            Self::UserSilence { heartbeat, silence } => write!(
+                formatter,
+                "--user-silence ({}) must be longer than the time between two signs of life ({}), or users who are there \
+                 count as offline",
+                time(silence),
+                time(heartbeat)
+            ),
+            Self::Tick { tick, flag, timeout } => {
+                let (tick, timeout) = (time(tick), time(timeout));
+                write!(
+                    formatter,
+                    "{flag} ({timeout}) must not be shorter than --tick ({tick}), which is how finely time is kept"
+                )
+            }
+            Self::HangTimeout { tick, timeout } => {
+                let (least, timeout) = (time(&(*tick * TICKS_PER_HANG)), time(timeout));
+                write!(
+                    formatter,
+                    "--hang-timeout ({timeout}) must be 0s, or {least} at least: signs of life come with --tick"
+                )
+            }
+            _ => unreachable!("the others are told where they come up"),
         }
     }
 }
