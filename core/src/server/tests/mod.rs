@@ -12,6 +12,7 @@ mod direct;
 mod ending;
 mod executors;
 mod meshed;
+mod periodic;
 mod pressure;
 mod replacing;
 mod spinning;

@@ -16,9 +16,9 @@ use crate::server::executor::Executors;
 use crate::server::placement::Placement;
 
 /// Enough that every shard has some, but for one run in millions.
-const CLIENTS: usize = 24;
+pub(super) const CLIENTS: usize = 24;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 fn start(shards: usize, shard_restarts: u32) -> (Executors, SocketAddr) {
     let settings =
@@ -41,7 +41,7 @@ fn kill(mut client: Client) {
 }
 
 /// Waits until a shard that has died was replaced, or will not be.
-fn tend(executors: &mut Executors) -> bool {
+pub(super) fn tend(executors: &mut Executors) -> bool {
     let deadline = Instant::now() + PATIENCE;
     let before = executors.ended();
     while executors.ended() == before {
@@ -55,13 +55,13 @@ fn tend(executors: &mut Executors) -> bool {
 }
 
 /// A subscriber of `news` that publishes there, too.
-struct Member {
+pub(super) struct Member {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
 impl Member {
-    fn connect(address: SocketAddr) -> Self {
+    pub(super) fn connect(address: SocketAddr) -> Self {
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("an option");
         stream.set_nodelay(true).expect("an option");
@@ -82,12 +82,12 @@ impl Member {
         self.stream.write_all(&frame).expect("room for a small frame");
     }
 
-    fn await_words(&mut self, words: &str) {
+    pub(super) fn await_words(&mut self, words: &str) {
         assert!(self.hears(words), "the connection has ended");
     }
 
     /// Whether the words come before the end of the connection.
-    fn hears(&mut self, words: &str) -> bool {
+    pub(super) fn hears(&mut self, words: &str) -> bool {
         let mut piece = [0; 4096];
         while !String::from_utf8_lossy(&self.received).contains(words) {
             match self.stream.read(&mut piece) {
