@@ -34,7 +34,7 @@ mod trace;
 mod world;
 
 use death::Kill;
-pub use sessions::{SessionReport, run_sessions, run_sessions_with_death};
+pub use sessions::{PrivateReport, SessionReport, StoreReport, run_sessions, run_sessions_with_death};
 pub use world::Report;
 
 /// Runs one seed. With `is_verbose`, everything that happens is printed.

@@ -10,13 +10,14 @@ use codec::http::request::Head;
 use codec::message::RawJson;
 use fastrand::Rng;
 use shard::{
-    Caller, Command, ConnectionId, Disconnect, Host, Invocation, Invoked, Operation, Peer, RawMessage, RawReplies,
-    Reply, Request, Responded, Route, Session, SessionId, Sessions, ShardId, StoreRequest, Ticket, Time, Verdict,
-    WriteError, WriteToken, Written,
+    Answer, Caller, Command, ConnectionId, Disconnect, Host, Invocation, Invoked, LoginEnd, Operation, Peer, Question,
+    RawMessage, RawReplies, Reply, Request, Responded, Route, Session, SessionId, Sessions, ShardId, StoreRequest,
+    Ticket, Time, Verdict, WriteError, WriteToken, Written,
 };
 
 use super::oracle::{Issued, Kind, Oracle, SUM, number};
 use super::plan::{Plan, StorePlan};
+use super::private::{Asked, CHANNELS, USERS};
 use super::store::Store;
 
 struct Tab {
@@ -38,6 +39,9 @@ pub(super) struct Application {
     commands: VecDeque<Command>,
     tabs: BTreeMap<ConnectionId, Tab>,
     waiting: BTreeMap<WriteToken, (Issued, SessionId, Session)>,
+    /// Subscriptions that are not established yet.
+    asked: BTreeMap<u64, Asked>,
+    questions: u64,
     /// Handles that outlive their connections for a while, as tasks do.
     kept: Vec<Session>,
     /// What a connection must have heard of, where each message asks the home.
@@ -71,6 +75,8 @@ impl Application {
             commands: VecDeque::new(),
             tabs: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            questions: 0,
             kept: Vec::new(),
             floors: RefCell::default(),
             answers_at: Vec::new(),
@@ -90,6 +96,7 @@ impl Application {
             "writes that are never acknowledged: {:?}",
             self.waiting.values().next().map(|known| &known.0)
         );
+        assert!(self.asked.is_empty(), "subscriptions that are never established");
     }
 
     /// The shard has died: everybody was told of. Returns the writes that were not acknowledged.
@@ -127,7 +134,7 @@ impl Application {
     fn write(&mut self, id: ConnectionId, session: &Session) {
         let before = number(session, SUM);
         let other = format!("other{}", self.random.u8(..3));
-        let (operation, kind) = match self.random.u8(..32) {
+        let (operation, kind) = match self.random.u8(..42) {
             0..12 => {
                 let tab = self.tabs.get_mut(&id).expect("it acts");
                 tab.writes += 1;
@@ -155,10 +162,19 @@ impl Application {
                 (Operation::Rotate { to }, Kind::Rotate(to))
             }
             31 if self.plan.has_rotations && self.random.u8(..4) == 0 => (Operation::End, Kind::End),
+            32..36 => self.private_channel(session),
+            36 | 37 => self.user(),
+            38..42 => {
+                let channel = self.random.usize(..CHANNELS.len());
+                return self.publish(channel);
+            }
             _ => return,
         };
         let now = session.id();
         let Ok(receipt) = session.write(operation.clone()) else { return };
+        if matches!(kind, Kind::User(_) | Kind::Channel(..)) {
+            self.commands.push_back(Command::SettleSessions);
+        }
         let mut oracle = self.oracle.borrow_mut();
         let shard = self.shard;
         oracle.note(&[10, shard as u64], || format!("shard {shard}: {now} {operation:?} as {:?}", receipt.token));
@@ -166,13 +182,50 @@ impl Application {
         match &issued.kind {
             Kind::Own(key, expected) => assert_eq!(number(session, key), *expected, "a write is read at once"),
             Kind::Sum(by) => assert_eq!(number(session, SUM), before + by, "an increment is read at once"),
-            Kind::Other | Kind::Rotate(_) | Kind::End => {}
+            Kind::User(user) => {
+                assert_eq!(session.user().as_deref(), user.map(|user| USERS[user]), "it is read at once")
+            }
+            Kind::Other | Kind::Rotate(_) | Kind::End | Kind::Channel(..) => {}
         }
         drop(oracle);
         match receipt.written {
             Some(written) => self.acknowledged(&(issued, now, session.clone()), Ok(written)),
             None => drop(self.waiting.insert(receipt.token, (issued, now, session.clone()))),
         }
+    }
+
+    /// Puts a session into a private channel, or takes it out. Mostly when nobody else is about to.
+    fn private_channel(&mut self, session: &Session) -> (Operation, Kind) {
+        let oracle = self.oracle.borrow();
+        let channels = &oracle.logicals[oracle.logical(session.id())].concern.channels;
+        let mut channel = self.random.usize(..CHANNELS.len());
+        if channels[channel].is_being_written() && self.random.u8(..4) > 0 {
+            channel = (channel + 1) % CHANNELS.len();
+        }
+        let key = format!("{}{}", Session::CHANNEL_PREFIX, CHANNELS[channel]).into();
+        if self.random.u8(..3) > 0 {
+            (Operation::Set { key, text: "true".into(), expires: 0 }, Kind::Channel(channel, true))
+        } else {
+            (Operation::Remove { key }, Kind::Channel(channel, false))
+        }
+    }
+
+    /// Makes a session a user's, or nobody's.
+    fn user(&mut self) -> (Operation, Kind) {
+        let user = self.random.bool().then(|| self.random.usize(..USERS.len()));
+        let key = Session::USER_KEY.into();
+        let operation = match user {
+            Some(user) => Operation::Set { key, text: format!("\"{}\"", USERS[user]).into(), expires: 0 },
+            None => Operation::Remove { key },
+        };
+        (operation, Kind::User(user))
+    }
+
+    /// Publishes to a private channel.
+    pub(super) fn publish(&mut self, channel: usize) {
+        let number = self.oracle.borrow_mut().publish((self.shard, self.life), channel);
+        let data = Some(number.to_string().into());
+        self.commands.push_back(Command::Publish { channel: CHANNELS[channel].into(), data });
     }
 
     fn acknowledged(&mut self, known: &(Issued, SessionId, Session), outcome: Result<Written, WriteError>) {
@@ -188,6 +241,13 @@ impl Application {
         }
         if oracle.written(issued, *id, outcome) {
             self.settled.push(session.id());
+        }
+        if let (Kind::Channel(channel, true), Ok(_)) = (&issued.kind, outcome) {
+            // As the application's `subscribe` does, which returns with the answer.
+            self.questions += 1;
+            self.asked.insert(self.questions, oracle.ask(issued.logical, *channel));
+            let question = Question::Settled { channel: CHANNELS[*channel].into() };
+            self.commands.push_back(Command::Ask { ticket: self.questions, question });
         }
         if let (Kind::Rotate(_), Ok(_)) = (&issued.kind, outcome) {
             self.renewals.push((session.clone(), *id));
@@ -206,7 +266,7 @@ impl Host for Application {
     }
 
     fn route(&mut self, path: &str) -> Option<Route> {
-        (path == "/s").then_some(Route::Raw(0))
+        (path == "/s").then_some(Route::SocketCluster)
     }
 
     fn request(&mut self, _: Ticket, _: Peer, _: Request<'_>, _: &mut Vec<u8>) -> Responded {
@@ -243,6 +303,7 @@ impl Host for Application {
         let is_exact = self.plan.store != StorePlan::Moody;
         let version = session.version();
         self.oracle.borrow_mut().opened(cookie, &session, is_exact);
+        self.oracle.borrow_mut().listen(self.shard, peer.connection, session.id());
         self.tabs.insert(peer.connection, Tab { session, writes: 0, version });
         Verdict::Allow
     }
@@ -250,10 +311,29 @@ impl Host for Application {
     fn disconnect(&mut self, caller: Caller<'_>, _: &Disconnect) {
         self.tabs.remove(&caller.peer.connection);
         self.floors.borrow_mut().remove(&caller.peer.connection);
+        self.oracle.borrow_mut().silence(self.shard, caller.peer.connection, caller.user);
     }
 
-    fn invoke(&mut self, _: Invocation<'_>, _: &mut Reply) -> Invoked {
-        Invoked::Unknown
+    fn deauthenticated(&mut self, caller: Caller<'_>, _: LoginEnd) {
+        assert!(caller.claims.is_none(), "here are no tokens");
+        self.oracle.borrow_mut().login_ended(self.shard, caller.peer.connection, caller.user);
+    }
+
+    fn answered(&mut self, ticket: u64, answer: Answer) {
+        assert_eq!(answer, Answer::Settled, "nothing else is asked");
+        let asked = self.asked.remove(&ticket).expect("a question is answered once");
+        self.oracle.borrow_mut().settle(&asked);
+    }
+
+    fn invoke(&mut self, invocation: Invocation<'_>, reply: &mut Reply) -> Invoked {
+        assert_eq!(invocation.action, "go", "nothing else is called");
+        let Caller { peer, user, .. } = invocation.caller;
+        self.oracle.borrow_mut().check_user(self.shard, peer.connection, user);
+        if !self.is_calm {
+            self.act(peer.connection);
+        }
+        reply.set_empty();
+        Invoked::Ready
     }
 
     fn subscribe(&mut self, _: Ticket, _: Caller<'_>, _: &str, _: Option<RawJson<'_>>) -> Verdict {
@@ -264,10 +344,8 @@ impl Host for Application {
         Verdict::Allow
     }
 
-    fn message(&mut self, caller: Caller<'_>, _: u16, _: RawMessage<'_>, _: &mut RawReplies<'_>) {
-        if !self.is_calm {
-            self.act(caller.peer.connection);
-        }
+    fn message(&mut self, _: Caller<'_>, _: u16, _: RawMessage<'_>, _: &mut RawReplies<'_>) {
+        unreachable!("there is no raw route");
     }
 
     fn poll_command(&mut self) -> Option<Command> {

@@ -1,14 +1,19 @@
 //! Sessions under a virtual clock: browsers with several tabs on several shards, a store that is slow, fails and is full,
-//! lanes that are full, and crashes after which only the store is left. Whole shards with real bytes on both sides of an
-//! upgrade; what is said on the wire afterwards is only that something is to be done, and the dice decide what.
+//! lanes that are full, shards that die, and crashes after which only the store is left; sessions that become users' and
+//! nobody's, and whose connections the server puts into channels and takes out. Whole shards with real bytes on both sides;
+//! what clients say after their handshakes is only that something is to be done, and the dice decide what.
 
 mod application;
 mod death;
 mod oracle;
 mod plan;
+mod private;
+mod register;
 mod store;
 mod world;
 
+pub use private::PrivateReport;
+pub use store::StoreReport;
 pub use world::SessionReport;
 
 /// Runs one seed. With `is_verbose`, everything that happens is printed.

@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use shard::{Session, SessionId, Time, WriteError, Written};
 
+use super::private::{Concern, Private};
 use crate::simulation::trace::Trace;
 
 /// One session through all its ids.
@@ -29,6 +30,14 @@ pub(super) struct Logical {
     is_unknown: bool,
     /// Some writes were done or not, nobody knows.
     is_uncertain: bool,
+    pub(super) concern: Concern,
+}
+
+impl Logical {
+    /// Its connections may be about to be closed, or may be of another session by the same id.
+    pub(super) const fn is_in_doubt(&self) -> bool {
+        self.is_ending || self.is_unknown
+    }
 }
 
 /// What a write was.
@@ -41,6 +50,10 @@ pub(super) enum Kind {
     Other,
     Rotate(SessionId),
     End,
+    /// Whose it is from now on, as an index of [`USERS`](super::private::USERS).
+    User(Option<usize>),
+    /// Whether it is in a private channel from now on.
+    Channel(usize, bool),
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +74,7 @@ pub(super) struct Oracle {
     doubtful: BTreeSet<SessionId>,
     /// Ids that the store may never have heard of.
     fleeting: BTreeSet<SessionId>,
+    pub(super) private: Private,
     pub(super) has_crashed: bool,
     pub(super) writes: u64,
     pub(super) written: u64,
@@ -85,6 +99,7 @@ impl Oracle {
             retired_durably: BTreeSet::new(),
             doubtful: BTreeSet::new(),
             fleeting: BTreeSet::new(),
+            private: Private::default(),
             has_crashed: false,
             writes: 0,
             written: 0,
@@ -139,6 +154,7 @@ impl Oracle {
             let seen = number(session, key);
             assert!(seen >= *least, "{who} of {} reads {key} = {seen}; {least} was acknowledged", session.id());
         }
+        self.check_concern(session, who);
     }
 
     pub(super) fn issued(&mut self, id: SessionId, kind: Kind) -> Issued {
@@ -155,6 +171,8 @@ impl Oracle {
                 self.doubtful.extend(own.map(|(known, _)| *known));
             }
             Kind::End => self.logicals[logical].is_ending = true,
+            Kind::User(_) => self.logicals[logical].concern.user.issue(self.now),
+            Kind::Channel(channel, is_in) => self.unsettle(logical, *channel, *is_in),
             Kind::Own(..) | Kind::Sum(_) | Kind::Other => {}
         }
         Issued { logical, kind }
@@ -162,7 +180,6 @@ impl Oracle {
 
     /// A write is acknowledged, or refused. Whether there is something that every holder must see from now on.
     pub(super) fn written(&mut self, write: &Issued, from: SessionId, outcome: Result<Written, WriteError>) -> bool {
-        let logical = &mut self.logicals[write.logical];
         let written = match outcome {
             Ok(written) => written,
             Err(error) => {
@@ -173,6 +190,8 @@ impl Oracle {
                     return false;
                 }
                 self.refused += 1;
+                self.resolve_concern(write, None);
+                let logical = &mut self.logicals[write.logical];
                 // The end of a session may have been told before, by the death of its home.
                 let rotations = usize::from(matches!(write.kind, Kind::Rotate(_)));
                 logical.rotations = logical.rotations.saturating_sub(rotations);
@@ -184,6 +203,8 @@ impl Oracle {
         };
         self.written += 1;
         self.durable += u64::from(written.is_durable);
+        self.resolve_concern(write, Some(written.is_durable));
+        let logical = &mut self.logicals[write.logical];
         let (key, number) = match &write.kind {
             Kind::Own(key, number) => (key.clone(), *number),
             Kind::Sum(by) => {
@@ -206,6 +227,8 @@ impl Oracle {
                 logical.has_ended_durably |= written.is_durable;
                 return false;
             }
+            // Whoever may read is checked for these as well.
+            Kind::User(_) | Kind::Channel(..) => return true,
             Kind::Other => return false,
         };
         raise(&mut logical.acknowledged, key.clone(), number);
@@ -215,10 +238,30 @@ impl Oracle {
         true
     }
 
+    /// What became of a write that concerns connections: nothing, or whether the store has it.
+    fn resolve_concern(&mut self, write: &Issued, is_durable: Option<bool>) {
+        match write.kind {
+            Kind::User(user) => {
+                let outcome = is_durable.map(|is_durable| (user, is_durable));
+                self.logicals[write.logical].concern.user.resolve(outcome);
+            }
+            Kind::Channel(channel, is_in) => {
+                self.resolve(write.logical, channel, is_durable.map(|is_durable| (is_in, is_durable)));
+            }
+            _ => {}
+        }
+    }
+
     /// Nobody knows whether a write was done.
     pub(super) fn abandoned(&mut self, write: &Issued) {
+        let now = self.now;
         let logical = &mut self.logicals[write.logical];
         logical.is_uncertain = true;
+        match write.kind {
+            Kind::User(_) => logical.concern.user.abandon(now),
+            Kind::Channel(channel, _) => logical.concern.channels[channel].abandon(now),
+            _ => {}
+        }
         if let Kind::Rotate(to) = &write.kind {
             logical.rotations = logical.rotations.saturating_sub(1);
             let own = self.ids.iter().filter(|(_, owner)| **owner == write.logical);
@@ -246,7 +289,9 @@ impl Oracle {
         if is_held {
             return;
         }
+        let published = self.private.published();
         let logical = &mut self.logicals[index];
+        logical.concern.crash(has_store, true, published);
         // Somebody may remember that it has ended.
         let is_ending = logical.is_ending;
         logical.acknowledged = if has_store { logical.durable.clone() } else { BTreeMap::new() };
@@ -267,18 +312,22 @@ impl Oracle {
 
     /// If it is shown again, it is a session of its own, or one that was remembered.
     fn forget_id(&mut self, id: SessionId, is_unknown: bool) {
+        let concern = self.logicals[self.ids[&id]].concern.clone();
         self.ids.insert(id, self.logicals.len());
-        self.logicals.push(Logical { is_unknown, is_uncertain: true, ..Logical::default() });
+        self.logicals.push(Logical { is_unknown, is_uncertain: true, concern, ..Logical::default() });
     }
 
     /// Everything but the store is lost.
     pub(super) fn crashed(&mut self, has_store: bool) {
         self.has_crashed = true;
+        self.private.crash();
+        let published = self.private.published();
         self.retired = if has_store { self.retired_durably.clone() } else { BTreeSet::new() };
         for logical in &mut self.logicals {
             logical.acknowledged = if has_store { logical.durable.clone() } else { BTreeMap::new() };
             logical.numbers = BTreeMap::new();
             logical.rotations = 0;
+            logical.concern.crash(has_store, false, published);
             logical.has_ended = has_store && logical.has_ended_durably;
             logical.is_unknown = logical.is_ending && !logical.has_ended;
         }

@@ -1,7 +1,7 @@
 //! The store of a simulated server: does what shards ask in their order, late, and not always. What it has is all that is
 //! left after a crash.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -26,8 +26,25 @@ pub(super) struct Store {
     /// By shard, in order.
     queues: Vec<VecDeque<Asked>>,
     fails_until: Time,
+    /// There is no room for what is saved; what is there can be read.
+    full_until: Time,
+    /// Sessions that it could not keep.
+    unkept: BTreeSet<SessionId>,
     pub(super) is_calm: bool,
-    pub(super) failures: u64,
+    pub(super) report: StoreReport,
+}
+
+/// What it was like to work with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreReport {
+    /// Requests that it failed to do.
+    pub failures: u64,
+    /// Of those, because there was no room.
+    pub fulls: u64,
+    /// Answers that took long.
+    pub delays: u64,
+    /// Sessions that it has kept after it had not.
+    pub recoveries: u64,
 }
 
 impl Store {
@@ -39,8 +56,10 @@ impl Store {
             kept: BTreeMap::new(),
             queues: (0..plan.shards).map(|_| VecDeque::new()).collect(),
             fails_until: Time::ZERO,
+            full_until: Time::ZERO,
+            unkept: BTreeSet::new(),
             is_calm: false,
-            failures: 0,
+            report: StoreReport::default(),
         }
     }
 
@@ -50,11 +69,17 @@ impl Store {
         if is_moody && self.random.u8(..30) == 0 {
             self.fails_until = now + Duration::from_micros(self.random.u64(..300_000));
         }
-        let fails = is_moody && (self.fails_until > now || self.random.u8(..20) == 0);
+        if is_moody && self.random.u8(..40) == 0 {
+            self.full_until = now + Duration::from_micros(self.random.u64(..500_000));
+        }
+        let is_full = is_moody && self.full_until > now && matches!(request, StoreRequest::Save { .. });
+        self.report.fulls += u64::from(is_full);
+        let fails = is_full || is_moody && (self.fails_until > now || self.random.u8(..20) == 0);
         let most = if self.random.u8(..5) == 0 { self.micros } else { self.micros / 10 };
         let at = now + Duration::from_micros(self.random.u64(1..=most.max(1)));
         let queue = &mut self.queues[shard];
         let at = queue.back().map_or(at, |last| at.max(last.at));
+        self.report.delays += u64::from(at.since(now) > SLOW);
         queue.push_back(Asked { at, life, request, fails });
         at
     }
@@ -64,7 +89,7 @@ impl Store {
         let mut answers = Vec::new();
         while self.queues[shard].front().is_some_and(|asked| asked.at <= now) {
             let asked = self.queues[shard].pop_front().expect("it was just seen");
-            self.failures += u64::from(asked.fails);
+            self.report.failures += u64::from(asked.fails);
             // What a shard has asked that has died is done, and nobody hears of it.
             let is_awaited = asked.life == life;
             answers.extend(self.carry_out(asked).filter(|_| is_awaited));
@@ -92,7 +117,10 @@ impl Store {
                 Some(Command::SessionLoaded { session, outcome })
             }
             StoreRequest::Save { session, version, bytes, retires, .. } => {
-                if !asked.fails {
+                if asked.fails {
+                    self.unkept.insert(session);
+                } else {
+                    self.report.recoveries += u64::from(self.unkept.remove(&session));
                     self.kept.insert(session, bytes);
                     self.kept.extend(retires.into_iter().map(|retired| (retired, Stored::Retired.encode())));
                 }
@@ -106,3 +134,6 @@ impl Store {
         }
     }
 }
+
+/// An answer that takes longer is a slow one.
+const SLOW: Duration = Duration::from_millis(20);

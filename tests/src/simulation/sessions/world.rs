@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
-use codec::websocket::{Opcode, encode, handshake};
+use codec::websocket::{Decoder, Limits as FrameLimits, Message, Opcode, Role, encode, handshake};
 use fastrand::Rng;
 use shard::{Batch, Config, ConnectionId, Door, Event, Mode, SessionConfig, SessionId, Shard, ShardId, Time};
 
@@ -14,7 +14,8 @@ use super::application::{Application, address};
 use super::death::Notice;
 use super::oracle::{Oracle, values};
 use super::plan::{Plan, StorePlan};
-use super::store::Store;
+use super::private::{CHANNELS, PrivateReport};
+use super::store::{Store, StoreReport};
 use crate::simulation::mesh::{Mesh, Sent};
 
 /// What is in the queue of the future; of which life of the server.
@@ -118,8 +119,10 @@ pub struct SessionReport {
     pub durable: u64,
     /// Writes refused.
     pub writes_refused: u64,
-    /// Requests that the store failed to do.
-    pub store_failures: u64,
+    /// About the store.
+    pub store: StoreReport,
+    /// About users and private channels.
+    pub private: PrivateReport,
 }
 
 const HAPPENINGS_MAX: u64 = 2_000_000;
@@ -128,6 +131,11 @@ const HAPPENINGS_MAX: u64 = 2_000_000;
 const EPOCH: u64 = 1_795_000_000_000;
 
 const KEY: [u8; 16] = *b"a session's tab!";
+
+const HANDSHAKE: &[u8] = br##"{"event":"#handshake","data":{"authToken":null},"cid":1}"##;
+
+/// Do something.
+const GO: &[u8] = br#"{"event":"go"}"#;
 
 impl World {
     pub(super) fn new(seed: u64, death: Option<u64>, is_verbose: bool) -> Self {
@@ -182,6 +190,7 @@ impl World {
         }
         self.run_until(self.now + self.plan.limits.call_timeout + Duration::from_secs(2));
         self.check_quiet();
+        self.check_private();
         self.end();
         self.report()
     }
@@ -373,9 +382,10 @@ impl World {
                 let text = cookie.map(|id| format!("s={id}"));
                 let header = text.as_deref().map(|text| ("Cookie", text));
                 handshake::write_request(&mut bytes, "sim", "/s", KEY, header.as_slice());
+                encode::masked_frame(&mut bytes, Opcode::Text, [1, 2, 3, 4], HANDSHAKE);
                 if self.random.u8(..4) == 0 {
                     // The first words right behind.
-                    encode::masked_frame(&mut bytes, Opcode::Text, [1, 2, 3, 4], b"go");
+                    encode::masked_frame(&mut bytes, Opcode::Text, [1, 2, 3, 4], GO);
                 }
                 station.shard.handle_receive(now, id, &mut bytes, &mut station.application);
             }
@@ -386,7 +396,7 @@ impl World {
                 }
                 self.set_floor(index, id);
                 let mut bytes = Vec::new();
-                encode::masked_frame(&mut bytes, Opcode::Text, [1, 2, 3, 4], b"go");
+                encode::masked_frame(&mut bytes, Opcode::Text, [1, 2, 3, 4], GO);
                 let station = &mut self.stations[index];
                 station.shard.handle_receive(now, id, &mut bytes, &mut station.application);
             }
@@ -466,8 +476,38 @@ impl World {
         }
         for (id, bytes) in sent {
             let tab = self.stations[index].ports[&id.slot];
+            let mut rest = &bytes[..];
             if self.tabs[tab].stage == Stage::Connecting {
-                self.answered(tab, &bytes);
+                let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").expect("a whole head") + 4;
+                self.answered(tab, &bytes[..head]);
+                rest = &bytes[head..];
+            }
+            if self.tabs[tab].stage == Stage::Open {
+                self.hear(index, id, rest.to_vec());
+            }
+        }
+    }
+
+    /// Whole frames come to a tab: publications to private channels, and what is said about them.
+    fn hear(&mut self, index: usize, id: ConnectionId, mut bytes: Vec<u8>) {
+        let mut decoder = Decoder::new(Role::Client);
+        let limits = FrameLimits::default();
+        let mut messages = decoder.decode(&mut bytes, &limits);
+        while let Some(message) = messages.next() {
+            let Message::Text(text) = message.expect("the server speaks well") else { continue };
+            if !text.starts_with(r#"{"event""#) {
+                continue; // It is asked for a sign of life, or answered.
+            }
+            let packet: serde_json::Value = serde_json::from_str(text).expect("packets are JSON");
+            let channel = packet["data"]["channel"].as_str().expect("both name a channel");
+            let mut oracle = self.oracle.borrow_mut();
+            match packet["event"].as_str() {
+                Some("#publish") => {
+                    let number = packet["data"]["data"].as_u64().expect("a number");
+                    oracle.hear(index, id, channel, number);
+                }
+                Some("#kickOut") => oracle.kick(index, id, channel),
+                event => panic!("nobody says {event:?}"),
             }
         }
     }
@@ -565,6 +605,35 @@ impl World {
         }
     }
 
+    /// All is quiet: every tab says once more who it is, and every shard publishes to every private channel.
+    fn check_private(&mut self) {
+        for tab in 0..self.tabs.len() {
+            if self.tabs[tab].stage == Stage::Open {
+                let shard = self.tabs[tab].shard;
+                self.input(shard, Input::Message(tab));
+            }
+        }
+        let from = self.oracle.borrow().private.published();
+        for index in 0..self.plan.shards {
+            for channel in 0..CHANNELS.len() {
+                self.stations[index].application.publish(channel);
+            }
+            self.wake(index);
+        }
+        self.run_until(self.now + Duration::from_secs(2));
+        let shards: Vec<_> = self.stations.iter().map(|station| &station.shard).collect();
+        Shard::check_rosters(&shards);
+        let lives: Vec<_> = self.stations.iter().map(|station| station.life).collect();
+        let mut oracle = self.oracle.borrow_mut();
+        oracle.check_owed(&lives);
+        oracle.check_quiet_publications(from);
+        if let Some(online) = oracle.online() {
+            for shard in shards {
+                assert_eq!(shard.online(), online.len() as u64, "who is online is {online:?}");
+            }
+        }
+    }
+
     /// Everybody leaves; after the time of the cache only homes are left that have something to keep.
     fn end(&mut self) {
         for tab in 0..self.tabs.len() {
@@ -603,7 +672,8 @@ impl World {
             written: oracle.written,
             durable: oracle.durable,
             writes_refused: oracle.refused,
-            store_failures: self.store.borrow().failures,
+            store: self.store.borrow().report,
+            private: oracle.private.report,
         }
     }
 }
