@@ -168,6 +168,7 @@ impl Shard {
             self.write(id, |out| response::write(out, 408, &[], b"request timed out", false));
         }
         self.metrics.timeouts += u64::from(has_begun);
+        self.metrics.connections_idle += u64::from(!has_begun);
         self.close(now, id, &Disconnect::new(1006, "request timed out"), host);
     }
 

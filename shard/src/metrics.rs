@@ -45,6 +45,10 @@ pub struct Metrics {
     pub polls_carried: u64,
     /// Event streams that were let in.
     pub streams_opened: u64,
+    /// Calls, subscriptions and publications that were answered with an error of the server's own.
+    pub calls_refused: u64,
+    /// HTTP connections ended because nothing was asked for on them, or nothing more.
+    pub connections_idle: u64,
     /// Action calls.
     pub calls: u64,
     /// Calls refused because the connection had `calls_per_connection_max` pending.

@@ -238,6 +238,7 @@ impl Shard {
 
     /// Answers with an error, if an answer is wanted.
     pub(crate) fn refuse(&mut self, id: ConnectionId, call: Option<CallId<'_>>, error: &WireError<'_>) {
+        self.metrics.calls_refused += 1;
         if let Some(call) = call {
             self.answer_error(id, call, error);
         }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use tool::attack;
 
 /// Time-outs that `--quick` expects, TLS for its rows, and compression for bombs.
-const FLAGS: [&str; 13] = [
+const FLAGS: [&str; 15] = [
     "--handshake-timeout=500ms",
     "--body-timeout=500ms",
     "--send-timeout=1s",
@@ -29,6 +29,9 @@ const FLAGS: [&str; 13] = [
     "--ping-interval=2s",
     "--engine-ping-interval=1s",
     "--engine-ping-timeout=1s",
+    "--admin-listen=127.0.0.1:0",
+    // A line at each tick that has something to tell, so that each row has its own.
+    "--log-refusals=50ms",
 ];
 
 /// What memory may grow by: as in `tests/abuse` a flooded shard keeps arenas and receive buffers of some 40 MiB, and here the
@@ -46,7 +49,9 @@ static AFTERMATH: LazyLock<Aftermath> = LazyLock::new(|| {
     let server = Server::start(&FLAGS);
     let (descriptors, resident) = (server.descriptors(), server.resident_bytes());
     let tls = server.tls_address().to_string();
-    let exit = Process::run(attack(server.address(), &["--quick", "--json", "--tls-address", &tls]), tool::LIMIT);
+    let (admin, pid) = (server.admin_address().to_string(), server.pid().to_string());
+    let flags = ["--quick", "--json", "--tls-address", &tls, "--admin", &admin, "--server-pid", &pid];
+    let exit = Process::run(attack(server.address(), &flags), tool::LIMIT);
     assert!(!exit.stdout.is_empty(), "{exit}");
     let result = serde_json::from_str(&exit.stdout).unwrap_or_else(|error| panic!("no JSON: {error}\n{exit}"));
     assert_served(&server);
@@ -93,6 +98,57 @@ fn descriptors_and_memory_come_back() {
     assert!(growth <= GROWTH_BYTES_MAX, "memory grew by {growth} bytes, more than {GROWTH_BYTES_MAX}");
 }
 
+/// Whether each row has kept its bounds is the tool's to judge; here it is seen that it has looked.
+#[test]
+fn every_row_is_counted_bounded_and_gives_its_descriptors_back() {
+    for row in AFTERMATH.result["rows"].as_array().expect("rows") {
+        for input in ["what is counted", "memory at its height", "descriptors afterwards"] {
+            let case = row["cases"].as_array().and_then(|cases| cases.iter().find(|case| case["input"] == input));
+            assert_eq!(case.map(|case| &case["verdict"]), Some(&"ok".into()), "{input}: {row}");
+        }
+    }
+}
+
+#[test]
+fn every_row_that_is_refused_is_told_in_the_log() {
+    for row in AFTERMATH.result["rows"].as_array().expect("rows") {
+        let name = row["row"].as_str().expect("a name");
+        let stamp = |field: &str| stamp(row["trace"][field].as_u64().expect("a time"));
+        let span = stamp("began_ms")..=stamp("ended_ms");
+        let told = AFTERMATH.stderr.lines().filter(|line| line.contains(REFUSALS));
+        let found = told.filter(|line| line.get(..23).is_some_and(|stamp| span.contains(&stamp.to_owned())));
+        assert!(found.count() > 0 || SERVED.contains(&name), "{name} left no line between {span:?}");
+    }
+}
+
+/// What the line on refusals has.
+const REFUSALS: &str = "clients were refused or ended:";
+
+/// Rows that are served within their limits, or end by themselves: there is nothing to tell.
+const SERVED: [&str; 9] = ["A3", "A6", "A10", "A26", "A36", "A39", "A45", "A53", "A64"];
+
+/// Milliseconds of Unix time as the log writes them.
+fn stamp(millis: u64) -> String {
+    let (days, rest) = (millis / 86_400_000, millis % 86_400_000);
+    // Years that begin in March end with the day that only some have.
+    let since = days + 719_468;
+    let (era, day) = (since / 146_097, since % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let of_year = day - (365 * year + year / 4 - year / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let (date, month) = (of_year - (153 * shifted + 2) / 5 + 1, if shifted < 10 { shifted + 3 } else { shifted - 9 });
+    let year = year + era * 400 + u64::from(month <= 2);
+    let (hours, minutes, seconds) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60);
+    format!("{year}-{month:02}-{date:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}", rest % 1_000)
+}
+
+#[test]
+fn times_are_written_as_the_log_writes_them() {
+    assert_eq!(stamp(0), "1970-01-01T00:00:00.000");
+    assert_eq!(stamp(951_827_696_789), "2000-02-29T12:34:56.789");
+    assert_eq!(stamp(1_798_761_599_999), "2026-12-31T23:59:59.999");
+}
+
 #[test]
 fn every_kind_of_attack_is_counted() {
     let counters = [
@@ -125,8 +181,11 @@ fn the_log_is_short_and_nobody_else_writes_in_it() {
         metrics().lines().map(str::to_owned).filter(|line| names.iter().any(|name| line.contains(name))),
     );
     assert!(named.is_empty(), "a client's names are not among the metrics: {named:?}");
+    let told = stderr.lines().filter(|line| line.contains(REFUSALS)).count();
+    assert!((1..400).contains(&told), "{told} lines on refusals, of two shards");
     // At the level that is the default nothing of all this is worth a line of its own, but for what ends a slow consumer.
-    let loud = Vec::from_iter(stderr.lines().filter(|line| !line.contains("DEBUG") && !line.contains("TRACE")));
+    let is_other = |line: &&str| !["DEBUG", "TRACE", REFUSALS].iter().any(|word| line.contains(word));
+    let loud = Vec::from_iter(stderr.lines().filter(is_other));
     assert!(loud.len() < 50, "{} lines: {loud:#?}", loud.len());
 }
 

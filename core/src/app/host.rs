@@ -144,13 +144,15 @@ impl ShardHost {
         !self.tasks.is_empty()
     }
 
-    /// Panics of the application, commands refused, tasks refused: since the start.
-    pub(crate) fn counters(&self) -> [(&'static str, u64); 4] {
+    /// What the application's side of the shard has counted since the start.
+    pub(crate) fn counters(&self) -> [(&'static str, u64); 6] {
         [
             ("panics", self.local.counters.panics.get()),
             ("commands_refused", self.local.commands.refused()),
             ("tasks_refused", self.local.counters.tasks_refused.get()),
             ("admin_refused", self.local.counters.admin_refused.get()),
+            ("requests_refused", self.local.counters.requests_refused.get()),
+            ("cookies_refused", self.local.sessions().map_or(0, crate::session::LocalSessions::cookies_refused)),
         ]
     }
 
@@ -245,10 +247,16 @@ impl ShardHost {
         match exchange {
             Ok(exchange) => self.exchange(ticket, exchange, way, response),
             Err(error) => {
+                self.count_refused_request();
                 way.write_error(response, &error, &[("Allow", API_METHODS)]);
                 Responded::Ready
             }
         }
+    }
+
+    fn count_refused_request(&self) {
+        let refused = &self.local.counters.requests_refused;
+        refused.set(refused.get() + 1);
     }
 
     /// Answers a call at once, or makes a task of it.
@@ -311,6 +319,7 @@ impl ShardHost {
         if self.app.shelves.respond(head, keep_alive, cookie.as_deref(), response) {
             return;
         }
+        self.count_refused_request();
         let mut headers: Vec<_> = cookie.iter().map(|cookie| ("Set-Cookie", cookie.as_str())).collect();
         if self.route(head.path).is_some() {
             headers.extend([("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]);

@@ -58,6 +58,8 @@ pub(crate) struct Counters {
     pub(crate) panics: Cell<u64>,
     pub(crate) tasks_refused: Cell<u64>,
     pub(crate) admin_refused: Cell<u64>,
+    /// HTTP requests for what is not there, or not for them.
+    pub(crate) requests_refused: Cell<u64>,
 }
 
 impl Local {

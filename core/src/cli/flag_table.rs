@@ -255,6 +255,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("log-level", "warn"),
     ("log-format", "json"),
     ("log-lines-max", "20"),
+    ("log-refusals", "5s"),
     ("app-name", "chat"),
 ];
 

@@ -94,11 +94,12 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
 }
 
 fn log_rows(settings: &LogSettings, rows: &mut Vec<(&'static str, String)>) {
-    let LogSettings { level, format, lines_per_second_max } = settings;
+    let LogSettings { level, format, lines_per_second_max, refusals_interval } = settings;
     rows.extend([
         ("log-level", level_name(*level).to_owned()),
         ("log-format", format_name(*format).to_owned()),
         ("log-lines-max", count::format(u64::from(*lines_per_second_max))),
+        ("log-refusals", duration::format(*refusals_interval)),
     ]);
 }
 

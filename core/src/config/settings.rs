@@ -165,6 +165,8 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// Lines a second, of all shards together; the rest is dropped and counted.
     pub lines_per_second_max: u32,
+    /// Between two lines on what a shard has refused; zero for none.
+    pub refusals_interval: Duration,
 }
 
 /// Severity, with the numbers 0 to 4 that SocketStream used.
@@ -288,7 +290,13 @@ impl Default for SupervisionSettings {
 impl Default for LogSettings {
     fn default() -> Self {
         // 1,000 lines of 200 bytes are 17 GB a day: what a log collector still bears, for a day.
-        Self { level: LogLevel::Info, format: LogFormat::Text, lines_per_second_max: 1_000 }
+        // A line of each shard a minute is read by people as well.
+        Self {
+            level: LogLevel::Info,
+            format: LogFormat::Text,
+            lines_per_second_max: 1_000,
+            refusals_interval: Duration::from_secs(60),
+        }
     }
 }
 

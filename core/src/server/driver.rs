@@ -19,6 +19,7 @@ use socket2::Socket;
 
 use super::Application;
 use super::control::Orders;
+use super::refusals::Refusals;
 use super::report::{self, Counts};
 use super::shutdown::{Step, Stop};
 use super::spin::Spin;
@@ -40,6 +41,7 @@ pub(super) struct Driver<H> {
     began: Instant,
     stop: Stop,
     spin: Spin,
+    refusals: Refusals,
     completions: Vec<Completion>,
     /// How many of them are handled.
     handled: usize,
@@ -94,6 +96,7 @@ impl<H: Application> Driver<H> {
             began,
             stop: Stop::new(settings.drain, settings.drain_spread),
             spin: Spin::new(settings.spin),
+            refusals: Refusals::new(settings.log.refusals_interval),
             completions: Vec::new(),
             handled: 0,
             entrance: None,
@@ -233,12 +236,22 @@ impl<H: Application> Driver<H> {
         self.sockets.finish_completions()?;
         if ticked {
             self.shard.handle_tick(now, &mut self.host);
+            self.tell_refusals(now);
             if self.host.is_watched() {
                 self.host.post_counters(self.counters());
             }
             self.orders.beat(self.link.shard());
         }
         Ok(ticked)
+    }
+
+    fn tell_refusals(&mut self, now: Time) {
+        // It looks at the counters while they are read.
+        let mut refusals = std::mem::replace(&mut self.refusals, Refusals::new(Duration::ZERO));
+        if let Some(line) = refusals.look(now, || self.counters()) {
+            tracing::info!(shard = self.shard.id().0, "clients were refused or ended:{line}");
+        }
+        self.refusals = refusals;
     }
 
     /// Other shards have died, or have begun in the place of others.

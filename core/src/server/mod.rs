@@ -13,6 +13,7 @@ mod memory;
 mod notify;
 mod placement;
 mod reactor;
+mod refusals;
 mod report;
 mod run;
 mod shutdown;

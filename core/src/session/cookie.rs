@@ -39,7 +39,10 @@ impl Cookies {
 
     /// The session that a request proves to be its own. Of several cookies of the name, as somebody on a neighbouring
     /// domain may have set one, the first that is good counts.
-    pub(super) fn read(&self, is_tls: bool, head: &Head<'_>) -> Option<SessionId> {
+    ///
+    /// # Errors
+    /// [`BadCookie`] where there are cookies of the name, and none is good.
+    pub(super) fn read(&self, is_tls: bool, head: &Head<'_>) -> Result<Option<SessionId>, BadCookie> {
         let form = &self.forms[usize::from(is_tls)];
         let pairs = head.headers.all("cookie").flat_map(|header| header.split(';'));
         let values = pairs.filter_map(|pair| {
@@ -47,7 +50,14 @@ impl Cookies {
             (name == form.name)
                 .then(|| value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value))
         });
-        values.take(CANDIDATES_MAX).find_map(|value| self.verify(value))
+        let mut outcome = Ok(None);
+        for value in values.take(CANDIDATES_MAX) {
+            match self.verify(value) {
+                Some(id) => return Ok(Some(id)),
+                None => outcome = Err(BadCookie),
+            }
+        }
+        outcome
     }
 
     /// The value of the `Set-Cookie` that gives a session to a client.
@@ -107,6 +117,10 @@ impl Form {
     }
 }
 
+/// A cookie that nobody here has given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BadCookie;
+
 /// What a mac is about: one for a cookie is none for a ticket.
 const COOKIE: &[u8] = b"socketshard session cookie 1\0";
 const TICKET: &[u8] = b"socketshard session ticket 1\0";
@@ -133,7 +147,7 @@ mod tests {
         let text = format!("GET / HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
         let mut storage = HeaderStorage::new();
         let (head, _) = request::parse(text.as_bytes(), &mut storage, 1 << 14).expect("good").expect("whole");
-        cookies.read(false, &head)
+        cookies.read(false, &head).ok().flatten()
     }
 
     fn pair(cookies: &Cookies, id: SessionId) -> String {
@@ -201,7 +215,7 @@ mod tests {
         let text = format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: {}\r\n\r\n", pair(&plain, ID));
         let mut storage = HeaderStorage::new();
         let (head, _) = request::parse(text.as_bytes(), &mut storage, 1 << 14).expect("good").expect("whole");
-        assert_eq!((plain.read(false, &head), plain.read(true, &head)), (Some(ID), None));
+        assert_eq!((plain.read(false, &head), plain.read(true, &head)), (Ok(Some(ID)), Ok(None)));
     }
 
     #[test]

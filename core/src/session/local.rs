@@ -1,7 +1,7 @@
 //! One shard's share of the sessions, as its application uses them: where to find one, fresh ids, who waits for which
 //! write.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
 use std::task::Waker;
@@ -11,6 +11,7 @@ use shard::{
     Command, Door, Peer, Session, SessionId, Sessions, ShardId, StoreRequest, Stored, WriteError, WriteToken, Written,
 };
 
+use super::cookie::BadCookie;
 use super::port::Port;
 use super::service::SessionService;
 use super::store::{LoadDone, SaveDone, SessionSave};
@@ -25,6 +26,8 @@ pub(crate) struct LocalSessions {
     sessions: Sessions,
     random: RefCell<Random>,
     waits: Waits<WriteToken, Result<Written, WriteError>>,
+    /// Times a request's cookies proved nothing.
+    cookies_refused: Cell<u64>,
 }
 
 /// Random bytes, fetched from the system a page at a time.
@@ -42,12 +45,22 @@ impl LocalSessions {
         sessions: Sessions,
     ) -> Self {
         let random = RefCell::new(Random { bytes: [0; 1_024], used: 1_024 });
-        Self { service, port, shard, shards, sessions, random, waits: Waits::default() }
+        let cookies_refused = Cell::new(0);
+        Self { service, port, shard, shards, sessions, random, waits: Waits::default(), cookies_refused }
+    }
+
+    /// Times a request's cookies proved nothing.
+    pub(crate) const fn cookies_refused(&self) -> u64 {
+        self.cookies_refused.get()
     }
 
     /// The session that a request's cookie proves.
     pub(crate) fn of_request(&self, peer: Peer, head: &Head<'_>) -> Option<SessionId> {
-        self.service.cookies.read(peer.door == Door::Tls, head)
+        let found = self.service.cookies.read(peer.door == Door::Tls, head);
+        if found == Err(BadCookie) {
+            self.cookies_refused.set(self.cookies_refused.get() + 1);
+        }
+        found.ok().flatten()
     }
 
     /// A fresh id at home here, and its cookie.

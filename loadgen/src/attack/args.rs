@@ -1,5 +1,6 @@
 //! The command line of `attack`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Parser;
@@ -34,6 +35,12 @@ pub(crate) struct Args {
     /// A port of the same server that speaks TLS: host:port
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) tls_address: Option<String>,
+    /// The server's admin listener, without a key: host:port. Its counters must show each row, as ours do
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) admin: Option<SocketAddr>,
+    /// The server's process: what memory a row took at most, and whether its descriptors came back
+    #[arg(long, value_name = "PID")]
+    pub(crate) server_pid: Option<u32>,
     /// Rows, like A5,A9 [default: all]
     #[arg(long, value_name = "ROWS", value_delimiter = ',')]
     pub(crate) only: Vec<String>,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::stage::Stage;
+use super::watch::Mark;
 
 /// One input of one row.
 pub(crate) struct Case {
@@ -90,6 +91,12 @@ pub(crate) enum Wanted {
     Served,
     /// Any answer at all, soon.
     Answer,
+    /// One of these counters has grown by so much.
+    Counted(&'static [Mark]),
+    /// Memory has not grown beyond a bound.
+    Bounded,
+    /// All descriptors are there again.
+    Returned,
 }
 
 /// How it turned out.
@@ -193,6 +200,12 @@ impl fmt::Display for Wanted {
             Self::End => formatter.write_str("the end"),
             Self::Served => formatter.write_str("served"),
             Self::Answer => formatter.write_str("any answer"),
+            Self::Counted(marks) => {
+                let marks = Vec::from_iter(marks.iter().map(|(counter, least)| format!("{counter} {least}")));
+                formatter.write_str(&marks.join(" or "))
+            }
+            Self::Bounded => formatter.write_str("a bound"),
+            Self::Returned => formatter.write_str("none left"),
         }
     }
 }

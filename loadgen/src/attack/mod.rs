@@ -20,6 +20,7 @@ mod rows;
 mod run;
 mod socket;
 mod stage;
+mod watch;
 mod wire;
 
 pub(crate) use run::main;

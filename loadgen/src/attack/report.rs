@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::bystander::Fate;
 use super::case::{Outcome, Verdict};
+use super::watch::Trace;
 
 /// What one row came to.
 pub(crate) struct Row {
@@ -15,6 +16,8 @@ pub(crate) struct Row {
     pub(crate) outcomes: Vec<Outcome>,
     /// The longest that a bystander waited meanwhile.
     pub(crate) worst_wait: Duration,
+    /// What it left behind, where that can be looked at.
+    pub(crate) trace: Option<Trace>,
 }
 
 impl Row {
@@ -60,6 +63,13 @@ impl Row {
             "title": self.title,
             "bystander_max_ms": millis(self.worst_wait),
             "cases": outcomes,
+            "trace": self.trace.as_ref().map(|trace| json!({
+                "began_ms": trace.span_ms[0],
+                "ended_ms": trace.span_ms[1],
+                "counted": trace.counted,
+                "growth_bytes": trace.growth_bytes,
+                "descriptors_left": trace.descriptors,
+            })),
         })
     }
 }
@@ -160,7 +170,7 @@ mod tests {
             outcome("three", "400, the end", Verdict::Ok),
             outcome("four", "200", Verdict::Failed),
         ];
-        let row = Row { name: "A9", title: "smuggling", outcomes, worst_wait: Duration::ZERO };
+        let row = Row { name: "A9", title: "smuggling", outcomes, worst_wait: Duration::ZERO, trace: None };
         let text = row.text(false);
         assert_eq!(text.trim().lines().count(), 4, "{text}");
         assert!(text.contains("one and 1 more") && text.contains("FAILED two"), "{text}");

@@ -10,6 +10,7 @@ use super::case::{Case, Outcome, Time, Verdict, Wanted};
 use super::report::{self, Row};
 use super::rows;
 use super::stage::Stage;
+use super::watch::Watch;
 
 /// Exit codes; the help text lists them.
 const NO_SERVER: u8 = 1;
@@ -30,6 +31,7 @@ pub(crate) fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitC
     let target = args.target.clone().unwrap_or_default();
     let (is_json, is_verbose) = (args.json, args.verbose);
     let is_own = args.i_own_this_target;
+    let watch = Watch { admin: args.admin, pid: args.server_pid };
     let stage = match Stage::survey(args) {
         Ok(stage) => stage,
         Err(problem) => {
@@ -50,9 +52,18 @@ pub(crate) fn main(arguments: impl Iterator<Item = std::ffi::OsString>) -> ExitC
         if cases.is_empty() {
             continue;
         }
+        let before = match watch.can_look().then(|| watch.before()).transpose() {
+            Ok(before) => before,
+            Err(error) => return complain(&error.to_string(), NO_SERVER),
+        };
         let mut outcomes = Vec::from_iter(cases.iter().map(|case| case.play(&stage)));
         outcomes.extend(after(name, &stage));
-        let row = Row { name, title, outcomes, worst_wait: bystander.worst_wait() };
+        let trace = match before.map(|before| watch.after(name, &before)).transpose() {
+            Ok(trace) => trace,
+            Err(error) => return complain(&error.to_string(), NO_SERVER),
+        };
+        outcomes.extend(trace.iter().flat_map(|trace| trace.outcomes(name)));
+        let row = Row { name, title, outcomes, worst_wait: bystander.worst_wait(), trace };
         if !is_json {
             print!("{}", row.text(is_verbose));
         }

@@ -40,6 +40,16 @@ impl Memory {
     }
 }
 
+/// The most that a process had resident since its peak was forgotten, or since its start.
+pub(crate) fn peak(pid: u32) -> Option<u64> {
+    kilobytes(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?, "VmHWM")
+}
+
+/// Lets a process's peak begin anew. Where that is not allowed, the peak is that of its whole life.
+pub(crate) fn forget_peak(pid: u32) {
+    let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
+}
+
 /// Bytes of one line of /proc/meminfo.
 pub(crate) fn meminfo(name: &str) -> Option<u64> {
     kilobytes(&fs::read_to_string("/proc/meminfo").ok()?, name)

@@ -5,4 +5,4 @@ mod cpu;
 mod memory;
 
 pub(crate) use cpu::{CpuTime, Usage};
-pub(crate) use memory::{Memory, meminfo};
+pub(crate) use memory::{Memory, forget_peak, meminfo, peak};

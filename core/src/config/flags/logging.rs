@@ -1,9 +1,11 @@
 //! What the server says about itself.
 
+use std::time::Duration;
+
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-use crate::config::{LogFormat, LogLevel, count};
+use crate::config::{LogFormat, LogLevel, count, duration};
 
 /// The group "Logging".
 #[derive(Args, Clone, Debug)]
@@ -35,6 +37,16 @@ pub(super) struct LogFlags {
         value_parser = count::within::<u32>(1..=1_000_000),
     )]
     pub(super) log_lines_max: u32,
+
+    /// How often a shard may say what it has refused its clients, or ended them for
+    ///
+    /// Range: 0s to 1h; 0s for never. One line has all of it, by the names of its counters; the first comes at once.
+    /// Raise it where such a line is no news.
+    #[arg(
+        long, value_name = "TIME", env = "SOCKETSHARD_LOG_REFUSALS", default_value = "60s",
+        value_parser = duration::within(Duration::ZERO..=Duration::from_secs(3_600)),
+    )]
+    pub(super) log_refusals: Duration,
 
     /// What the application calls itself in the log
     ///

@@ -160,6 +160,7 @@ impl Flags {
                 level: self.log.log_level,
                 format: self.log.log_format,
                 lines_per_second_max: self.log.log_lines_max,
+                refusals_interval: self.log.log_refusals,
             },
         })
     }
