@@ -16,6 +16,7 @@ use harness::simulation::{Report, run};
 mod deaths;
 mod kills;
 mod sessions;
+mod silence;
 
 /// Seeds that every run takes.
 const FIXED_SEEDS: u64 = 1_000;

@@ -1,6 +1,8 @@
 //! One simulated client: speaks real bytes through the codec's client direction, acts by dice, and tells the oracle
 //! everything it does before it does it.
 
+use std::time::Duration;
+
 use codec::message::RawJson;
 use codec::socketcluster::Dialect;
 use codec::socketcluster::client as packets;
@@ -219,7 +221,7 @@ impl Actor {
         if self.stage != Stage::Open {
             return;
         }
-        if !plan.is_peaceful && random.u8(..60) == 0 {
+        if !plan.is_peaceful && !plan.is_drowsy && random.u8(..60) == 0 {
             return self.misbehave(oracle, random);
         }
         match self.speaks {
@@ -227,7 +229,7 @@ impl Actor {
             Speaks::Raw => self.shout(oracle, plan, random),
             Speaks::SocketCluster(_) => self.speak(oracle, plan, random),
         }
-        if random.u8(..80) == 0 {
+        if random.u16(..if plan.is_drowsy { 1_000 } else { 80 }) == 0 {
             self.leave(oracle, random);
         }
     }
@@ -303,14 +305,16 @@ impl Actor {
             _ => (0..random.u8(1..4)).for_each(|_| self.log_in_or_out(oracle, random)),
         }
         self.flush_batch(random);
-        if !plan.is_peaceful && random.u8(..40) == 0 {
+        if !plan.is_peaceful && !plan.is_drowsy && random.u8(..40) == 0 {
             // Sometimes shorter than anybody's patience, sometimes longer.
             let micros = if random.bool() { random.u64(10_000..250_000) } else { random.u64(1_000_000..3_000_000) };
             self.deeds.push(Deed::Stall(micros));
         }
         if !plan.is_peaceful && random.u8(..30) == 0 {
             // Longer than a user may be silent, shorter than a connection may.
-            let people = plan.limits.people.silence.as_micros()..plan.limits.ping_timeout.as_micros();
+            let margin = if plan.is_drowsy { Duration::from_millis(500) } else { Duration::ZERO };
+            let shortest = plan.limits.people.silence + margin;
+            let people = shortest.as_micros()..plan.limits.ping_timeout.as_micros();
             let bound = |micros: u128| u64::try_from(micros).expect("some seconds");
             if !people.is_empty() {
                 self.deeds.push(Deed::Doze(random.u64(bound(people.start)..bound(people.end))));

@@ -56,7 +56,16 @@ pub fn run_with_kill(seed: u64, kill: Option<u64>, is_verbose: bool) -> Report {
     world::World::new(seed, plan::Plan::brief(seed), kill, is_verbose).run()
 }
 
-/// The same, but that a shard dies then, and at times others soon after it.
+/// Runs a seed with few clients that fall silent for long.
+///
+/// # Panics
+/// As [`run`].
+#[must_use]
+pub fn run_drowsily(seed: u64, is_verbose: bool) -> Report {
+    world::World::new(seed, plan::Plan::drowsy(seed), Kill::Nothing, is_verbose).run()
+}
+
+/// The same as [`run_with_kill`], but that a shard dies then, and at times others soon after it.
 ///
 /// # Panics
 /// As [`run`].

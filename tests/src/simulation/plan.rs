@@ -65,6 +65,8 @@ pub(super) struct Plan {
     pub(super) is_fickle: bool,
     /// Whether every client behaves, so that everything must arrive.
     pub(super) is_peaceful: bool,
+    /// Whether clients stay, and often fall silent for longer than their users may.
+    pub(super) is_drowsy: bool,
 }
 
 impl Plan {
@@ -98,6 +100,7 @@ impl Plan {
             has_moody_hooks: random.u8(..3) > 0,
             is_fickle: random.u8(..4) == 0,
             is_peaceful: random.u8(..4) == 0,
+            is_drowsy: false,
         };
         plan.limits.compression = compression::limits(&mut random);
         if plan.is_fickle {
@@ -119,6 +122,26 @@ impl Plan {
         let mut plan = Self::new(seed);
         plan.storm = Duration::from_millis(400);
         plan.clients = plan.clients.min(6);
+        plan
+    }
+
+    /// Few clients, so that one who falls silent is at times the only one that its user has or had; and
+    /// connections that may be silent for much longer than users, and have room for what comes meanwhile.
+    pub(super) fn drowsy(seed: u64) -> Self {
+        let mut plan = Self::new(seed);
+        plan.storm = Duration::from_secs(12);
+        plan.clients = plan.clients.min(4);
+        plan.act_micros = 20_000;
+        plan.is_peaceful = false;
+        plan.is_fickle = false;
+        plan.is_drowsy = true;
+        plan.has_moody_hooks = false;
+        plan.limits.ping_timeout = plan.limits.ping_interval * 8;
+        plan.limits.people.silence = plan.limits.ping_interval * 2 + Duration::from_millis(200);
+        plan.limits.send_timeout = plan.limits.ping_timeout;
+        plan.padding_bytes_max = 50;
+        plan.room = (60_000, 200_000);
+        plan.faults.broken_sends = 0;
         plan
     }
 }

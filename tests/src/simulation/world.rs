@@ -119,6 +119,8 @@ pub struct Report {
     pub online_changes: u64,
     /// Times that one was offline because it was silent.
     pub naps: u64,
+    /// Times that a shard has noticed that a user is silent.
+    pub silences: u64,
     /// Questions about people that were answered.
     pub answers: u64,
     /// Tokens that counted.
@@ -546,6 +548,7 @@ impl World {
             presences: oracle.people.presences,
             online_changes: oracle.people.online.changes,
             naps: oracle.people.online.naps_seen,
+            silences: sum(|metrics| metrics.users_silent),
             logins_ended: oracle.records.iter().map(|record| record.ended.len() as u64).sum(),
             answers: self.stations.iter().map(|station| station.application.asking.answers).sum(),
             congested_turns: self.stations.iter().map(|station| station.application.congested_turns).sum(),

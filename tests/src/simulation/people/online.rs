@@ -88,10 +88,11 @@ impl Oracle {
         }
         let record = &self.records[client];
         let Some(user) = record.user() else { return };
-        let was_in =
-            record.is_open && record.is_surely_in(now) && record.login_at() < since && record.opened_at < since;
+        // From when on it was known whose it is.
+        let since = since.max(record.login_at()).max(record.opened_at);
+        let was_in = record.is_open && record.is_surely_in(now);
         let was_heard_out = record.last_resumed <= since && !record.is_paused;
-        if gap <= silence + SLACK || !was_in || !was_heard_out {
+        if now.since(since) <= silence + SLACK || !was_in || !was_heard_out {
             return;
         }
         let others = self.records.iter().filter(|other| other.client != client && other.users_ever.contains(user));

@@ -16,7 +16,7 @@ pub(in super::super) fn whim(asking: &mut Asking, plan: &Plan, random: &mut Rng)
             let channel = CHANNELS[random.usize(..plan.channels)].into();
             address(Act::KickOut { channel, message: "".into() }, plan, random)
         }
-        11 if !plan.is_peaceful => {
+        11 if !plan.is_peaceful && !plan.is_drowsy => {
             let code = 4_200 + random.u16(..100);
             let act = Act::Disconnect { code, reason: "".into() };
             let names = user_names(1, random);
