@@ -7,9 +7,14 @@
 const { assert, until, within } = require('./check');
 const { EarlyCluster } = require('./early-cluster');
 const { Services } = require('./services');
-const { Streaming } = require('./streaming');
+const { LaterStreaming, Streaming } = require('./streaming');
 
-const CLIENTS = { 'socketcluster-0.9': EarlyCluster, 'socketstream-0.3': Streaming, services: Services };
+const CLIENTS = {
+  'socketcluster-0.9': EarlyCluster,
+  'socketstream-0.3': Streaming,
+  'socketstream-0.5': LaterStreaming,
+  services: Services,
+};
 
 // Each new connection lands on one of two shards, by chance.
 const SHARD_ATTEMPTS_MAX = 40;

@@ -28,13 +28,18 @@ fn socketstream_client_03_is_served_by_every_transport() {
 }
 
 #[test]
+fn socketstream_client_05_is_served_by_every_transport() {
+    run("socketstream-0.5", &["websocket", "polling", "polling,websocket"]);
+}
+
+#[test]
 fn realtime_services_are_served_by_every_transport() {
     run("services", &["plain", "websocket", "polling", "polling,websocket"]);
 }
 
 /// By all transports at once, each in a process of its own.
 fn run(client: &str, transports: &[&str]) {
-    installed("clients/node_modules/socketstream-0.3/package.json");
+    installed("clients/node_modules/socketstream-0.5/package.json");
     let server = Server::start(&QUICK_HEARTBEAT);
     let start = |transports: &&str| {
         let mut command = Command::new("node");

@@ -1,5 +1,8 @@
-// One connection through SocketStream's own client of version 0.3, which is made for browsers: its modules are run in a
-// context of their own, with the little of a window that they use. A call that fails only writes to the console there.
+// One connection through SocketStream's own client of version 0.3 or 0.5, which is made for browsers: its modules are run in
+// a context of their own, with the little of a window that they use. A call that fails only writes to the console there.
+//
+// What is published of 0.5 lacks a module of the client, `socketstream-session`; what stands here for it is all that the
+// others want of it. Engine.IO's client, which an application chose for itself, is the last one of protocol 3.
 'use strict';
 
 const fs = require('node:fs');
@@ -9,7 +12,6 @@ const vm = require('node:vm');
 const WebSocket = require('ws');
 const { XMLHttpRequest } = require('xmlhttprequest-ssl');
 
-const ROOT = path.dirname(require.resolve('socketstream-0.3/package.json'));
 const MODULES = {
   eventemitter2: 'lib/client/system/modules/eventemitter2.js',
   socketstream: 'lib/client/system/modules/socketstream.js',
@@ -20,8 +22,14 @@ const MODULES = {
 // In the order in which the server gives out their ids.
 const RESPONDERS = ['events', 'rpc'];
 
+const SESSION = "exports.setTransportConfig = function () {}; exports.getSessionToken = function () { return 'a token'; };";
+
 class Streaming {
-  constructor(port, transports, cookie) {
+  constructor(port, transports, cookie, version = '0.3') {
+    this.root = path.dirname(require.resolve(`socketstream-${version}/package.json`));
+    const engine = version === '0.3'
+      ? path.join(this.root, 'lib/websocket/transports/engineio/client.js')
+      : require.resolve('engine.io-client-3/engine.io.js');
     const host = '127.0.0.1';
     this.complaints = [];
     const browser = {
@@ -41,7 +49,7 @@ class Streaming {
     browser.self = browser;
     this.context = vm.createContext(browser);
     this.modules = {};
-    vm.runInContext(source('lib/websocket/transports/engineio/client.js'), this.context);
+    vm.runInContext(fs.readFileSync(engine, 'utf8'), this.context);
     this.ss = this.load('socketstream');
     RESPONDERS.forEach((name, id) => this.load(name)(String(id), {}, this.ss.send(id)));
     this.ready = new Promise((resolve) => { this.ss.server.on('ready', resolve); });
@@ -62,10 +70,14 @@ class Streaming {
     if (!this.modules[name]) {
       const module = { exports: {} };
       this.modules[name] = module;
-      const wrapped = vm.runInContext(`(function (require, module, exports) {${source(MODULES[name])}\n})`, this.context);
+      const wrapped = vm.runInContext(`(function (require, module, exports) {${this.source(name)}\n})`, this.context);
       wrapped((wanted) => this.load(wanted), module, module.exports);
     }
     return this.modules[name].exports;
+  }
+
+  source(name) {
+    return name === 'socketstream-session' ? SESSION : fs.readFileSync(path.join(this.root, MODULES[name]), 'utf8');
   }
 
   connected() {
@@ -103,10 +115,6 @@ class Streaming {
   }
 }
 
-function source(file) {
-  return fs.readFileSync(path.join(ROOT, file), 'utf8');
-}
-
 // A browser would send the cookie of its own accord.
 function socketWith(cookie) {
   const headers = cookie ? { cookie } : {};
@@ -133,4 +141,10 @@ function plain(value) {
   return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }
 
-module.exports = { Streaming };
+class LaterStreaming extends Streaming {
+  constructor(port, transports, cookie) {
+    super(port, transports, cookie, '0.5');
+  }
+}
+
+module.exports = { LaterStreaming, Streaming };
