@@ -3,6 +3,7 @@
 mod admin;
 mod api;
 mod curl;
+mod doors;
 mod events;
 mod files;
 mod polling;

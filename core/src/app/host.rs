@@ -27,7 +27,7 @@ use super::files::Shelves;
 use super::hooks::{OwnedCall, tell, verdict};
 use super::local::{Counters, Local};
 use super::login::LOGIN;
-use super::page::{ALLOW, Page, plain};
+use super::page::{Page, momentary, plain};
 use super::periodic::Periodic;
 use super::redirect;
 use super::request::Request as UpgradeRequest;
@@ -332,11 +332,7 @@ impl ShardHost {
     /// Says whether more clients may be sent here.
     pub(super) fn say_ready(&self, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
         let (status, text) = if self.is_leaving { (503, "leaving\n") } else { (200, "ready\n") };
-        match head.method {
-            "GET" | "HEAD" => plain(response, status, &[("Cache-Control", "no-store")], text, head, keep_alive),
-            "OPTIONS" => response::write(response, 204, &[ALLOW], b"", keep_alive),
-            _ => plain(response, 405, &[ALLOW], "method not allowed\n", head, keep_alive),
-        }
+        momentary(response, status, text, head, keep_alive);
     }
 
     /// What the API says of itself.

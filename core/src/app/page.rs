@@ -85,6 +85,15 @@ pub(crate) fn plain(
     }
 }
 
+/// Answers a request for what is so at the moment.
+pub(crate) fn momentary(out: &mut Vec<u8>, status: u16, text: &str, head: &Head<'_>, keep_alive: bool) {
+    match head.method {
+        "GET" | "HEAD" => plain(out, status, &[("Cache-Control", "no-store")], text, head, keep_alive),
+        "OPTIONS" => response::write(out, 204, &[ALLOW], b"", keep_alive),
+        _ => plain(out, 405, &[ALLOW], "method not allowed\n", head, keep_alive),
+    }
+}
+
 /// What a page can be asked.
 pub(crate) const ALLOW: (&str, &str) = ("Allow", "GET, HEAD, OPTIONS");
 

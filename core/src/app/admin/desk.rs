@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use codec::http::request::Head;
 use codec::http::response;
 use shard::{Peer, Request, Responded, Ticket};
 
@@ -11,7 +10,7 @@ use crate::app::api::{Exchange, Reference, Way};
 use crate::app::application::App;
 use crate::app::error::Error;
 use crate::app::host::ShardHost;
-use crate::app::page::plain;
+use crate::app::page::{ALLOW, momentary, plain};
 use crate::config::OriginSettings;
 
 /// What one shard's admin listeners offer.
@@ -51,7 +50,7 @@ impl ShardHost {
         }
         match head.path {
             "/healthz" => {
-                plain(out, 200, &[("Cache-Control", "no-store")], "ok\n", head, keep_alive);
+                momentary(out, 200, "ok\n", head, keep_alive);
                 return Responded::Ready;
             }
             "/readyz" => {
@@ -129,12 +128,9 @@ fn write_counters(out: &mut Vec<u8>, kind: &str, text: &str, request: Request<'_
     match head.method {
         "GET" => response::write(out, 200, &headers, text.as_bytes(), keep_alive),
         "HEAD" => response::write_head(out, 200, &headers, text.len(), keep_alive),
-        _ => not_allowed(out, head, keep_alive),
+        "OPTIONS" => response::write(out, 204, &[ALLOW], b"", keep_alive),
+        _ => plain(out, 405, &[ALLOW], "method not allowed\n", head, keep_alive),
     }
-}
-
-fn not_allowed(out: &mut Vec<u8>, head: &Head<'_>, keep_alive: bool) {
-    plain(out, 405, &[("Allow", "GET, HEAD")], "method not allowed\n", head, keep_alive);
 }
 
 /// What the paths of the server API begin with.
