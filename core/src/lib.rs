@@ -21,8 +21,8 @@ mod tls;
 pub use app::{
     AckShape, Acknowledged, ActionName, Answer, App, AppLimits, Args, Auth, Call, Channel, Channels, Deauthenticated,
     Disconnected, Error, Files, FilesError, FilesOptions, FromCall, Handler, IntoLogin, IntoReply, IntoVerdict, Login,
-    Message, Occasion, Page, Peer, PeerId, Publish, RawArgs, RawSender, RawSocket, Recipients, Request, Result,
-    Session, SessionChannels, SessionWrite, Site, Spawner, State, UserId, UserPage, Users, spawn,
+    Message, Names, Occasion, OnlineUsers, Page, Peer, PeerId, Publish, RawArgs, RawSender, RawSocket, Recipients,
+    Request, Result, Session, SessionChannels, SessionWrite, Site, Spawner, State, UserId, UserPage, Users, spawn,
 };
 pub use cli::Server;
 pub use config::{

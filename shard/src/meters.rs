@@ -26,6 +26,8 @@ pub struct RateLimits {
     pub subscriptions: Rate,
     /// Requests by HTTP from one address, to this shard; those of long-polling are not counted.
     pub requests: Rate,
+    /// Requests to the admin listener from one address, to this shard.
+    pub admin: Rate,
     /// Failed logins of one address in a minute, of this shard's connections; zero is no limit.
     pub failed_logins_per_minute: u32,
 }

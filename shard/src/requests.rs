@@ -222,10 +222,11 @@ impl Shard {
             };
             return self.poll(now, id, route, request, host);
         }
-        if (self.visits.is_some() || self.logins.is_some())
-            && door != Door::Admin
-            && let Some(next) = self.turns_away(now, id, head, host)
-        {
+        let is_counted = match door {
+            Door::Admin => self.admin_visits.is_some(),
+            _ => self.visits.is_some() || self.logins.is_some(),
+        };
+        if is_counted && let Some(next) = self.turns_away(now, id, head, host) {
             return next;
         }
         if door.opens_connections() && host.route(head.path) == Some(Route::EventStream) {

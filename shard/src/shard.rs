@@ -106,6 +106,8 @@ pub struct Shard {
     pub(crate) filtered: Filtered,
     pub(crate) logins: Option<Box<Logins>>,
     pub(crate) visits: Option<Box<Visits>>,
+    /// Those by the door of operators and backends.
+    pub(crate) admin_visits: Option<Box<Visits>>,
     pub(crate) meters: Option<Box<Meters>>,
     pub(crate) seats: Option<Box<Seats>>,
     pub(crate) quotas: Option<Box<Quotas>>,
@@ -185,6 +187,7 @@ impl Shard {
             filtered: Filtered::default(),
             logins: Logins::new(limits.rates.failed_logins_per_minute, config.seed),
             visits: Visits::new(limits.rates.requests, config.seed),
+            admin_visits: Visits::new(limits.rates.admin, config.seed),
             meters: Meters::new(&limits.rates),
             seats: Seats::new(limits.seats),
             quotas: Quotas::new(limits.quotas, config.seed),

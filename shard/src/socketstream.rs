@@ -113,6 +113,7 @@ pub(crate) fn write_socketstream(out: &mut Vec<u8>, push: Push<'_>) {
             To::Channels(&list)
         }
         Push::Event { audience: Audience::Sessions, .. } => To::Sessions,
+        Push::Event { audience: Audience::Connections, names, .. } => To::Connection(names),
         Push::Event { audience: Audience::Everyone, .. } => To::Everyone,
     };
     let hint = 64 + 2 * name.len() + data.map_or(0, |data| data.as_str().len());

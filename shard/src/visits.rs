@@ -16,7 +16,7 @@ use crate::rate::Bucket;
 use crate::requests::Next;
 use crate::seats::network_of;
 use crate::shard::Shard;
-use crate::{ConnectionId, Host, Rate, Time};
+use crate::{ConnectionId, Door, Host, Rate, Time};
 
 /// The requests of one shard.
 #[derive(Debug)]
@@ -53,10 +53,12 @@ impl Shard {
         head: &Head<'_>,
         host: &mut H,
     ) -> Option<Next> {
-        let address = self.connections.live(id)?.address.ip();
-        let mut wait = self.visits.as_mut().and_then(|visits| visits.take(now, address).err());
+        let connection = self.connections.live(id)?;
+        let (address, is_admin) = (connection.address.ip(), connection.door == Door::Admin);
+        let visits = if is_admin { &mut self.admin_visits } else { &mut self.visits };
+        let mut wait = visits.as_mut().and_then(|visits| visits.take(now, address).err());
         let is_rate = wait.is_some();
-        if wait.is_none() && self.logins.is_some() && host.tries_to_log_in(head) {
+        if wait.is_none() && !is_admin && self.logins.is_some() && host.tries_to_log_in(head) {
             wait = self.login_wait(now, id);
         }
         let retry_after_ms = milliseconds(wait?);

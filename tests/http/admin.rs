@@ -142,12 +142,59 @@ fn a_backend_publishes_and_tells_and_asks_and_ends() {
         ("event", json!({ "users": "a", "everyone": true, "event": "x" })),
         ("event", json!({ "users": "a", "event": "#publish" })),
         ("disconnect", json!({ "code": 4000 })),
+        ("disconnect", json!({ "users": "a", "connections": "b", "code": 4000 })),
+        ("disconnect", json!({ "everyone": true, "conections": "b", "code": 4000 })),
+        ("kick_out", json!({ "channel": "news" })),
         ("disconnect", json!({ "users": "a", "code": 1006 })),
         ("users/is_online", json!(7)),
     ] {
         assert_eq!(call(&server, action, &argument).0, 400, "{action} {argument}");
     }
     fs::remove_file(file).expect("it was written here");
+}
+
+#[test]
+fn one_connection_is_ended_by_its_public_id_and_a_channel_is_emptied() {
+    let (server, file) = watched("single");
+    let (mut near, mut far) = Member::pair(server.address());
+    let mut third = Member::connect(server.address());
+    for member in [&mut near, &mut far, &mut third] {
+        member.subscribe("news");
+        member.subscribe("other");
+    }
+    let ids = json!([near.id(), third.id(), "nobody's"]);
+    assert_eq!(call(&server, "kick_out", &json!({ "connections": ids, "channel": "other" })).0, 200);
+    until("one is left there", PATIENCE, || {
+        (call(&server, "channels/subscribers", &json!({ "channel": "other" })).1 == json!(1)).then_some(())
+    });
+    let one = json!({ "connections": far.id(), "code": 4100, "reason": "you" });
+    assert_eq!(call(&server, "disconnect", &one).0, 200);
+    assert_eq!(far.into_socket().expect_close(), (4100, "you".to_owned()));
+    assert_eq!(call(&server, "kick_out", &json!({ "everyone": true, "channel": "news", "message": "closed" })).0, 200);
+    until("nobody is left there", PATIENCE, || {
+        (call(&server, "channels/subscribers", &json!({ "channel": "news" })).1 == json!(0)).then_some(())
+    });
+    assert_eq!(near.call("app.square", &json!(2)), Ok(json!(4)), "the others stay connected");
+    assert_eq!(call(&server, "disconnect", &json!({ "everyone": true, "code": 4101 })).0, 200);
+    for member in [near, third] {
+        assert_eq!(member.into_socket().expect_close().0, 4101);
+    }
+    fs::remove_file(file).expect("it was written here");
+}
+
+#[test]
+fn requests_beyond_the_admin_listeners_rate_are_refused_and_clients_are_not_counted() {
+    let server = Server::start(&["--admin-listen", "127.0.0.1:0", "--admin-rate", "5"]);
+    let statuses = |address: SocketAddr| -> Vec<u16> {
+        // By one connection, and so by one shard.
+        let mut http = Http::connect(address);
+        http.send(format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\n\r\n").repeat(20).as_bytes());
+        (0..20).map(|_| http.response(false).status).collect()
+    };
+    let of_admin = statuses(server.admin_address());
+    assert!(of_admin[..5].iter().all(|status| *status == 200), "{of_admin:?}");
+    assert!(of_admin.contains(&429) && of_admin.iter().all(|status| [200, 429].contains(status)), "{of_admin:?}");
+    assert_eq!(statuses(server.address()), [200; 20]);
 }
 
 #[test]

@@ -69,6 +69,22 @@ fn refused(address: SocketAddr, target: &str, headers: &str) -> (u16, Value) {
 }
 
 #[test]
+fn a_stream_whose_client_has_gone_without_a_word_is_ended_and_others_stay() {
+    let server = Server::start(&["--ping-interval", "100ms", "--ack-timeout", "500ms"]);
+    let mut stays = Stream::open(server.address(), "channel=news", "");
+    let gone = Stream::open(server.address(), "channel=news", "");
+    let mut member = Member::connect(server.address());
+    let descriptors = server.descriptors();
+    gone.http.fall_silent();
+    server.wait_for_descriptors(descriptors - 1, PATIENCE);
+    server.signal(libc::SIGUSR1);
+    until("it is counted", PATIENCE, || server.stderr().contains("peers_silent=1").then_some(()));
+    member.publish("news", &json!("still here"));
+    assert_eq!(stays.publication(), ("news".to_owned(), json!("still here")));
+    assert_eq!(server.descriptors(), descriptors - 1);
+}
+
+#[test]
 fn a_hundred_numbers_arrive_in_order_beside_a_member_on_either_shard() {
     let server = Server::start(&[]);
     let (mut near, mut far) = Member::pair(server.address());

@@ -130,6 +130,11 @@ impl Http {
         self.unread
     }
 
+    /// Is not there any more, as after a power cut: nothing that comes is acknowledged, and nothing is said.
+    pub fn fall_silent(&self) {
+        crate::system::drop_everything(&self.stream);
+    }
+
     /// Ends the connection by RST.
     pub fn reset(self) {
         crate::system::reset(self.stream);

@@ -11,6 +11,7 @@ use crate::websocket::{Received, WebSocket};
 /// An open SocketCluster connection.
 pub struct Member {
     socket: WebSocket,
+    id: String,
     calls: u64,
     publications: VecDeque<(String, Value)>,
     events: VecDeque<(String, Value)>,
@@ -27,6 +28,7 @@ impl Member {
         let status = member.call("#handshake", &json!({ "authToken": null })).expect("the handshake is answered");
         assert!(status["id"].is_string() && status["pingTimeout"].is_u64(), "not a handshake's answer: {status}");
         assert_eq!(status["isAuthenticated"], json!(false), "nobody logged in");
+        member.id = status["id"].as_str().unwrap_or_default().to_owned();
         member
     }
 
@@ -51,7 +53,13 @@ impl Member {
     }
 
     const fn over(socket: WebSocket) -> Self {
-        Self { socket, calls: 0, publications: VecDeque::new(), events: VecDeque::new() }
+        Self { socket, id: String::new(), calls: 0, publications: VecDeque::new(), events: VecDeque::new() }
+    }
+
+    /// Its public id, as the handshake of [`Member::connect`] has told it.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// The `Set-Cookie` of its upgrade.

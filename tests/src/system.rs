@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
-use socket2::Socket;
+use socket2::{SockFilter, SockRef, Socket};
 
 /// Sends a signal to a process that the caller started.
 ///
@@ -29,6 +29,19 @@ pub fn signal(pid: u32, signal: i32) {
 pub fn reset(stream: TcpStream) {
     let socket = Socket::from(stream);
     socket.set_linger(Some(Duration::ZERO)).expect("a TCP socket has the option");
+}
+
+/// A filter's last instruction, with how much is kept (BPF_RET | BPF_K).
+const RETURN: u16 = 0x06;
+
+/// Has the kernel drop whatever comes for a socket before it is looked at, acknowledgements included.
+///
+/// # Panics
+/// When the system takes no filter.
+pub fn drop_everything(stream: &TcpStream) {
+    // "Return 0": of each packet no byte is kept.
+    let nothing = SockFilter::new(RETURN, 0, 0, 0);
+    SockRef::from(stream).attach_filter(&[nothing]).expect("a socket takes a filter");
 }
 
 /// Starts the command with a soft and hard limit of its own.

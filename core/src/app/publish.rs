@@ -155,6 +155,11 @@ impl Local {
         }
     }
 
+    /// Does something to all connections.
+    pub(super) fn address_everyone(&self, act: Act<Box<str>>) -> Result {
+        self.address(Audience::Everyone, "".into(), act, None)
+    }
+
     fn address(&self, audience: Audience, names: Box<str>, act: Act<Box<str>>, except: Option<ConnectionId>) -> Result {
         if self.is_congested() {
             return Err(Error::busy());

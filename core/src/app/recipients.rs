@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use codec::name::NameLimits;
+use serde::Deserialize;
 use shard::{Audience, SessionId};
 
 use super::error::{Error, Result};
@@ -65,6 +66,48 @@ impl<T: AsRef<str>, const N: usize> Recipients for [T; N] {
 impl<T: AsRef<str>, const N: usize> Recipients for &[T; N] {
     fn each(self, name: &mut dyn FnMut(&str)) {
         self.as_slice().each(name);
+    }
+}
+
+/// One name or several, as JSON says them: a string or an array of strings.
+///
+/// ```
+/// use socketshard::Names;
+/// use socketshard::prelude::*;
+///
+/// async fn hello(publish: Publish, Args(users): Args<Names>) -> Result {
+///     publish.user(users, "hello", ())
+/// }
+/// # App::new().action("hello", hello);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Names {
+    /// A string.
+    One(String),
+    /// An array.
+    Several(Vec<String>),
+}
+
+impl Default for Names {
+    /// Nobody.
+    fn default() -> Self {
+        Self::Several(Vec::new())
+    }
+}
+
+impl From<Names> for Vec<String> {
+    fn from(names: Names) -> Self {
+        match names {
+            Names::One(name) => vec![name],
+            Names::Several(names) => names,
+        }
+    }
+}
+
+impl Recipients for Names {
+    fn each(self, name: &mut dyn FnMut(&str)) {
+        Vec::from(self).each(name);
     }
 }
 

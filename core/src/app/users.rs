@@ -39,6 +39,16 @@ pub struct UserPage {
     pub next: Option<String>,
 }
 
+/// How many users are online, and some of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OnlineUsers {
+    /// All of them.
+    pub count: u64,
+    /// These.
+    #[serde(flatten)]
+    pub page: UserPage,
+}
+
 impl Users {
     /// How many are online: a number that is at hand. What other shards count is at most a tick of theirs old.
     #[must_use]
@@ -62,6 +72,15 @@ impl Users {
     /// As [`Users::is_online`].
     pub async fn page(&self, after: Option<&str>, count: usize) -> Result<UserPage> {
         self.local.page(None, after, count).await
+    }
+
+    /// The same with how many they are.
+    ///
+    /// # Errors
+    /// As [`Users::is_online`].
+    pub async fn online_page(&self, after: Option<&str>, count: usize) -> Result<OnlineUsers> {
+        let page = self.page(after, count).await?;
+        Ok(OnlineUsers { count: self.online(), page })
     }
 
     /// Closes all connections of a user, or of several, with a close code and a reason; see

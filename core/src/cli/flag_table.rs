@@ -66,6 +66,7 @@ fn markdown() -> String {
         let default = match heading {
             "Application" => "the application's".to_owned(),
             _ if flag.get_id() == "cpus" => "all allowed".to_owned(),
+            _ if flag.get_id() == "ack_timeout" => "the longest of the others".to_owned(),
             _ if flag.get_id() == "client_ban" => "until it leaves".to_owned(),
             _ => default,
         };
@@ -173,6 +174,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("handshake-timeout", "3s"),
     ("call-timeout", "4s"),
     ("send-timeout", "31s"),
+    ("ack-timeout", "1m"),
     ("close-timeout", "6s"),
     ("idle-timeout", "61s"),
     ("body-timeout", "31s"),
@@ -240,6 +242,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("admin-listen", "127.0.0.1:9001"),
     ("admin-key-file", "admin.key"),
     ("admin-host", "admin.example"),
+    ("admin-rate", "30"),
     ("ring-entries", "256"),
     ("receive-buffers", "2"),
     ("receive-buffer-bytes", "1KiB"),

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use codec::json::JsonLimits;
 use codec::name::NameLimits;
@@ -31,6 +32,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         cpus,
         pin,
         backlog,
+        ack_timeout,
         limits,
         channel_policies,
         application,
@@ -50,15 +52,14 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         log,
     } = settings;
     let OriginSettings { allowed, required } = origins;
-    let mut rows = vec![
-        ("listen", if listen.is_empty() { "none".to_owned() } else { list(listen) }),
-        ("backlog", backlog.to_string()),
+    let mut rows = listen_rows(listen, *backlog, *ack_timeout);
+    rows.extend([
         ("shards", shards.map_or_else(|| "auto".to_owned(), |shards| shards.to_string())),
         ("cpus", cpus.as_deref().map_or_else(|| "all allowed".to_owned(), cpus::format)),
         ("no-pin", (!pin).to_string()),
         ("tick", duration::format(*tick)),
         ("spin-us", count::format(spin.as_micros() as u64)),
-    ];
+    ]);
     tls_rows(tls, &mut rows);
     limit_rows(limits, &mut rows);
     rows.push(("slow-consumer", policies(limits.slow_consumer, channel_policies)));
@@ -91,6 +92,14 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     supervision_rows(supervision, &mut rows);
     log_rows(log, &mut rows);
     rows
+}
+
+fn listen_rows(listen: &[SocketAddr], backlog: u32, ack_timeout: Option<Duration>) -> Vec<(&'static str, String)> {
+    vec![
+        ("listen", if listen.is_empty() { "none".to_owned() } else { list(listen) }),
+        ("backlog", backlog.to_string()),
+        ("ack-timeout", ack_timeout.map_or_else(|| "the longest of the others".to_owned(), duration::format)),
+    ]
 }
 
 fn log_rows(settings: &LogSettings, rows: &mut Vec<(&'static str, String)>) {
@@ -349,8 +358,16 @@ fn people_rows(limits: &PeopleLimits, rows: &mut Vec<(&'static str, String)>) {
 
 fn share_rows(seats: &SeatLimits, quotas: &QuotaLimits, rates: &RateLimits, rows: &mut Vec<(&'static str, String)>) {
     let SeatLimits { per_address, per_session, per_user } = seats;
-    let RateLimits { requests_per_second, ban, calls, publications, subscriptions, requests, failed_logins_per_minute } =
-        rates;
+    let RateLimits {
+        requests_per_second,
+        ban,
+        calls,
+        publications,
+        subscriptions,
+        requests,
+        admin,
+        failed_logins_per_minute,
+    } = rates;
     rows.extend([
         ("max-connections-per-address", count::format(u64::from(*per_address))),
         ("max-connections-per-session", count::format(u64::from(*per_session))),
@@ -358,6 +375,7 @@ fn share_rows(seats: &SeatLimits, quotas: &QuotaLimits, rates: &RateLimits, rows
         ("max-subscriptions-per-address", count::format(u64::from(quotas.per_address))),
         ("max-subscriptions-per-user", count::format(u64::from(quotas.per_user))),
         ("login-rate", count::format(u64::from(*failed_logins_per_minute))),
+        ("admin-rate", count::format(u64::from(admin.per_second))),
         ("client-rate", count::format(u64::from(*requests_per_second))),
         ("client-ban", ban.map_or_else(|| "until it leaves".to_owned(), duration::format)),
     ]);

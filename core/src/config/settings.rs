@@ -28,6 +28,9 @@ pub struct Settings {
     pub pin: bool,
     /// Connections the kernel may hold for one listener before they are accepted.
     pub backlog: u32,
+    /// How long a client's network may acknowledge nothing. `None`: as long as the longest of the time-outs that look for
+    /// lost clients.
+    pub ack_timeout: Option<Duration>,
     /// The limits of each shard.
     pub limits: Limits,
     /// Channels whose slow consumers are treated otherwise than `limits` say; the first that matches counts.
@@ -205,6 +208,7 @@ impl Default for Settings {
             cpus: None,
             pin: true,
             backlog: 4096,
+            ack_timeout: None,
             limits: Limits::default(),
             channel_policies: Vec::new(),
             application: ApplicationSettings::default(),
@@ -223,6 +227,15 @@ impl Default for Settings {
             app_name: "socketshard".to_owned(),
             log: LogSettings::default(),
         }
+    }
+}
+
+impl Settings {
+    /// How long a client's network may acknowledge nothing.
+    pub(crate) fn ack_patience(&self) -> Duration {
+        let Limits { ping_timeout, send_timeout, engine, .. } = &self.limits;
+        let longest = (*ping_timeout).max(*send_timeout).max(engine.ping_interval + engine.ping_timeout);
+        self.ack_timeout.unwrap_or(longest)
     }
 }
 

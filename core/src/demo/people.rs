@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{App, Args, Channels, Peer, Publish, Result, Session, UserId, UserPage, Users};
+use crate::{App, Args, Channels, Names, OnlineUsers, Peer, Publish, Result, Session, UserId, UserPage, Users};
 
 /// Adds the actions.
 pub(super) fn add(app: App) -> App {
@@ -38,18 +38,9 @@ struct Page {
     count: Option<usize>,
 }
 
-/// How many users are online, and some of them.
-#[derive(Serialize)]
-struct Online {
-    count: u64,
-    #[serde(flatten)]
-    page: UserPage,
-}
-
-async fn online(users: Users, Args(page): Args<Option<Page>>) -> Result<Online> {
+async fn online(users: Users, Args(page): Args<Option<Page>>) -> Result<OnlineUsers> {
     let (after, count) = page.map_or((None, None), |page| (page.after, page.count));
-    let page = users.page(after.as_deref(), count.unwrap_or(100)).await?;
-    Ok(Online { count: users.online(), page })
+    users.online_page(after.as_deref(), count.unwrap_or(100)).await
 }
 
 async fn is_online(users: Users, Args(user): Args<String>) -> Result<bool> {
@@ -61,27 +52,11 @@ async fn leave(users: Users, UserId(user): UserId) -> Result {
     users.disconnect(&user, LEAVE_CODE, "asked for by users.leave")
 }
 
-/// One name or several.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Names {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl Names {
-    fn list(self) -> Vec<String> {
-        match self {
-            Self::One(name) => vec![name],
-            Self::Several(names) => names,
-        }
-    }
-}
-
 /// An event, and whom it is for.
 #[derive(Deserialize)]
 struct Event {
-    to: Option<Names>,
+    #[serde(default)]
+    to: Names,
     event: String,
     #[serde(default)]
     data: Value,
@@ -96,14 +71,8 @@ struct Question {
     ms: Option<u64>,
 }
 
-impl Event {
-    fn take_names(&mut self) -> Vec<String> {
-        self.to.take().map(Names::list).unwrap_or_default()
-    }
-}
-
-async fn publish_user(publish: Publish, Args(mut event): Args<Event>) -> Result {
-    publish.user(event.take_names(), &event.event, event.data)
+async fn publish_user(publish: Publish, Args(event): Args<Event>) -> Result {
+    publish.user(event.to, &event.event, event.data)
 }
 
 /// To the caller's own session.
@@ -111,8 +80,8 @@ async fn publish_session(publish: Publish, session: Session, Args(event): Args<E
     publish.session(session.id(), &event.event, event.data)
 }
 
-async fn publish_channel(publish: Publish, Args(mut event): Args<Event>) -> Result {
-    publish.channel(event.take_names(), &event.event, event.data)
+async fn publish_channel(publish: Publish, Args(event): Args<Event>) -> Result {
+    publish.channel(event.to, &event.event, event.data)
 }
 
 /// Sends the caller an event, and answers with what it has answered.
@@ -122,8 +91,8 @@ async fn invoke(peer: Peer, Args(question): Args<Question>) -> Result<Value> {
 }
 
 /// To everybody in any of these rooms, but not to the caller's own connection.
-async fn say(publish: Publish, peer: Peer, Args(mut event): Args<Event>) -> Result {
-    publish.except(&peer).rooms(event.take_names(), &event.event, event.data)
+async fn say(publish: Publish, peer: Peer, Args(event): Args<Event>) -> Result {
+    publish.except(&peer).rooms(event.to, &event.event, event.data)
 }
 
 async fn broadcast(publish: Publish, Args(event): Args<Event>) -> Result {
@@ -146,11 +115,11 @@ async fn logout(session: Session) -> Result<String> {
 
 /// Subscribes all tabs of the caller's browser.
 async fn subscribe(session: Session, Args(channels): Args<Names>) -> Result {
-    session.channel().subscribe(channels.list()).await
+    session.channel().subscribe(channels).await
 }
 
 async fn unsubscribe(session: Session, Args(channels): Args<Names>) -> Result {
-    session.channel().unsubscribe(channels.list())
+    session.channel().unsubscribe(channels)
 }
 
 /// Above 4500, after which clients do not come back by themselves.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -58,6 +59,17 @@ impl Listeners {
             shard.push(socket);
         }
         self.addresses.push(address);
+        Ok(())
+    }
+
+    /// Has the kernel end connections whose peers acknowledge nothing for so long, or take nothing.
+    pub(crate) fn give_up_after(&self, patience: Duration) -> Result<(), ListenError> {
+        for shard in &self.by_shard {
+            for (socket, address) in shard.iter().zip(&self.addresses) {
+                let set = socket.set_tcp_user_timeout(Some(patience));
+                set.map_err(|error| ListenError { address: *address, error })?;
+            }
+        }
         Ok(())
     }
 

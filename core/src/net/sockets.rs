@@ -84,6 +84,8 @@ pub(crate) struct SocketMetrics {
     pub(crate) buffers_exhausted: u64,
     /// Accepts that failed for lack of descriptors or memory.
     pub(crate) accepts_failed: u64,
+    /// Connections whose peers acknowledged nothing any more.
+    pub(crate) peers_silent: u64,
     /// System calls of the ring.
     pub(crate) enters: u64,
     /// Times the submission queue overflowed in the middle of a pass.
@@ -496,6 +498,7 @@ impl Sockets {
             // Paused, and perhaps resumed meanwhile.
             libc::ECANCELED | libc::EAGAIN | libc::EINTR => self.arm_receive(connection)?,
             _ => {
+                self.metrics.peers_silent += u64::from(error == libc::ETIMEDOUT);
                 if let Some(socket) = self.socket_mut(connection) {
                     socket.flags |= ENDED;
                     if socket.is_secure() {

@@ -63,6 +63,7 @@ impl Entrance {
                 doors.extend(std::iter::repeat_n(door, count));
             }
         }
+        listeners.give_up_after(settings.ack_patience())?;
         Ok((listeners, doors))
     }
 

@@ -169,11 +169,12 @@ fn session_counters(shard: &Shard) -> [(&'static str, u64); 18] {
 }
 
 /// What happened at the sockets.
-const fn socket_counters(sockets: SocketMetrics) -> [(&'static str, u64); 9] {
+const fn socket_counters(sockets: SocketMetrics) -> [(&'static str, u64); 10] {
     [
         ("enters", sockets.enters),
         ("buffers_exhausted", sockets.buffers_exhausted),
         ("accepts_failed", sockets.accepts_failed),
+        ("peers_silent", sockets.peers_silent),
         ("tls_connections", sockets.tls.connections),
         ("tls_handshakes", sockets.tls.handshakes),
         ("tls_failures", sockets.tls.failures),

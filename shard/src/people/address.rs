@@ -41,7 +41,7 @@ impl Shard {
                 }
                 self.reach(audience, names, act, except);
             }
-            Audience::Users | Audience::Sessions | Audience::Everyone => {
+            Audience::Users | Audience::Sessions | Audience::Connections | Audience::Everyone => {
                 for peer in self.peers.iter() {
                     self.send_to_peer(peer, Envelope::Addressed { audience, names, act });
                 }
@@ -131,6 +131,13 @@ impl Shard {
                     reached.sort_unstable();
                     reached.dedup();
                 }
+            }
+            Audience::Connections => {
+                let mut ids: Vec<_> = names.split(Audience::SEPARATOR).map(str::as_bytes).collect();
+                ids.sort_unstable();
+                let all = self.connections.iter().map(|(slot, known)| (slot, self.public_id(known.id(slot))));
+                reached
+                    .extend(all.filter(|(_, id)| ids.binary_search(&&id[..]).is_ok()).map(|(slot, _)| as_itself(slot)));
             }
             Audience::Everyone => reached.extend(self.connections.iter().map(|(slot, _)| as_itself(slot))),
         }

@@ -11,6 +11,8 @@ pub enum Audience {
     Channels,
     /// All subscribers of any of these channels, once.
     AnyChannel,
+    /// The connections with these public ids. Each shard looks at all that it has: for what is rare.
+    Connections,
     /// Everybody; names nobody.
     Everyone,
 }

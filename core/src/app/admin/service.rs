@@ -11,7 +11,7 @@ use crate::app::call::{Call, FromCall};
 use crate::app::error::{Error, Result};
 use crate::app::local::Local;
 use crate::app::publish::{check_code, check_event, disconnect, kick_out};
-use crate::app::{App, Args, Channels, Publish, RawArgs, UserPage, Users};
+use crate::app::{App, Args, Channels, Names, OnlineUsers, Publish, RawArgs, Users};
 
 /// The actions.
 pub(super) fn app() -> App {
@@ -32,23 +32,6 @@ struct Server(Rc<Local>);
 impl FromCall for Server {
     fn from_call(call: &Call<'_>) -> Result<Self> {
         Ok(Self(Rc::clone(call.local())))
-    }
-}
-
-/// One name or several.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Names {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl Names {
-    fn list(self) -> Vec<String> {
-        match self {
-            Self::One(name) => vec![name],
-            Self::Several(names) => names,
-        }
     }
 }
 
@@ -77,7 +60,7 @@ async fn publish(channels: Channels, argument: RawArgs) -> Result<Published> {
     };
     let mut published = 0;
     for Publication { channel, data } in all {
-        for channel in channel.list() {
+        for channel in Vec::from(channel) {
             // Others may be waiting; this is no reason to refuse what can be taken a moment later.
             channels.ready().await;
             channels.publish(&channel, &data).map_err(|error| error.with("published", published))?;
@@ -104,9 +87,9 @@ async fn event(publish: Publish, Args(wanted): Args<Event>) -> Result {
     let Event { users, sessions, channels, everyone, event, data } = wanted;
     check_event(&event).map_err(|_| Error::invalid_arguments("no event can have this name"))?;
     match (users, sessions, channels, everyone) {
-        (Some(users), None, None, false) => publish.user(users.list(), &event, data),
-        (None, Some(sessions), None, false) => publish.session(sessions.list(), &event, data),
-        (None, None, Some(channels), false) => publish.channel(channels.list(), &event, data),
+        (Some(users), None, None, false) => publish.user(users, &event, data),
+        (None, Some(sessions), None, false) => publish.session(sessions, &event, data),
+        (None, None, Some(channels), false) => publish.channel(channels, &event, data),
         (None, None, None, true) => publish.broadcast(&event, data),
         _ => Err(Error::invalid_arguments("an event is for users, sessions, channels or everyone: one of them")),
     }
@@ -146,17 +129,9 @@ fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Resu
     }
 }
 
-#[derive(Serialize)]
-struct Online {
-    count: u64,
-    #[serde(flatten)]
-    page: UserPage,
-}
-
-async fn online(users: Users, Args(page): Args<Option<Page>>) -> Result<Online> {
+async fn online(users: Users, Args(page): Args<Option<Page>>) -> Result<OnlineUsers> {
     let (after, count) = Page::take(page);
-    let page = users.page(after.as_deref(), count).await?;
-    Ok(Online { count: users.online(), page })
+    users.online_page(after.as_deref(), count).await
 }
 
 #[derive(Deserialize)]
@@ -169,12 +144,21 @@ async fn is_online(users: Users, Args(User { user }): Args<User>) -> Result<bool
     users.is_online(&user).await
 }
 
-/// Whose connections; one of them.
-fn whose(users: Option<Names>, sessions: Option<Names>) -> Result<(Audience, Vec<String>)> {
-    match (users, sessions) {
-        (Some(users), None) => Ok((Audience::Users, users.list())),
-        (None, Some(sessions)) => Ok((Audience::Sessions, sessions.list())),
-        _ => Err(Error::invalid_arguments("say whose connections: users or sessions, one of them")),
+/// Whose connections; none: everybody's.
+fn whose(
+    users: Option<Names>,
+    sessions: Option<Names>,
+    connections: Option<Names>,
+    everyone: bool,
+) -> Result<Option<(Audience, Names)>> {
+    match (users, sessions, connections, everyone) {
+        (Some(users), None, None, false) => Ok(Some((Audience::Users, users))),
+        (None, Some(sessions), None, false) => Ok(Some((Audience::Sessions, sessions))),
+        (None, None, Some(connections), false) => Ok(Some((Audience::Connections, connections))),
+        (None, None, None, true) => Ok(None),
+        _ => Err(Error::invalid_arguments(
+            "say whose connections: users, sessions, connections or everyone, one of them",
+        )),
     }
 }
 
@@ -183,15 +167,21 @@ fn whose(users: Option<Names>, sessions: Option<Names>) -> Result<(Audience, Vec
 struct End {
     users: Option<Names>,
     sessions: Option<Names>,
+    connections: Option<Names>,
+    #[serde(default)]
+    everyone: bool,
     code: u16,
     #[serde(default)]
     reason: String,
 }
 
-async fn end(server: Server, Args(End { users, sessions, code, reason }): Args<End>) -> Result {
+async fn end(server: Server, Args(wanted): Args<End>) -> Result {
+    let End { users, sessions, connections, everyone, code, reason } = wanted;
     check_code(code).map_err(|_| Error::invalid_arguments("this is no close code that may be sent"))?;
-    let (audience, names) = whose(users, sessions)?;
-    server.0.address_all(audience, names, disconnect(code, reason)?)
+    match whose(users, sessions, connections, everyone)? {
+        Some((audience, names)) => server.0.address_all(audience, names, disconnect(code, reason)?),
+        None => server.0.address_everyone(disconnect(code, reason)?),
+    }
 }
 
 #[derive(Deserialize)]
@@ -199,13 +189,19 @@ async fn end(server: Server, Args(End { users, sessions, code, reason }): Args<E
 struct Kick {
     users: Option<Names>,
     sessions: Option<Names>,
+    connections: Option<Names>,
+    #[serde(default)]
+    everyone: bool,
     channel: String,
     #[serde(default)]
     message: String,
 }
 
-async fn kick(server: Server, Args(Kick { users, sessions, channel, message }): Args<Kick>) -> Result {
-    let (audience, names) = whose(users, sessions)?;
+async fn kick(server: Server, Args(wanted): Args<Kick>) -> Result {
+    let Kick { users, sessions, connections, everyone, channel, message } = wanted;
+    // Everybody who is in the channel.
+    let (audience, names) = whose(users, sessions, connections, everyone)?
+        .unwrap_or_else(|| (Audience::Channels, Names::One(channel.clone())));
     server.0.address_all(audience, names, kick_out(&channel, &message))
 }
 

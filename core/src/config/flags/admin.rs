@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{Secret, address};
+use crate::config::{Secret, address, count};
 
 /// The group "Admin".
 #[derive(Args, Clone, Debug)]
@@ -42,6 +42,16 @@ pub(super) struct AdminFlags {
     /// this machine is not. Set it where the listener has a name.
     #[arg(long, value_name = "NAME", env = "SOCKETSHARD_ADMIN_HOST", value_delimiter = ',', value_parser = host)]
     pub(super) admin_host: Vec<String>,
+
+    /// Requests per second to the admin listener from one address (0: no limit)
+    ///
+    /// Range: 0 to 1M, on each shard; above it requests get 429, with or without the key, and are not looked at. Set it where a
+    /// backend might run wild, or where others than backends reach the listener.
+    #[arg(
+        long, value_name = "COUNT", env = "SOCKETSHARD_ADMIN_RATE", default_value = "0",
+        value_parser = count::within::<u32>(0..=1_000_000),
+    )]
+    pub(super) admin_rate: u32,
 }
 
 fn secret(text: &str) -> Result<Secret, &'static str> {

@@ -105,6 +105,7 @@ impl Flags {
             cpus: self.placement.cpus.clone().map(|list| list.0),
             pin: !self.placement.no_pin,
             backlog: self.listen.backlog,
+            ack_timeout: self.timeouts.ack_timeout,
             limits: self.limits(),
             channel_policies: self.channel_policies(),
             application: ApplicationSettings {
@@ -340,6 +341,7 @@ impl Flags {
             publications: Rate { per_second: flags.publish_rate, burst: flags.publish_burst },
             subscriptions: Rate { per_second: flags.subscribe_rate, burst: flags.subscribe_burst },
             requests: Rate { per_second: flags.http_rate, burst: flags.http_burst },
+            admin: Rate::per_second(self.admin.admin_rate),
             failed_logins_per_minute: flags.login_rate,
         }
     }

@@ -65,6 +65,16 @@ pub(super) struct TimeoutFlags {
     )]
     pub(super) send_timeout: Duration,
 
+    /// How long a client's network may acknowledge nothing of what it was sent
+    ///
+    /// Range: 100ms to 24h; then the kernel ends the connection. This finds clients that only listen and have gone without
+    /// a word, as event streams do. By default the longest of --ping-timeout, --send-timeout and Engine.IO's interval and
+    /// time-out together, so that no client is given up earlier than by these.
+    #[arg(
+        long, value_name = "TIME", env = "SOCKETSHARD_ACK_TIMEOUT", value_parser = duration::within(millis(100)..=hours(24)),
+    )]
+    pub(super) ack_timeout: Option<Duration>,
+
     /// From the server's closing word to the end of the connection
     ///
     /// Range: 10ms to 10m. Raise it when clients on slow networks miss the reason of a close.

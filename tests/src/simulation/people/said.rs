@@ -134,7 +134,7 @@ impl Oracle {
                 Audience::Everyone => Some(record.is_open),
                 Audience::Users => record.is_user(names).then(|| record.is_open && record.is_surely_in(now)),
                 Audience::Channels => record.standing_in(channel_index(names), accepted),
-                Audience::Sessions | Audience::AnyChannel => None,
+                Audience::Sessions | Audience::AnyChannel | Audience::Connections => None,
             };
             let Some(is_sure) = standing else { continue };
             match act {
