@@ -2,6 +2,7 @@
 //! In each case somebody else is there who must not notice.
 
 mod activation;
+mod confined;
 mod handover;
 mod machine;
 mod supervision;

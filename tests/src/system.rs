@@ -9,7 +9,9 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value;
 use socket2::{SockFilter, SockRef, Socket};
+use syscalls::Sysno;
 
 /// Sends a signal to a process that the caller started.
 ///
@@ -87,12 +89,58 @@ pub enum Resource {
 
 /// Starts the command under a seccomp filter that answers `io_uring_setup` with EPERM, as container runtimes do.
 pub fn deny_io_uring(command: &mut Command) {
-    let filter = [
+    let filter_of_one = [
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, SYSCALL_NUMBER_OFFSET),
         jump_if_equal(libc::SYS_io_uring_setup as u32, 0, 1),
         statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
         statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
     ];
+    filter(command, filter_of_one.to_vec());
+}
+
+/// What becomes of a call that a profile does not name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It fails, as the profile says.
+    Fail,
+    /// It ends the process by SIGSYS, so that none goes unnoticed.
+    Kill,
+}
+
+/// Starts the command with nothing but the system calls that a container engine's profile names.
+///
+/// # Panics
+/// When the profile is none, or names a call that there is not on any architecture.
+pub fn confine(command: &mut Command, profile: &str, refusal: Refusal) {
+    let profile: Value = serde_json::from_str(profile).expect("a profile is JSON");
+    assert_eq!(profile["defaultAction"], "SCMP_ACT_ERRNO", "what is not named fails");
+    let errno = profile["defaultErrnoRet"].as_u64().and_then(|errno| u32::try_from(errno).ok()).expect("an errno");
+    let mut program = vec![
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, ARCHITECTURE_OFFSET),
+        jump_if_equal(ARCHITECTURE, 1, 0),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_KILL_PROCESS),
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, SYSCALL_NUMBER_OFFSET),
+    ];
+    for group in profile["syscalls"].as_array().expect("groups of calls") {
+        assert_eq!(group["action"], "SCMP_ACT_ALLOW", "a group says what is allowed");
+        assert!(group.get("args").is_none() && group.get("includes").is_none(), "no conditions: {group}");
+        for name in group["names"].as_array().expect("names") {
+            // A name that this architecture does not have is passed over, as engines do.
+            if let Ok(call) = name.as_str().expect("text").parse::<Sysno>() {
+                program.push(jump_if_equal(call.id().unsigned_abs(), 0, 1));
+                program.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW));
+            }
+        }
+    }
+    let refused = match refusal {
+        Refusal::Fail => libc::SECCOMP_RET_ERRNO | errno,
+        Refusal::Kill => libc::SECCOMP_RET_KILL_PROCESS,
+    };
+    program.push(statement(libc::BPF_RET | libc::BPF_K, refused));
+    filter(command, program);
+}
+
+fn filter(command: &mut Command, filter: Vec<libc::sock_filter>) {
     // SAFETY: between fork and exec only two `prctl` calls run, which are async-signal-safe; the filter is moved into
     // the closure and the kernel copies it before `prctl` returns.
     unsafe {
@@ -107,6 +155,13 @@ pub fn deny_io_uring(command: &mut Command) {
 
 /// `nr` is the first field of the kernel's `struct seccomp_data`.
 const SYSCALL_NUMBER_OFFSET: u32 = 0;
+/// `arch` is the second, after four bytes of number.
+const ARCHITECTURE_OFFSET: u32 = 4;
+/// This machine's, as the kernel writes it: a number of ELF's, with bits for 64-bit and little-endian.
+#[cfg(target_arch = "x86_64")]
+const ARCHITECTURE: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const ARCHITECTURE: u32 = 0xc000_00b7;
 
 const fn statement(code: u32, k: u32) -> libc::sock_filter {
     libc::sock_filter { code: code as u16, jt: 0, jf: 0, k }
@@ -132,6 +187,25 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", "ulimit -n"]);
         assert_ne!(Process::run(command, PATIENCE).stdout, "77");
+    }
+
+    #[test]
+    fn a_confined_child_has_the_calls_of_its_profile_and_no_others() {
+        let profile = |calls: &[&str]| {
+            let groups = serde_json::json!([{ "names": calls, "action": "SCMP_ACT_ALLOW" }]);
+            serde_json::json!({ "defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "syscalls": groups })
+                .to_string()
+        };
+        let everything: Vec<_> = Sysno::iter().map(|call| call.name()).collect();
+        let but_uname: Vec<_> = everything.iter().copied().filter(|name| *name != "uname").collect();
+        let run = |calls: &[&str], refusal| {
+            let mut command = Command::new("uname");
+            confine(&mut command, &profile(calls), refusal);
+            Process::run(command, PATIENCE).status
+        };
+        assert!(run(&everything, Refusal::Kill).success());
+        assert_eq!(run(&but_uname, Refusal::Fail).code(), Some(1), "it was refused, and says so");
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&run(&but_uname, Refusal::Kill)), Some(libc::SIGSYS));
     }
 
     #[test]
