@@ -100,6 +100,7 @@ impl Shard {
                 self.look_at(now, slot, host);
             }
         }
+        self.relieve(now, host);
         self.sweep_sessions();
         self.sweep_users();
         self.tell_online();

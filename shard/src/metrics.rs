@@ -9,6 +9,10 @@ pub struct Metrics {
     pub connections_refused: u64,
     /// Connections refused because their address or their session had as many as it may.
     pub seats_refused: u64,
+    /// Connections refused because the process held more memory than it may.
+    pub memory_refusals: u64,
+    /// Connections ended because they held the most of it.
+    pub memory_ends: u64,
     /// Connections closed.
     pub connections_closed: u64,
     /// Protocol messages received.

@@ -42,6 +42,13 @@ pub(crate) struct Arriving {
     decoder: Decoder,
 }
 
+impl Arriving {
+    /// What has come of it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+}
+
 /// The bytes of a request.
 #[derive(Clone, Copy)]
 struct Whole<'a> {

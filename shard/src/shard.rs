@@ -26,6 +26,7 @@ use crate::outbox::Outbox;
 use crate::pending::PendingCalls;
 use crate::people::{People, Users};
 use crate::polling::{PollContext, PollMessage};
+use crate::pressure::Relief;
 use crate::quota::Quotas;
 use crate::recovery::Recoveries;
 use crate::seats::Seats;
@@ -146,6 +147,8 @@ pub struct Shard {
     pub(crate) resumable: Vec<ConnectionId>,
     /// Connections to end when the turn settles: they were met where the application cannot be called.
     pub(crate) slow_consumers: Vec<ConnectionId>,
+    /// What is done about little memory.
+    pub(crate) relief: Relief,
     /// Closing connections whose last bytes are watched.
     pub(crate) lingering: Vec<ConnectionId>,
     /// Clients are not heard any more.
@@ -213,6 +216,7 @@ impl Shard {
             events: VecDeque::new(),
             resumable: Vec::new(),
             slow_consumers: Vec::new(),
+            relief: Relief::default(),
             lingering: Vec::new(),
             is_stopping: false,
             lame_duck: None,
@@ -250,6 +254,9 @@ impl Shard {
     pub fn handle_accept(&mut self, now: Time, address: SocketAddr, door: Door) -> Option<ConnectionId> {
         if self.connections.len() >= self.limits.connections_max || self.is_stopping {
             self.metrics.connections_refused += 1;
+            return None;
+        }
+        if !self.has_memory(door) {
             return None;
         }
         let (time, now, generation) = (now, stamp(now), self.next_generation());

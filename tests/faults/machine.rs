@@ -134,3 +134,47 @@ fn a_store_that_cannot_be_written_is_told_at_the_start() {
     assert_eq!(exit.code(), 66, "{exit}");
     assert!(exit.stderr.contains("cannot open the session store"), "{exit}");
 }
+
+/// Six subscribers who never read hold 24 MiB each, beside one who reads.
+#[test]
+fn those_who_hold_the_most_are_ended_before_the_memory_is_and_others_are_served() {
+    let flags = ["--memory-max", "64MiB", "--outbox-bytes-max", "64MiB", "--send-timeout", "5m"];
+    let server = Server::start(&[&flags[..], &["--ping-timeout", "5m", "--ping-interval", "1m"]].concat());
+    let (mut healthy, mut publisher) = Member::pair(server.address());
+    let mut slow = Vec::from_iter((0..6).map(|_| Member::connect(server.address())));
+    healthy.subscribe("hot");
+    slow.iter_mut().for_each(|member| member.subscribe("hot"));
+    let text = "x".repeat(60_000);
+    for number in 0..400 {
+        publisher.publish("hot", &json!([number, text]));
+        assert_eq!(healthy.publication().1[0], json!(number), "who reads misses nothing");
+    }
+    wait::until("it says so", PATIENCE, || server.stderr().contains("who holds the most is ended").then_some(()));
+    wait::until("there is enough again", PATIENCE, || server.stderr().contains("everybody is let in").then_some(()));
+    let ended = count(&server, "memory_ends");
+    assert!((1..=6).contains(&ended), "{ended}");
+    assert!(server.resident_bytes() < 80 << 20, "{}", server.resident_bytes());
+    // The shards hear of it at their next ticks.
+    wait::until("newcomers are let in", PATIENCE, || WebSocket::try_connect(server.address(), "/echo").ok());
+    publisher.publish("hot", &json!(["after"]));
+    assert_eq!(healthy.publication().1[0], json!("after"));
+}
+
+/// So little that the server itself is too much: nobody comes in but operators, and who is there goes on.
+#[test]
+fn nobody_is_let_in_while_the_memory_is_full_but_operators() {
+    let server = Server::start(&["--memory-max", "1MiB", "--admin-listen", "127.0.0.1:0"]);
+    wait::until("nobody is let in", PATIENCE, || {
+        let mut http = Http::connect(server.address());
+        // The kernel accepts for it; it is ended unheard.
+        let _ = http.try_send(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        http.read_to_end().is_empty().then_some(())
+    });
+    assert_eq!(Http::get(server.admin_address(), "/healthz").status, 200);
+    wait::until("refusals are counted", PATIENCE, || {
+        let metrics = String::from_utf8(Http::get(server.admin_address(), "/metrics").body).expect("text");
+        let refusals = metrics.lines().filter(|line| line.contains("memory_refusals") && !line.starts_with('#'));
+        (refusals.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>() > 0).then_some(())
+    });
+    assert_eq!(server.stderr().matches("far too little memory").count(), 1, "said once");
+}

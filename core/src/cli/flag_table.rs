@@ -135,6 +135,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("tick", "20ms"),
     ("spin-us", "50"),
     ("max-connections", "10k"),
+    ("memory-max", "1GiB"),
     ("max-connections-per-address", "8"),
     ("max-connections-per-session", "9"),
     ("max-connections-per-user", "5"),

@@ -34,6 +34,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         backlog,
         ack_timeout,
         limits,
+        memory_max,
         channel_policies,
         application,
         sessions,
@@ -61,7 +62,7 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
         ("spin-us", count::format(spin.as_micros() as u64)),
     ]);
     tls_rows(tls, &mut rows);
-    limit_rows(limits, &mut rows);
+    limit_rows(limits, *memory_max, &mut rows);
     rows.push(("slow-consumer", policies(limits.slow_consumer, channel_policies)));
     engine_rows(&limits.engine, &mut rows);
     recovery_rows(&limits.recovery, &mut rows);
@@ -72,12 +73,9 @@ pub(crate) fn rows(settings: &Settings) -> Vec<(&'static str, String)> {
     http_rows(http, limits, &mut rows);
     admin_rows(admin, &mut rows);
     application_rows(application, &mut rows);
+    rows.push(("lane-capacity", lane_capacity.to_string()));
+    auth_rows(auth, &mut rows);
     rows.extend([
-        ("lane-capacity", lane_capacity.to_string()),
-        ("auth-key-file", keys(auth)),
-        ("token-lifetime", duration::format(auth.token_lifetime)),
-        ("max-token", size::format(auth.token_bytes_max as u64)),
-        ("user-claim", auth.user_claim.clone()),
         ("allow-origin", if allowed.is_empty() { "the server's own".to_owned() } else { list(allowed) }),
         ("require-origin", required.to_string()),
         ("ring-entries", entries.to_string()),
@@ -100,6 +98,15 @@ fn listen_rows(listen: &[SocketAddr], backlog: u32, ack_timeout: Option<Duration
         ("backlog", backlog.to_string()),
         ("ack-timeout", ack_timeout.map_or_else(|| "the longest of the others".to_owned(), duration::format)),
     ]
+}
+
+fn auth_rows(auth: &AuthSettings, rows: &mut Vec<(&'static str, String)>) {
+    rows.extend([
+        ("auth-key-file", keys(auth)),
+        ("token-lifetime", duration::format(auth.token_lifetime)),
+        ("max-token", size::format(auth.token_bytes_max as u64)),
+        ("user-claim", auth.user_claim.clone()),
+    ]);
 }
 
 fn log_rows(settings: &LogSettings, rows: &mut Vec<(&'static str, String)>) {
@@ -244,7 +251,7 @@ fn tls_rows(tls: &TlsSettings, rows: &mut Vec<(&'static str, String)>) {
     ]);
 }
 
-fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
+fn limit_rows(limits: &Limits, memory_max: u64, rows: &mut Vec<(&'static str, String)>) {
     let Limits {
         connections_max,
         head_bytes_max,
@@ -289,6 +296,7 @@ fn limit_rows(limits: &Limits, rows: &mut Vec<(&'static str, String)>) {
     let size = |value: &usize| size::format(*value as u64);
     rows.extend([
         ("max-connections", count(connections_max)),
+        ("memory-max", size::format(memory_max)),
         ("max-message", size(message_bytes_max)),
         ("max-fragments", count::format(u64::from(*fragments_max))),
         ("max-head", size(head_bytes_max)),

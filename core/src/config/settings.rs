@@ -47,6 +47,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// The size of each shard's io_uring and of its receive buffers.
     pub ring: RingSettings,
+    /// Bytes of the process's resident memory above which nobody is let in; zero: whatever it is.
+    pub memory_max: u64,
     /// Batches that may be under way from one shard to another before the sender keeps them.
     pub lane_capacity: usize,
     /// Between two sweeps of deadlines and heartbeats, and between two visits to glommio's reactor.
@@ -210,6 +212,7 @@ impl Default for Settings {
             backlog: 4096,
             ack_timeout: None,
             limits: Limits::default(),
+            memory_max: 0,
             channel_policies: Vec::new(),
             application: ApplicationSettings::default(),
             sessions: SessionSettings::default(),

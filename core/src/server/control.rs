@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use shard::ShardId;
+use shard::{Pressure, ShardId};
 
 use crate::net::Doorbell;
 
@@ -23,6 +23,8 @@ pub(crate) struct Orders {
     reports: AtomicU32,
     /// Somebody else accepts from now on.
     handed_over: AtomicBool,
+    /// Of memory, as its guard has measured it: the pressure in the lowest two bits, above it how many times.
+    pressure: AtomicU32,
     /// By shard: goes on as long as its loop does.
     beats: Box<[AtomicU32]>,
 }
@@ -50,6 +52,18 @@ impl Control {
     pub(crate) fn hand_over(&self) {
         self.orders.handed_over.store(true, Ordering::Release);
         self.stop();
+    }
+
+    /// The memory was measured again. Shards look at their ticks.
+    pub(super) fn press(&self, pressure: Pressure) {
+        // Its only writer.
+        let times = (self.orders.pressure.load(Ordering::Relaxed) >> 2).wrapping_add(1);
+        let level = match pressure {
+            Pressure::None => 0,
+            Pressure::Full => 1,
+            Pressure::Over => 2,
+        };
+        self.orders.pressure.store((times << 2) | level, Ordering::Relaxed);
     }
 
     /// Whether every shard's loop has come around since the last question; `last` is what was seen then.
@@ -81,6 +95,17 @@ impl Orders {
         self.handed_over.load(Ordering::Acquire)
     }
 
+    /// The pressure, if it was measured since; `last` is what was seen then.
+    pub(super) fn pressure(&self, last: &mut u32) -> Option<Pressure> {
+        let now = self.pressure.load(Ordering::Relaxed);
+        let is_new = std::mem::replace(last, now) != now;
+        is_new.then_some(match now & 3 {
+            0 => Pressure::None,
+            1 => Pressure::Full,
+            _ => Pressure::Over,
+        })
+    }
+
     /// A shard's loop has come around, at a tick.
     pub(super) fn beat(&self, shard: ShardId) {
         if let Some(beat) = self.beats.get(shard.index()) {
@@ -108,6 +133,18 @@ impl Orders {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_measurement_of_the_memory_is_seen_once() {
+        let control = Control::new(Vec::new());
+        let (orders, mut seen) = (control.orders(), 0);
+        assert_eq!(orders.pressure(&mut seen), None);
+        for pressure in [Pressure::Full, Pressure::Over, Pressure::Over, Pressure::None] {
+            control.press(pressure);
+            assert_eq!(orders.pressure(&mut seen), Some(pressure));
+            assert_eq!(orders.pressure(&mut seen), None);
+        }
+    }
 
     #[test]
     fn a_shard_whose_loop_stands_still_is_noticed() {

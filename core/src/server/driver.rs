@@ -14,15 +14,15 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use shard::{Batch, Door, Event, Shard, ShardId, Time};
+use shard::{Batch, Door, Event, Pressure, Shard, ShardId, Time};
 use socket2::Socket;
 
-use super::Application;
 use super::control::Orders;
 use super::refusals::Refusals;
 use super::report::{self, Counts};
 use super::shutdown::{Step, Stop};
 use super::spin::Spin;
+use super::{Application, memory};
 use crate::app::fence::fence;
 use crate::config::Settings;
 use crate::mesh::{Link, Notice};
@@ -54,6 +54,9 @@ pub(super) struct Driver<H> {
     /// A peer's lane was left before it was empty.
     mesh_left: bool,
     reports: u32,
+    /// The last measurement of the memory that was looked at, and what it said.
+    measured: u32,
+    pressure: Pressure,
     passes: u64,
     /// When the last pass began, and how long it takes until one that has nothing to do begins.
     last: Time,
@@ -91,6 +94,8 @@ impl<H: Application> Driver<H> {
             host,
             link,
             reports: orders.reports(),
+            measured: 0,
+            pressure: Pressure::None,
             orders,
             waker,
             began,
@@ -235,6 +240,7 @@ impl<H: Application> Driver<H> {
         }
         self.sockets.finish_completions()?;
         if ticked {
+            self.look_at_the_memory();
             self.shard.handle_tick(now, &mut self.host);
             self.tell_refusals(now);
             if self.host.is_watched() {
@@ -252,6 +258,18 @@ impl<H: Application> Driver<H> {
             tracing::info!(shard = self.shard.id().0, "clients were refused or ended:{line}");
         }
         self.refusals = refusals;
+    }
+
+    /// While there is far too little, what was freed is given back at each tick: who else has to end depends on it.
+    fn look_at_the_memory(&mut self) {
+        let measured = self.orders.pressure(&mut self.measured);
+        if let Some(pressure) = measured {
+            self.pressure = pressure;
+            self.shard.handle_pressure(pressure);
+        }
+        if self.pressure == Pressure::Over || (self.pressure == Pressure::Full && measured.is_some()) {
+            memory::give_back();
+        }
     }
 
     /// Other shards have died, or have begun in the place of others.

@@ -9,6 +9,7 @@ mod driver;
 mod entrance;
 mod error;
 mod executor;
+mod guard;
 mod memory;
 mod notify;
 mod placement;

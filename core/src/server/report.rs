@@ -51,6 +51,8 @@ pub(super) fn counters(
         ("accepted", metrics.connections_accepted),
         ("refused", metrics.connections_refused),
         ("seats_refused", metrics.seats_refused),
+        ("memory_refusals", metrics.memory_refusals),
+        ("memory_ends", metrics.memory_ends),
         ("closed", metrics.connections_closed),
         ("messages", metrics.messages_received),
         ("messages_unknown", metrics.messages_unknown),

@@ -18,7 +18,7 @@ use super::notify::Notifier;
 use super::placement::Placement;
 use super::signals::{self, Signal};
 use super::supervisor::{self, Retirement};
-use super::{Application, ChannelPolicies, ChannelTest, StartError, checks, memory};
+use super::{Application, ChannelPolicies, ChannelTest, StartError, checks, guard, memory};
 use crate::app::{AdminAccess, App, Common, Files, ShardHost};
 use crate::config::Settings;
 use crate::net::Inherited;
@@ -83,6 +83,7 @@ where
         Some(line) => Retirement::await_word(line, sessions.clone()).map_err(system("pthread_create"))?,
         None => Retirement::default(),
     };
+    guard::watch(settings.memory_max, &executors.control).map_err(system("pthread_create"))?;
     notifier.ready();
     announce(settings, &addresses, tls.is_some(), &placement, began.elapsed());
     attend(&mut executors, &retirement, &notifier, tls.as_deref(), files.as_ref())?;
@@ -216,8 +217,12 @@ impl Application for ShardHost {
 
 /// Says that every shard accepts: for scripts as the first line of the standard output, for people in the log.
 fn announce(settings: &Settings, addresses: &str, has_tls: bool, placement: &Placement, took: Duration) {
-    // The kernel's own TLS (the `tls` protocol of tcp_available_ulp) is not used yet; see core/docs/security.md.
-    let tls = if has_tls { " tls=userspace" } else { "" };
+    let tls = match (has_tls, checks::has_kernel_tls()) {
+        (false, _) => "",
+        // What the kernel could do is said for those who wonder; see core/docs/security.md.
+        (true, false) => " tls=userspace ktls=no",
+        (true, true) => " tls=userspace ktls=unused",
+    };
     let mut output = std::io::stdout().lock();
     // A closed output is no reason to stop serving.
     let _ = writeln!(output, "socketshard listening on {addresses}{tls} shards={}", placement.cpus.len())

@@ -123,6 +123,9 @@ impl Shard {
         }
         let known = self.connections.live(requester)?;
         let (address, door) = (known.address, known.door);
+        if !self.has_memory(door) {
+            return None;
+        }
         let (generation, now) = (self.next_generation(), stamp(now));
         let deadline = now + self.timing.handshake;
         let mut connection = Connection::new(generation, address, door, now, deadline);

@@ -19,6 +19,16 @@ pub(super) struct LimitFlags {
     )]
     pub(super) max_connections: usize,
 
+    /// Resident memory of the process above which nobody is let in (0: no guard)
+    ///
+    /// Range: 0 to 65536GiB. Above nine eighths of it those who have the most waiting are ended, too. Set it to three quarters
+    /// of what the machine or the container has for the server, so that the kernel does not end all of it at once.
+    #[arg(
+        long, value_name = "SIZE", env = "SOCKETSHARD_MEMORY_MAX", default_value = "0",
+        value_parser = size::within::<u64>(0..=(64 << 40)),
+    )]
+    pub(super) memory_max: u64,
+
     /// Connections from one address (0: no limit)
     ///
     /// Range: 0 to 16M, over all shards; more are answered with 429. Of IPv6 the first 64 bits of the address count. Set

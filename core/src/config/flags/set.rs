@@ -107,6 +107,7 @@ impl Flags {
             backlog: self.listen.backlog,
             ack_timeout: self.timeouts.ack_timeout,
             limits: self.limits(),
+            memory_max: self.limits.memory_max,
             channel_policies: self.channel_policies(),
             application: ApplicationSettings {
                 commands_max: self.application.max_commands,
