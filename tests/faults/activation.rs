@@ -9,6 +9,7 @@ use std::thread;
 use harness::process::Process;
 use harness::server::{Server, command};
 use harness::system;
+use harness::tls::{Certificates, TlsClient};
 use harness::wait::PATIENCE;
 use socket2::{Domain, Socket, Type};
 
@@ -64,6 +65,38 @@ fn whoever_comes_between_two_servers_waits_for_the_second() {
     let _second = Server::from_command(activated(&sockets, ""));
     for asking in waiting {
         asking.join().expect("an answer");
+    }
+}
+
+/// Two doors, each with a socket for each shard; connections are in the rings' own tables.
+#[test]
+fn sockets_of_tls_are_handed_over_by_their_names_and_served_by_the_next_server_too() {
+    let certificates = Certificates::new();
+    let certificate = certificates.write("server", &["localhost"], 2090);
+    let ((plain, open), (secure, closed)) = (sockets(2), sockets(2));
+    let all = Vec::from_iter(open.into_iter().chain(closed));
+    let (file, key) = (certificates.certificate("server"), certificates.key("server"));
+    let start = || {
+        let mut command = activated(
+            &all,
+            &format!("--tls-listen 127.0.0.1:1 --tls-cert {file} --tls-key {key} --direct-descriptors 100"),
+        );
+        command.env("LISTEN_FDNAMES", "listen:listen:tls:tls");
+        Server::from_command(command)
+    };
+    let connect = || TlsClient::connect(secure, "localhost", &certificate).expect("the door is open");
+    for _ in 0..2 {
+        let server = start();
+        assert_eq!((server.address(), server.tls_address()), (plain, secure));
+        for _ in 0..10 {
+            ask(plain);
+            let mut client = connect();
+            client.upgrade("localhost", "/echo", &[]).expect("the route is there");
+            client.echo(b"here");
+        }
+        server.signal(libc::SIGTERM);
+        // Who comes from now on may wait for the next one.
+        assert_eq!(server.into_process().wait(PATIENCE).code(), 0);
     }
 }
 
