@@ -103,6 +103,20 @@ fn a_server_that_hangs_is_found_and_replaced() {
     assert_eq!(server.into_process().wait(PATIENCE).code(), 0);
 }
 
+/// Each signal wakes the thread that gives them, which must not begin to wait anew each time.
+#[test]
+fn a_server_that_is_asked_for_reports_all_the_time_gives_its_signs_of_life_nevertheless() {
+    let server = Server::start(&["--supervise", "--hang-timeout", "1s"]);
+    let first = child(&server);
+    let began = Instant::now();
+    wait::until("more than the time-out is over", PATIENCE, || {
+        server.signal(libc::SIGUSR1);
+        (began.elapsed() > Duration::from_millis(2_500)).then_some(())
+    });
+    assert_eq!(child(&server), first);
+    assert!(!server.stderr().contains("hangs"), "{}", server.stderr());
+}
+
 /// As a container is paused, or a machine: the time counts for nobody.
 #[test]
 fn a_supervisor_that_was_stopped_as_well_does_not_blame_its_server() {

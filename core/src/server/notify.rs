@@ -5,7 +5,7 @@ use std::env;
 use std::io::Write as _;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::supervisor::Word;
 
@@ -62,6 +62,11 @@ impl Notifier {
         self.period
     }
 
+    /// The times at which to say so.
+    pub(super) fn beat(&self) -> Beat {
+        Beat { period: self.period, due: Instant::now() + self.period.unwrap_or_default() }
+    }
+
     fn say(&self, text: &str, word: Option<Word>) {
         if let Some(manager) = &self.manager {
             let _ = manager.send(text.as_bytes());
@@ -75,6 +80,28 @@ impl Notifier {
         if let Some(mut supervisor) = self.supervisor.as_ref() {
             let _ = supervisor.write_all(&[word.byte()]);
         }
+    }
+}
+
+/// When the next sign of life is due. Whatever else happens meanwhile does not put it off.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beat {
+    period: Option<Duration>,
+    due: Instant,
+}
+
+impl Beat {
+    /// How long that is from now; none: nobody wants one.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.period.map(|_| self.due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether it is due: then the one after it is a period from now.
+    pub(super) fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let Some(period) = self.period.filter(|_| self.due <= now) else { return false };
+        self.due = now + period;
+        true
     }
 }
 
@@ -120,6 +147,17 @@ mod tests {
         }
         std::fs::remove_file(&path).expect("it is there");
         assert!(connect("/nowhere/at/all").is_none());
+    }
+
+    #[test]
+    fn a_beat_is_due_once_in_a_period_and_never_where_nobody_listens() {
+        let now = Instant::now();
+        let mut beat = Beat { period: Some(Duration::from_secs(60)), due: now };
+        assert_eq!(beat.left(), Some(Duration::ZERO));
+        assert_eq!((beat.is_due(), beat.is_due()), (true, false));
+        assert!(beat.left() > Some(Duration::from_secs(50)));
+        let mut silent = Beat { period: None, due: now };
+        assert_eq!((silent.left(), silent.is_due()), (None, false));
     }
 
     #[test]

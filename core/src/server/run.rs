@@ -114,17 +114,23 @@ fn attend(
     files: Option<&Files>,
 ) -> Result<(), StartError> {
     let failed = |error| StartError::System { call: "sigtimedwait", error };
-    let mut beats = Vec::new();
+    let (mut beats, mut beat) = (Vec::new(), notifier.beat());
     loop {
-        match signals::wait(notifier.period()).map_err(failed)? {
-            None if executors.control.are_alive(&mut beats) => notifier.alive(),
-            None => tracing::error!("a shard stands still: the watchdog is not fed"),
+        let signal = signals::wait(beat.left()).map_err(failed)?;
+        if beat.is_due() {
+            if executors.control.are_alive(&mut beats) {
+                notifier.alive();
+            } else {
+                tracing::error!("a shard stands still: the watchdog is not fed");
+            }
+        }
+        match signal {
             Some(Signal::Stop(_)) => return Ok(()),
             Some(Signal::Report) => executors.control.report(),
             Some(Signal::Inside) if !executors.tend() || retirement.is_due() => return Ok(()),
             Some(Signal::Reload) => reload(tls, files, notifier),
             Some(Signal::HandOver) => tracing::warn!("SIGUSR2 is for a supervisor: start with --supervise"),
-            Some(Signal::Inside | Signal::Ignored) => {}
+            Some(Signal::Inside | Signal::Ignored) | None => {}
         }
     }
 }
@@ -233,12 +239,14 @@ fn announce(settings: &Settings, addresses: &str, has_tls: bool, placement: &Pla
 
 /// Stopping may take as long as the peers take: whoever is in a hurry asks twice.
 fn end_at_the_next_signal(notifier: Notifier) {
+    let mut beat = notifier.beat();
     let wait = move || loop {
-        match signals::wait(notifier.period()) {
-            Ok(Some(Signal::Stop(signal))) => std::process::exit(128 + signal),
-            // The rest has an end of its own.
-            Ok(None) => notifier.alive(),
-            _ => {}
+        if let Ok(Some(Signal::Stop(signal))) = signals::wait(beat.left()) {
+            std::process::exit(128 + signal);
+        }
+        // The rest has an end of its own.
+        if beat.is_due() {
+            notifier.alive();
         }
     };
     if let Err(error) = std::thread::Builder::new().name("signals".to_owned()).spawn(wait) {
