@@ -4,6 +4,7 @@
 mod calls;
 mod carried;
 mod churn;
+mod forms;
 mod frames;
 mod guard;
 mod names;
