@@ -51,7 +51,11 @@ impl Shard {
         let room = if is_closing { usize::MAX } else { (window + 1).saturating_sub(polling.in_flight) };
         let mailbox = outbox.as_mut().filter(|mailbox| room > 0 && !mailbox.is_empty());
         if let Some(mailbox) = mailbox {
-            let bytes = mailbox.take_all(room);
+            let mut bytes = mailbox.take_all(room);
+            if bytes.len() < room {
+                // There is room, so the next frame goes as well, however long it is: nobody would ask for it later.
+                bytes.extend_from_slice(&mailbox.take_all(1));
+            }
             polling.in_flight += bytes.len();
             self.metrics.carriers_full += u64::from(polling.in_flight > window);
             self.tell_carrier(carrier, PollMessage::Carried { connection: carrier.connection, bytes });

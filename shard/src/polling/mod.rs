@@ -267,6 +267,9 @@ impl Shard {
         if connection.pauses & pause::OUTBOX != 0 && connection.backlog_bytes() <= low_water_mark {
             self.resumable.push(id);
         }
+        if self.speaks(id) == Some(Protocol::Carrier) {
+            self.say_landed(id);
+        }
     }
 
     /// Everything that came for the connections without sockets since the last pass.
@@ -275,10 +278,11 @@ impl Shard {
             self.handle_poll_message(now, from, message, host);
         }
         for id in std::mem::take(&mut self.mail) {
-            match self.speaks(id) {
-                Some(Protocol::Carrier) => self.say_landed(id),
-                _ => self.serve_poll(now, id, host),
+            // A carrier may be polled itself, where a lost connection is taken up.
+            if self.speaks(id) == Some(Protocol::Carrier) {
+                self.say_landed(id);
             }
+            self.serve_poll(now, id, host);
         }
     }
 

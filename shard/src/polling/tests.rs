@@ -439,3 +439,30 @@ fn a_client_whose_mailbox_was_full_is_heard_again_once_it_has_fetched_it() {
     heard += &get(&mut world, 1, &path);
     assert!(heard.ends_with("431[null,true]432[null,true]"), "{}", &heard[heard.len() - 100..]);
 }
+
+#[test]
+fn a_frame_longer_than_the_room_that_is_left_follows_a_short_one_at_once() {
+    for shard in [0, 1] {
+        let limits = Limits { outbox_high_water_mark: 16 << 10, ..Limits::default() };
+        let mut world = world_with(2, limits);
+        let client = carried(&mut world, shard);
+        let long = "x".repeat(100 << 10);
+        world.send(client, r#"421["subscribe","short"]"#);
+        world.heard(client);
+        let publisher = world.member(0, "10.0.0.2");
+        let publish = |channel: &str, data: &str| {
+            format!(r##"{{"event":"#publish","data":{{"channel":"{channel}","data":"{data}"}}}}"##)
+        };
+        let mut frames = Vec::new();
+        for text in [publish("short", "s"), publish("news", &long), publish("short", "t")] {
+            codec::websocket::encode::masked_frame(
+                &mut frames,
+                codec::websocket::Opcode::Text,
+                [9; 4],
+                text.as_bytes(),
+            );
+        }
+        world.send_bytes(publisher, &frames);
+        assert_eq!(world.heard(client).iter().map(String::len).collect::<Vec<_>>(), [15, long.len() + 13, 15]);
+    }
+}
