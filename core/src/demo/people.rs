@@ -55,8 +55,7 @@ async fn leave(users: Users, UserId(user): UserId) -> Result {
 /// An event, and whom it is for.
 #[derive(Deserialize)]
 struct Event {
-    #[serde(default)]
-    to: Names,
+    to: Option<Names>,
     event: String,
     #[serde(default)]
     data: Value,
@@ -72,7 +71,7 @@ struct Question {
 }
 
 async fn publish_user(publish: Publish, Args(event): Args<Event>) -> Result {
-    publish.user(event.to, &event.event, event.data)
+    publish.user(event.to.unwrap_or_default(), &event.event, event.data)
 }
 
 /// To the caller's own session.
@@ -81,7 +80,7 @@ async fn publish_session(publish: Publish, session: Session, Args(event): Args<E
 }
 
 async fn publish_channel(publish: Publish, Args(event): Args<Event>) -> Result {
-    publish.channel(event.to, &event.event, event.data)
+    publish.channel(event.to.unwrap_or_default(), &event.event, event.data)
 }
 
 /// Sends the caller an event, and answers with what it has answered.
@@ -92,7 +91,7 @@ async fn invoke(peer: Peer, Args(question): Args<Question>) -> Result<Value> {
 
 /// To everybody in any of these rooms, but not to the caller's own connection.
 async fn say(publish: Publish, peer: Peer, Args(event): Args<Event>) -> Result {
-    publish.except(&peer).rooms(event.to, &event.event, event.data)
+    publish.except(&peer).rooms(event.to.unwrap_or_default(), &event.event, event.data)
 }
 
 async fn broadcast(publish: Publish, Args(event): Args<Event>) -> Result {

@@ -15,5 +15,6 @@ mod meshed;
 mod periodic;
 mod pressure;
 mod replacing;
+mod sessions;
 mod spinning;
 mod stopping;

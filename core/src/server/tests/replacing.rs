@@ -76,7 +76,7 @@ impl Member {
         member
     }
 
-    fn say(&mut self, text: &str) {
+    pub(super) fn say(&mut self, text: &str) {
         let mut frame = Vec::new();
         encode::masked_frame(&mut frame, Opcode::Text, [1, 2, 3, 4], text.as_bytes());
         self.stream.write_all(&frame).expect("room for a small frame");
@@ -98,6 +98,11 @@ impl Member {
             }
         }
         true
+    }
+
+    /// Everything that has come.
+    pub(super) fn heard(&self) -> String {
+        String::from_utf8_lossy(&self.received).into_owned()
     }
 
     fn publish(&mut self, number: usize) {
