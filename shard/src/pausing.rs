@@ -16,23 +16,18 @@ impl Shard {
         let high_water_mark = self.limits.outbox_high_water_mark;
         let has_overflowed = std::mem::take(&mut self.has_overflowed);
         let Some(connection) = self.connections.live(id) else { return true };
-        let (before, is_over) = (connection.pauses, connection.state == State::Closing || connection.is_waiting());
-        if before == 0 && !is_over && !has_overflowed && connection.queued_bytes() <= high_water_mark {
-            return false;
-        }
-        self.wait_with(id, has_overflowed)
-    }
-
-    /// As `must_wait`, where anything is unusual.
-    #[inline(never)]
-    fn wait_with(&mut self, id: ConnectionId, has_overflowed: bool) -> bool {
-        let high_water_mark = self.limits.outbox_high_water_mark;
-        let Some(connection) = self.connections.live(id) else { return true };
         if connection.state == State::Closing || connection.is_waiting() {
             return true;
         }
+        let is_full = connection.queued_bytes() > high_water_mark;
+        (is_full || has_overflowed || connection.pauses != 0) && self.wait_for(id, is_full, has_overflowed)
+    }
+
+    #[inline(never)]
+    fn wait_for(&mut self, id: ConnectionId, is_full: bool, has_overflowed: bool) -> bool {
+        let Some(connection) = self.connections.live(id) else { return true };
         let before = connection.pauses;
-        if connection.queued_bytes() > high_water_mark {
+        if is_full {
             connection.pauses |= pause::OUTBOX;
         }
         if has_overflowed {

@@ -504,7 +504,8 @@ impl Shard {
         self.turn.append_shared(connection, slot, start, end);
     }
 
-    #[cold]
+    /// As `queue_shared`, for those whose messages are compressed or kept, or who are gone.
+    #[inline(never)]
     fn queue_shared_unusual(&mut self, slot: u32, start: u32, end: u32) {
         if self.connections[slot].is_ending(ending::RECOVERS) && !self.keep_push(slot, start, end) {
             return;

@@ -252,12 +252,13 @@ impl<H: Application> Driver<H> {
     }
 
     fn tell_refusals(&mut self, now: Time) {
-        // It looks at the counters while they are read.
-        let mut refusals = std::mem::replace(&mut self.refusals, Refusals::new(Duration::ZERO));
-        if let Some(line) = refusals.look(now, || self.counters()) {
+        if !self.refusals.is_due(now) {
+            return;
+        }
+        let counters = self.counters();
+        if let Some(line) = self.refusals.look(now, &counters) {
             tracing::info!(shard = self.shard.id().0, "clients were refused or ended:{line}");
         }
-        self.refusals = refusals;
     }
 
     /// While there is far too little, what was freed is given back at each tick: who else has to end depends on it.

@@ -22,12 +22,13 @@ impl Refusals {
         Self { interval, due: Time::ZERO, told: [0; NAMES.len()] }
     }
 
-    /// What there is to tell now. Counters are asked for when a line may be written, and not before.
-    pub(super) fn look(&mut self, now: Time, counters: impl FnOnce() -> Counters) -> Option<String> {
-        if self.interval.is_zero() || now < self.due {
-            return None;
-        }
-        let counters = counters();
+    /// Whether a line may be written now.
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        !self.interval.is_zero() && now >= self.due
+    }
+
+    /// What there is to tell, where a line may be written.
+    pub(super) fn look(&mut self, now: Time, counters: &Counters) -> Option<String> {
         let mut line = String::new();
         for (name, told) in NAMES.iter().zip(&mut self.told) {
             let count = counters.iter().find(|(known, _)| known == name).map_or(0, |(_, count)| *count);
@@ -81,7 +82,8 @@ mod tests {
 
     fn look(refusals: &mut Refusals, seconds: u64, errors: u64, messages: u64) -> Option<String> {
         let counters = vec![("messages", messages), ("protocol_errors", errors), ("timeouts", errors / 10)];
-        refusals.look(Time::from_micros(seconds * 1_000_000), || counters)
+        let now = Time::from_micros(seconds * 1_000_000);
+        if refusals.is_due(now) { refusals.look(now, &counters) } else { None }
     }
 
     #[test]
