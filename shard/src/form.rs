@@ -2,14 +2,17 @@
 //! event is written once for each form that is in use among those here who are to have it, however many they are, and not
 //! at all in the others. A form never depends on who the receiver is.
 
+use std::hash::BuildHasher as _;
+
 use codec::engineio::Version;
 use codec::eventstream;
 use codec::message::RawJson;
 use codec::socketcluster::encode as socketcluster;
 use codec::websocket::extension::WINDOW_BITS_MIN;
 use codec::websocket::{Opcode, encode};
+use foldhash::fast::FixedState;
 
-use crate::people::Audience;
+use crate::people::{Audience, PRESENCE_EVENT};
 use crate::policies::Terms;
 use crate::shard::Shard;
 use crate::socketcluster_09::write_socketcluster_09;
@@ -149,8 +152,20 @@ impl Shard {
     fn terms(&self, form: Form, push: Push<'_>) -> Terms {
         match push {
             Push::Publication { terms, .. } => Terms { key: terms.key << 16 | u64::from(form.bits()), ..terms },
+            Push::Event { event, audience: Audience::Channels, names, .. } if event != PRESENCE_EVENT => {
+                self.event_terms(form, names, event)
+            }
             Push::Event { .. } => Terms { policy: self.channels.policies.of_events(), key: 0 },
         }
+    }
+
+    /// An event to a channel waits as its publications do. Where only the latest waits, that is the latest of each name.
+    fn event_terms(&self, form: Form, channel: &str, event: &str) -> Terms {
+        let slot = self.channels.find(channel).expect("an event is written for subscribers, of whom the channel knows");
+        let Terms { policy, key } = self.channels.channel(slot).terms();
+        let hash = FixedState::with_seed(self.seed).hash_one((key, form.bits(), event));
+        // Those of publications are counted, and never come that far.
+        Terms { policy, key: hash | 1 << 63 }
     }
 
     /// Appends whole frames to the shared arena.

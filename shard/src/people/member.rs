@@ -36,7 +36,7 @@ impl From<bool> for Presence {
 }
 
 /// The event that tells a channel's subscribers who has come and gone.
-const PRESENCE_EVENT: &str = "presence";
+pub(crate) const PRESENCE_EVENT: &str = "presence";
 
 impl Shard {
     /// Where it is known who is in a channel, or whether a user is online. A fixed function: everybody knows it.

@@ -21,6 +21,7 @@ mod work;
 
 pub use audience::{Act, Audience};
 pub use limits::PeopleLimits;
+pub(crate) use member::PRESENCE_EVENT;
 pub use message::PeopleMessage;
 pub(crate) use private::Change;
 pub use question::{Answer, Question};

@@ -20,7 +20,7 @@ pub(super) struct Oracle {
     pub(super) now: Time,
     pub(super) limits: Limits,
     /// By channel.
-    policies: [SlowConsumer; CHANNELS.len()],
+    pub(super) policies: [SlowConsumer; CHANNELS.len()],
     pub(super) ledger: Ledger,
     pub(super) records: Vec<Record>,
     pub(super) trace: Trace,
@@ -247,9 +247,7 @@ impl Oracle {
                     kept_latest += 1;
                 }
             }
-            if !record.is_lossy(self.limits.slow_consumer) {
-                record.told.finish(client);
-            }
+            kept_latest += record.told.finish(client, record.went_short, had_room);
             if record.is_open && record.dialect.is_some() && record.first_pong.is_some() {
                 let since = record.last_ping.map(|at| self.now.since(at));
                 let is_asked = since.is_some_and(|since| since <= self.limits.ping_timeout);

@@ -1,9 +1,9 @@
 //! What the application has said to users, channels and everybody: each is numbered, and each shard that it reaches is
 //! the moment at which it is clear who must hear it (who is of the audience beyond doubt), who may, and who must not.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use shard::{Act, Audience};
+use shard::{Act, Audience, SlowConsumer};
 
 use super::super::ledger::{channel_index, identity, payload};
 use super::super::oracle::{Oracle, application};
@@ -25,10 +25,14 @@ pub(in super::super) struct Said {
     reached: BTreeSet<(usize, String)>,
 }
 
-/// What has reached a client's shard for it and is not heard yet, in the order in which it must come.
+/// What has reached a client's shard for it and is not heard yet, in the order in which it must come. What goes to a
+/// channel of which only the latest waits has an order of its own: a newer one may have the place of an older one.
 #[derive(Debug, Default)]
 pub(in super::super) struct Told {
-    due: VecDeque<Due>,
+    due: BTreeMap<Option<usize>, VecDeque<Due>>,
+    /// Of those that were due, by order of their coming, the last that was heard.
+    last: u64,
+    next: u64,
     /// It was closed by an address: with this code, unless something else was quicker.
     pub(in super::super) reported: Option<u16>,
 }
@@ -37,9 +41,12 @@ pub(in super::super) struct Told {
 #[derive(Clone, Copy, Debug)]
 struct Due {
     number: u64,
+    order: u64,
     sure: u32,
     most: u32,
     heard: u32,
+    /// Of those of which the client must hear it, those of which it may be lost to one that is slow.
+    droppable: u32,
 }
 
 impl Said {
@@ -50,35 +57,57 @@ impl Said {
 }
 
 impl Told {
-    fn owe(&mut self, number: u64, is_sure: bool) {
-        let sure = u32::from(is_sure);
-        match self.due.back_mut().filter(|last| last.number == number) {
-            Some(last) => {
-                last.sure += sure;
-                last.most += 1;
-            }
-            None => self.due.push_back(Due { number, sure, most: 1, heard: 0 }),
+    fn owe(&mut self, lane: Lane, number: u64, is_sure: bool) {
+        let due = self.due.entry(lane.conflated).or_default();
+        if due.back().is_none_or(|last| last.number != number) {
+            self.next += 1;
+            due.push_back(Due { number, order: self.next, sure: 0, most: 0, heard: 0, droppable: 0 });
         }
+        let last = due.back_mut().expect("it was put there");
+        last.most += 1;
+        last.sure += u32::from(is_sure);
+        last.droppable += u32::from(is_sure && lane.is_droppable);
     }
 
-    fn hear(&mut self, client: usize, number: u64, is_lossy: bool) {
-        while let Some(due) = self.due.front_mut() {
-            if due.number == number {
-                due.heard += 1;
-                return assert!(due.heard <= due.most, "client {client} hears {number} again");
-            }
-            let is_lost = due.heard < due.sure && !is_lossy;
-            assert!(!is_lost, "client {client} hears what was said as {number}, but {} is lost", due.number);
-            self.due.pop_front();
+    fn hear(&mut self, client: usize, lane: Option<usize>, number: u64, is_slow: bool) {
+        let due = self.due.entry(lane).or_default();
+        while due.front().is_some_and(|due| due.number != number) {
+            let due = due.pop_front().expect("it was just looked at");
+            assert!(!due.is_lost(is_slow), "client {client} hears {number}, but {due:?} is lost");
         }
-        panic!("client {client} hears {number}, which was not said to it, or was heard before");
+        let Some(due) = due.front_mut() else {
+            panic!("client {client} hears {number}, which was not said to it, or was heard before");
+        };
+        due.heard += 1;
+        assert!(due.heard <= due.most, "client {client} hears {number} again");
+        assert!(is_slow || due.order >= self.last, "client {client} hears {number} late, which keeps up");
+        self.last = due.order;
     }
 
-    /// All is quiet.
-    pub(in super::super) fn finish(&self, client: usize) {
-        let lost = self.due.iter().find(|due| due.heard < due.sure);
+    /// All is quiet. How many it must have heard as the latest of their channels, if there was room for all of these.
+    pub(in super::super) fn finish(&self, client: usize, is_slow: bool, had_room: bool) -> u64 {
+        let lost = self.due.values().flatten().find(|due| due.is_lost(is_slow));
         assert!(lost.is_none(), "client {client} has never heard what was said to it: {lost:?}");
+        let conflated = self.due.iter().filter(|(lane, _)| is_slow && had_room && lane.is_some());
+        let latest = conflated.filter_map(|(_, due)| due.back().filter(|latest| latest.sure > 0));
+        let count = |latest: &Due| assert!(latest.heard > 0, "client {client} has not heard the latest: {latest:?}");
+        latest.map(count).count() as u64
     }
+}
+
+impl Due {
+    /// Whether something is missing, of a client that may have lost some if it was slow.
+    const fn is_lost(&self, is_slow: bool) -> bool {
+        self.heard + if is_slow { self.droppable } else { 0 } < self.sure
+    }
+}
+
+/// Where something that is said waits for a slow client.
+#[derive(Clone, Copy, Debug)]
+struct Lane {
+    /// The channel, where only the latest waits.
+    conflated: Option<usize>,
+    is_droppable: bool,
 }
 
 impl Oracle {
@@ -129,6 +158,7 @@ impl Oracle {
         assert!(said.names.split(Audience::SEPARATOR).any(|name| names.starts_with(name)), "{number} to {names}");
         assert!(said.reached.insert((to, names.to_owned())), "{number} reaches shard {to} again");
         let accepted = said.accepted;
+        let lane = lane(audience, names, self.limits.slow_consumer, &self.policies);
         for record in self.records.iter_mut().filter(|record| record.shard == Some(to)) {
             let standing = match audience {
                 Audience::Everyone => Some(record.is_open),
@@ -140,7 +170,7 @@ impl Oracle {
             match act {
                 // Raw connections have no events.
                 Act::Event { .. } if record.dialect.is_none() => {}
-                Act::Event { .. } => record.told.owe(number, is_sure),
+                Act::Event { .. } => record.told.owe(lane, number, is_sure),
                 Act::Disconnect { code, .. } => {
                     record.closes.insert(code);
                     record.is_doomed |= is_sure;
@@ -162,8 +192,8 @@ impl Oracle {
         assert_eq!(origin, application(said.origin), "who has said {number}");
         let record = &mut self.records[client];
         assert!(record.is_open, "client {client} is addressed before it is let in");
-        let is_lossy = record.is_lossy(self.limits.slow_consumer);
-        record.told.hear(client, number, is_lossy);
+        let lane = lane(said.audience, &said.names, self.limits.slow_consumer, &self.policies);
+        record.told.hear(client, lane.conflated, number, record.went_short);
         self.people.heard += 1;
     }
 
@@ -222,6 +252,17 @@ impl Record {
         let known = self.subscriptions.get(&channel).filter(|known| known.may_receive())?;
         Some(known.is_owed(accepted))
     }
+}
+
+/// By which policy an event waits for slow clients. Those to a channel of which only the latest waits go to no other.
+fn lane(audience: Audience, names: &str, default: SlowConsumer, policies: &[SlowConsumer]) -> Lane {
+    if audience != Audience::Channels {
+        return Lane { conflated: None, is_droppable: default != SlowConsumer::Close };
+    }
+    let channel = channel_index(names.split(Audience::SEPARATOR).next().expect("there is a first"));
+    let policy = policies[channel];
+    let conflated = (policy == SlowConsumer::Conflate).then_some(channel);
+    Lane { conflated, is_droppable: policy != SlowConsumer::Close }
 }
 
 /// The number of what was said; none for what shards say by themselves.

@@ -1,7 +1,7 @@
 //! What an application says to people and asks about them, of its own accord and in calls.
 
 use fastrand::Rng;
-use shard::{Act, Audience, Command, Question};
+use shard::{Act, Audience, Command, Question, SlowConsumer};
 
 use super::USERS;
 use super::asking::Asking;
@@ -49,6 +49,13 @@ fn address(act: Act<Box<str>>, plan: &Plan, random: &mut Rng) -> Command {
             let mut channels: Vec<_> = (0..plan.channels).collect();
             random.shuffle(&mut channels);
             channels.truncate(random.usize(1..=2));
+            // The judge has to know in which order an event comes.
+            let is_conflated = |channel: &usize| plan.policy(*channel) == SlowConsumer::Conflate;
+            if matches!(act, Act::Event { .. })
+                && let Some(conflated) = channels.iter().copied().find(is_conflated)
+            {
+                channels = vec![conflated];
+            }
             address_to(Audience::Channels, channel_names(&channels), act)
         }
         _ => address_to(Audience::Everyone, "".into(), act),
