@@ -8,7 +8,7 @@ use harness::member::Member;
 use harness::server::{Server, command, start_command};
 use harness::system::{self, Resource};
 use harness::wait::{self, PATIENCE};
-use harness::websocket::WebSocket;
+use harness::websocket::{MASK, WebSocket};
 use serde_json::json;
 
 use crate::{Directory, text};
@@ -153,12 +153,57 @@ fn those_who_hold_the_most_are_ended_before_the_memory_is_and_others_are_served(
     wait::until("there is enough again", PATIENCE, || server.stderr().contains("everybody is let in").then_some(()));
     let ended = count(&server, "memory_ends");
     assert!((1..=6).contains(&ended), "{ended}");
+    wait::until("the log says who was ended", PATIENCE, || {
+        let log = server.stderr();
+        log.lines().any(|line| line.contains(" were refused or ended:") && line.contains(" memory_ends=")).then_some(())
+    });
     assert!(server.resident_bytes() < 80 << 20, "{}", server.resident_bytes());
     // The shards hear of it at their next ticks.
     wait::until("newcomers are let in", PATIENCE, || WebSocket::try_connect(server.address(), "/echo").ok());
     publisher.publish("hot", &json!(["after"]));
     assert_eq!(healthy.publication().1[0], json!("after"));
 }
+
+/// Messages that are never finished, each too small for its client to be ended for it, until there is too little memory;
+/// and then they are given up.
+#[test]
+fn a_balancer_is_told_while_the_memory_is_full_and_when_it_is_not_any_more() {
+    // What receive buffers take on is not given back: few, so that it is little.
+    let flags = ["--admin-listen", "127.0.0.1:0", "--receive-buffers", "16", "--ping-timeout", "5m"];
+    let alone = Server::start(&flags).resident_bytes();
+    let memory_max = (alone + FULL_BYTES).to_string();
+    let server = Server::start(&[&flags[..], &["--memory-max", &memory_max]].concat());
+    let readiness = || Http::get(server.admin_address(), "/readyz");
+    let mut inside = Http::connect(server.address());
+    let mut ask = || {
+        inside.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n");
+        inside.response(false).status
+    };
+    assert_eq!((readiness().status, ask()), (200, 200));
+    let mut holders = Vec::new();
+    let mut header = vec![0x02, 0x80 | 126, 0x3C, 0x00];
+    header.extend(MASK);
+    header.extend(vec![7; 15 << 10]);
+    let refusal = wait::until("the memory is full", PATIENCE, || {
+        // Nobody is let in when it is; the kernel accepts for it, and then it ends.
+        if let Ok(mut holder) = WebSocket::try_connect(server.address(), "/echo") {
+            holder.send_raw(&header).expect("a fresh connection takes bytes");
+            holders.push(holder);
+        }
+        Some(readiness()).filter(|answer| answer.status == 503)
+    });
+    assert_eq!(refusal.body, b"short of memory\n");
+    assert!(holders.len() > 100, "{} clients are {FULL_BYTES} bytes", holders.len());
+    wait::until("who is there is told as well", PATIENCE, || (ask() == 503).then_some(()));
+    assert_eq!(count(&server, "memory_ends"), 0, "nobody is ended for so little");
+    drop(holders);
+    wait::until("it is ready again", PATIENCE, || (readiness().status == 200).then_some(()));
+    wait::until("who is there is told so", PATIENCE, || (ask() == 200).then_some(()));
+    wait::until("newcomers are let in", PATIENCE, || WebSocket::try_connect(server.address(), "/echo").ok());
+}
+
+/// What a server may take on beside what it has at its start.
+const FULL_BYTES: u64 = 12 << 20;
 
 /// So little that the server itself is too much: nobody comes in but operators, and who is there goes on.
 #[test]
@@ -175,6 +220,9 @@ fn nobody_is_let_in_while_the_memory_is_full_but_operators() {
         let metrics = String::from_utf8(Http::get(server.admin_address(), "/metrics").body).expect("text");
         let refusals = metrics.lines().filter(|line| line.contains("memory_refusals") && !line.starts_with('#'));
         (refusals.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>() > 0).then_some(())
+    });
+    wait::until("the log says who was turned away", PATIENCE, || {
+        server.stderr().contains(" were refused or ended: memory_refusals=").then_some(())
     });
     assert_eq!(server.stderr().matches("far too little memory").count(), 1, "said once");
 }

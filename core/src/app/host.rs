@@ -10,8 +10,8 @@ use codec::http::request::Head;
 use codec::http::response;
 use codec::message::RawJson;
 use shard::{
-    Answer, Caller, Command, Disconnect, Door, Host, Invocation, Invoked, LoginEnd, Peer, RawMessage, RawReplies,
-    Reader, Reply, Request, Responded, Route, SessionConfig, SessionId, Sessions, ShardId, SlowConsumer,
+    Answer, Caller, Command, Disconnect, Door, Host, Invocation, Invoked, LoginEnd, Peer, Pressure, RawMessage,
+    RawReplies, Reader, Reply, Request, Responded, Route, SessionConfig, SessionId, Sessions, ShardId, SlowConsumer,
     SocketIoConfig, StoreRequest, Ticket, Time, TokenError, Unanswered, Verdict, Verified, WriteError, WriteToken,
     Written,
 };
@@ -25,10 +25,11 @@ use super::error::{Error, Result};
 use super::fence::{self, fence};
 use super::files::Shelves;
 use super::hooks::{OwnedCall, tell, verdict};
-use super::local::{Counters, Local};
+use super::local::{Counters, Local, Refused};
 use super::login::LOGIN;
 use super::page::{Page, momentary, plain};
 use super::periodic::Periodic;
+use super::readiness::Readiness;
 use super::redirect;
 use super::request::Request as UpgradeRequest;
 use super::tasks::{LocalFuture, Tasks, Work, action_panicked, request_panicked};
@@ -45,8 +46,8 @@ pub(crate) struct ShardHost {
     pub(super) desk: Option<Desk>,
     pub(super) local: Rc<Local>,
     tasks: Tasks,
-    /// Whether the server is about to stop.
-    is_leaving: bool,
+    /// Whether more clients may be sent here.
+    readiness: Readiness,
 }
 
 impl ShardHost {
@@ -72,7 +73,7 @@ impl ShardHost {
         if let Some(own) = &local.common.files {
             files.mount("", own.clone());
         }
-        let host = Self { app: Rc::new(app), reference, files, desk, tasks, local, is_leaving: false };
+        let host = Self { app: Rc::new(app), reference, files, desk, tasks, local, readiness: Readiness::default() };
         host.start(periodic);
         host
     }
@@ -136,7 +137,12 @@ impl ShardHost {
 
     /// The server is about to stop.
     pub(crate) const fn leave(&mut self) {
-        self.is_leaving = true;
+        self.readiness.leave();
+    }
+
+    /// The process's memory was measured.
+    pub(crate) const fn handle_pressure(&mut self, pressure: Pressure) {
+        self.readiness.handle_pressure(pressure);
     }
 
     /// Whether an action, a hook or spawned work is pending.
@@ -145,15 +151,21 @@ impl ShardHost {
     }
 
     /// What the application's side of the shard has counted since the start.
-    pub(crate) fn counters(&self) -> [(&'static str, u64); 6] {
+    pub(crate) fn counters(&self) -> [(&'static str, u64); 3] {
         [
             ("panics", self.local.counters.panics.get()),
             ("commands_refused", self.local.commands.refused()),
             ("tasks_refused", self.local.counters.tasks_refused.get()),
-            ("admin_refused", self.local.counters.admin_refused.get()),
-            ("requests_refused", self.local.counters.requests_refused.get()),
-            ("cookies_refused", self.local.sessions().map_or(0, crate::session::LocalSessions::cookies_refused)),
         ]
+    }
+
+    /// What it has refused.
+    pub(crate) fn refused(&self) -> Refused {
+        Refused {
+            requests: self.local.counters.requests_refused.get(),
+            cookies: self.local.sessions().map_or(0, crate::session::LocalSessions::cookies_refused),
+            admin: self.local.counters.admin_refused.get(),
+        }
     }
 
     /// Whether there is a board to post counters on.
@@ -331,7 +343,7 @@ impl ShardHost {
 
     /// Says whether more clients may be sent here.
     pub(super) fn say_ready(&self, head: &Head<'_>, keep_alive: bool, response: &mut Vec<u8>) {
-        let (status, text) = if self.is_leaving { (503, "leaving\n") } else { (200, "ready\n") };
+        let (status, text) = self.readiness.answer();
         momentary(response, status, text, head, keep_alive);
     }
 

@@ -52,6 +52,17 @@ pub(crate) struct Local {
     stalled: RefCell<Vec<Waker>>,
 }
 
+/// What an application's side of a shard has refused since its start.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Refused {
+    /// HTTP requests for what is not there, or not for them.
+    pub(crate) requests: u64,
+    /// Cookies that nobody has signed, or whose session is none.
+    pub(crate) cookies: u64,
+    /// Requests of an admin listener.
+    pub(crate) admin: u64,
+}
+
 /// What happened to the application on this shard since its start.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {

@@ -3,8 +3,9 @@
 use std::task::Waker;
 use std::time::Instant;
 
+use crate::app::Refused;
 use crate::observe::board::Counters;
-use shard::{Host, SessionConfig, Sessions, SlowConsumer, SocketIoConfig, Time};
+use shard::{Host, Pressure, SessionConfig, Sessions, SlowConsumer, SocketIoConfig, Time};
 
 /// Tells channels that are to be treated apart from others.
 pub(crate) type ChannelTest = Box<dyn Fn(&str) -> bool>;
@@ -51,6 +52,9 @@ pub(crate) trait Application: Host {
     /// The server is about to stop: whoever asks is told that it takes no more work.
     fn leave(&mut self) {}
 
+    /// Of the process's memory: while there is too little, newcomers are turned away, and whoever asks is told.
+    fn handle_pressure(&mut self, _pressure: Pressure) {}
+
     /// Whether any task is pending. Only then are glommio's own tasks looked after between two ticks: a pass of its
     /// executor costs as much as a message.
     fn has_tasks(&self) -> bool {
@@ -68,5 +72,10 @@ pub(crate) trait Application: Host {
     /// Counters of its own for the report.
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
+    }
+
+    /// What it has refused itself.
+    fn refused(&self) -> Refused {
+        Refused::default()
     }
 }

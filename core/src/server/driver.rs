@@ -255,7 +255,7 @@ impl<H: Application> Driver<H> {
         if !self.refusals.is_due(now) {
             return;
         }
-        let counters = self.counters();
+        let counters = report::refusals(&self.shard, self.sockets.metrics(), self.host.refused());
         if let Some(line) = self.refusals.look(now, &counters) {
             tracing::info!(shard = self.shard.id().0, "clients were refused or ended:{line}");
         }
@@ -267,6 +267,7 @@ impl<H: Application> Driver<H> {
         if let Some(pressure) = measured {
             self.pressure = pressure;
             self.shard.handle_pressure(pressure);
+            self.host.handle_pressure(pressure);
         }
         if self.pressure == Pressure::Over || (self.pressure == Pressure::Full && measured.is_some()) {
             memory::give_back();
@@ -428,7 +429,8 @@ impl<H: Application> Driver<H> {
             spin_hits: self.spin.hits,
             replaced: self.replaced.into(),
         };
-        report::counters(counts, &self.shard, self.sockets.metrics(), self.link.metrics(), &self.host.counters())
+        let application = (&*self.host.counters(), self.host.refused());
+        report::counters(counts, &self.shard, self.sockets.metrics(), self.link.metrics(), application)
     }
 
     /// Whether connections were broken off because the time to stop was over.

@@ -4,9 +4,13 @@ use std::fmt::Write;
 
 use shard::{Shard, ShardId};
 
+use crate::app::Refused;
 use crate::mesh;
 use crate::net::SocketMetrics;
 use crate::observe::board::Counters;
+
+/// How many counters are of refusals.
+pub(super) const REFUSALS: usize = 26;
 
 /// What the loop counts itself.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +42,7 @@ pub(super) fn counters(
     shard: &Shard,
     sockets: SocketMetrics,
     mesh: mesh::Metrics,
-    application: &[(&'static str, u64)],
+    application: (&[(&'static str, u64)], Refused),
 ) -> Counters {
     let metrics = shard.metrics();
     let counters = [
@@ -49,37 +53,23 @@ pub(super) fn counters(
         ("spin_hits", counts.spin_hits),
         ("shards_replaced", counts.replaced),
         ("accepted", metrics.connections_accepted),
-        ("refused", metrics.connections_refused),
-        ("seats_refused", metrics.seats_refused),
-        ("memory_refusals", metrics.memory_refusals),
-        ("memory_ends", metrics.memory_ends),
         ("closed", metrics.connections_closed),
         ("messages", metrics.messages_received),
-        ("messages_unknown", metrics.messages_unknown),
-        ("protocol_errors", metrics.protocol_errors),
         ("requests", metrics.requests),
-        ("bodies_refused", metrics.bodies_refused),
         ("requests_timed_out", metrics.requests_timed_out),
         ("streams_opened", metrics.streams_opened),
         ("polled_opened", metrics.polled_opened),
         ("polled_upgraded", metrics.polled_upgraded),
         ("carriers_full", metrics.carriers_full),
         ("polls", metrics.polls),
-        ("polls_refused", metrics.polls_refused),
         ("polls_carried", metrics.polls_carried),
         ("calls", metrics.calls),
-        ("calls_refused", metrics.calls_refused),
-        ("calls_busy", metrics.calls_busy),
         ("calls_timed_out", metrics.calls_timed_out),
-        ("clients_ignored", metrics.clients_ignored),
         ("requests_ignored", metrics.requests_ignored),
-        ("requests_limited", metrics.requests_limited),
         ("compressions", metrics.compressions),
         ("contexts_refused", metrics.contexts_refused),
         ("messages_compressed", metrics.messages_compressed),
         ("compression_bytes_saved", metrics.compression_bytes_saved),
-        ("subscriptions_refused", metrics.subscriptions_refused),
-        ("timeouts", metrics.timeouts),
         ("connections_idle", metrics.connections_idle),
         ("standstills", metrics.standstills),
         ("pauses", metrics.pauses),
@@ -93,28 +83,60 @@ pub(super) fn counters(
         ("batches_received", mesh.batches_received),
         ("lanes_full", mesh.lanes_full),
     ];
-    let (admissions, deliveries) = (admission_counters(shard), delivery_counters(shard));
+    let refusals = refusals(shard, sockets, application.1);
+    let (tokens, deliveries) = (token_counters(shard), delivery_counters(shard));
     let (clients, sessions, sockets) = (client_counters(shard), session_counters(shard), socket_counters(sockets));
-    let of_shard = counters.iter().chain(&admissions).chain(&deliveries).chain(&clients).chain(&sessions);
-    of_shard.chain(&sockets).chain(application).copied().collect()
+    let of_shard = counters.iter().chain(&refusals).chain(&tokens).chain(&deliveries).chain(&clients).chain(&sessions);
+    of_shard.chain(&sockets).chain(application.0).copied().collect()
 }
 
-/// Who has shown to be somebody, and who may not come in.
-const fn admission_counters(shard: &Shard) -> [(&'static str, u64); 7] {
+/// What no client does that plays by the rules and keeps to its limits: the log says when one of these has grown. That one
+/// goes without a goodbye (`timeouts`) happens to honest ones as well, but not all at once; and who is turned away
+/// because there is no memory has done nothing, but is to be told of like all who are.
+pub(super) const fn refusals(
+    shard: &Shard,
+    sockets: SocketMetrics,
+    application: Refused,
+) -> [(&'static str, u64); REFUSALS] {
     let metrics = shard.metrics();
     [
-        ("tokens_accepted", metrics.tokens_accepted),
+        ("refused", metrics.connections_refused),
+        ("seats_refused", metrics.seats_refused),
+        ("memory_refusals", metrics.memory_refusals),
+        ("memory_ends", metrics.memory_ends),
+        ("messages_unknown", metrics.messages_unknown),
+        ("protocol_errors", metrics.protocol_errors),
+        ("bodies_refused", metrics.bodies_refused),
+        ("polls_refused", metrics.polls_refused),
+        ("calls_refused", metrics.calls_refused),
+        ("calls_busy", metrics.calls_busy),
+        ("clients_ignored", metrics.clients_ignored),
+        ("requests_limited", metrics.requests_limited),
+        ("subscriptions_refused", metrics.subscriptions_refused),
+        ("timeouts", metrics.timeouts),
         ("tokens_refused", metrics.tokens_refused),
-        ("tokens_expired", metrics.tokens_expired),
         ("upgrades_refused", metrics.upgrades_refused),
         ("logins_failed", metrics.logins_failed),
         ("logins_refused", metrics.logins_refused),
         ("origins_refused", metrics.origins_refused),
+        ("slow_consumers", metrics.slow_consumers),
+        ("client_calls_busy", metrics.client_calls_busy),
+        ("sessions_refused", metrics.sessions_refused),
+        ("tls_failures", sockets.tls.failures),
+        ("requests_refused", application.requests),
+        ("cookies_refused", application.cookies),
+        ("admin_refused", application.admin),
     ]
 }
 
+/// Who has shown to be somebody, and for how long.
+const fn token_counters(shard: &Shard) -> [(&'static str, u64); 2] {
+    let metrics = shard.metrics();
+    [("tokens_accepted", metrics.tokens_accepted), ("tokens_expired", metrics.tokens_expired)]
+}
+
 /// What was published, and what became of it.
-const fn delivery_counters(shard: &Shard) -> [(&'static str, u64); 9] {
+const fn delivery_counters(shard: &Shard) -> [(&'static str, u64); 8] {
     let metrics = shard.metrics();
     [
         ("publications", metrics.publications),
@@ -125,16 +147,14 @@ const fn delivery_counters(shard: &Shard) -> [(&'static str, u64); 9] {
         ("deliveries_conflated", metrics.deliveries_conflated),
         ("deliveries_squeezed_out", metrics.deliveries_squeezed_out),
         ("deliveries_blocked", metrics.deliveries_blocked),
-        ("slow_consumers", metrics.slow_consumers),
     ]
 }
 
 /// What clients were asked, and who came back.
-const fn client_counters(shard: &Shard) -> [(&'static str, u64); 9] {
+const fn client_counters(shard: &Shard) -> [(&'static str, u64); 8] {
     let metrics = shard.metrics();
     [
         ("client_calls", metrics.client_calls),
-        ("client_calls_busy", metrics.client_calls_busy),
         ("client_calls_timed_out", metrics.client_calls_timed_out),
         ("client_answers_ignored", metrics.client_answers_ignored),
         ("volatile_dropped", metrics.volatile_dropped),
@@ -146,13 +166,12 @@ const fn client_counters(shard: &Shard) -> [(&'static str, u64); 9] {
 }
 
 /// Of sessions, and of the shards that were lost with theirs.
-fn session_counters(shard: &Shard) -> [(&'static str, u64); 18] {
+fn session_counters(shard: &Shard) -> [(&'static str, u64); 17] {
     let metrics = shard.metrics();
     [
         ("sessions", shard.sessions() as u64),
         ("sessions_opened", metrics.sessions_opened),
         ("sessions_copied", metrics.sessions_copied),
-        ("sessions_refused", metrics.sessions_refused),
         ("sessions_expired", metrics.sessions_expired),
         ("sessions_rotated", metrics.sessions_rotated),
         ("sessions_ended", metrics.sessions_ended),
@@ -171,7 +190,7 @@ fn session_counters(shard: &Shard) -> [(&'static str, u64); 18] {
 }
 
 /// What happened at the sockets.
-const fn socket_counters(sockets: SocketMetrics) -> [(&'static str, u64); 10] {
+const fn socket_counters(sockets: SocketMetrics) -> [(&'static str, u64); 9] {
     [
         ("enters", sockets.enters),
         ("buffers_exhausted", sockets.buffers_exhausted),
@@ -179,7 +198,6 @@ const fn socket_counters(sockets: SocketMetrics) -> [(&'static str, u64); 10] {
         ("peers_silent", sockets.peers_silent),
         ("tls_connections", sockets.tls.connections),
         ("tls_handshakes", sockets.tls.handshakes),
-        ("tls_failures", sockets.tls.failures),
         ("tls_truncations", sockets.tls.truncations),
         ("submission_overflows", sockets.submission_overflows),
         ("completion_overflows", sockets.completion_overflows),
@@ -198,7 +216,8 @@ mod tests {
         let shard = Shard::new(config, Time::ZERO);
         let sockets = SocketMetrics { buffers_exhausted: 4, ..SocketMetrics::default() };
         let counts = Counts { passes: 7, ..Counts::default() };
-        let counters = counters(counts, &shard, sockets, mesh::Metrics::default(), &[("panics", 2), ("none", 0)]);
+        let application = (&[("panics", 2), ("none", 0)][..], Refused::default());
+        let counters = counters(counts, &shard, sockets, mesh::Metrics::default(), application);
         assert_eq!(
             line(shard.id(), &counters),
             "shard 1: connections=0 channels=0 passes=7 buffers_exhausted=4 panics=2"

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use shard::{SessionConfig, Sessions, SocketIoConfig, Time};
+use shard::{Pressure, SessionConfig, Sessions, SocketIoConfig, Time};
 
 use super::entrance::Entrance;
 use super::executor::Executors;
@@ -19,7 +19,7 @@ use super::placement::Placement;
 use super::signals::{self, Signal};
 use super::supervisor::{self, Retirement};
 use super::{Application, ChannelPolicies, ChannelTest, StartError, checks, guard, memory};
-use crate::app::{AdminAccess, App, Common, Files, ShardHost};
+use crate::app::{AdminAccess, App, Common, Files, Refused, ShardHost};
 use crate::config::Settings;
 use crate::net::Inherited;
 use crate::observe::board::{Board, Counters};
@@ -204,12 +204,20 @@ impl Application for ShardHost {
         Self::leave(self);
     }
 
+    fn handle_pressure(&mut self, pressure: Pressure) {
+        Self::handle_pressure(self, pressure);
+    }
+
     fn has_tasks(&self) -> bool {
         Self::has_tasks(self)
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Self::counters(self).to_vec()
+    }
+
+    fn refused(&self) -> Refused {
+        Self::refused(self)
     }
 
     fn is_watched(&self) -> bool {
