@@ -1,4 +1,5 @@
-//! A deploy: SIGUSR2 puts a new process in the place of the one that serves, and nobody who comes meanwhile is refused.
+//! A deploy: SIGUSR2 puts a new process in the place of the one that serves, and nobody who comes meanwhile is refused. Who
+//! has come to the old one at its last moment may be told to leave (1001) before the first answer, as all its clients are.
 
 use std::fs;
 use std::panic::catch_unwind;
@@ -6,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use codec::websocket::Opcode;
 use harness::http::Http;
 use harness::member::Member;
 use harness::server::Server;
 use harness::tls::{Certificates, TlsClient};
 use harness::wait::{self, PATIENCE};
-use harness::websocket::WebSocket;
+use harness::websocket::{Received, WebSocket};
 use serde_json::json;
 
 use crate::{Directory, ask, child, is_alive, next_child};
@@ -32,7 +34,11 @@ fn nobody_is_refused_while_one_server_takes_over_from_another() {
                 } else {
                     let mut socket = WebSocket::connect(address, "/echo");
                     socket.send_text("here");
-                    assert_eq!(socket.receive_text(), "here");
+                    match socket.receive() {
+                        Received::Text(text) => assert_eq!(text, "here"),
+                        Received::Close(Some((code, _))) => assert_eq!(code, 1001),
+                        other => panic!("{other:?}"),
+                    }
                 }
                 count += 1;
             }
@@ -89,7 +95,12 @@ fn nobody_is_refused_at_the_door_of_tls_either_or_where_connections_are_no_descr
                 } else {
                     let mut client = connect();
                     client.upgrade("localhost", "/echo", &[]).expect("nobody is refused");
-                    client.echo(b"here");
+                    client.send_frame(Opcode::Binary, b"here").expect("the server reads");
+                    match client.receive_frame().expect("nobody is cut off") {
+                        (0x82, payload) => assert_eq!(payload, b"here"),
+                        (0x88, payload) => assert_eq!(payload[..2], 1001_u16.to_be_bytes()),
+                        other => panic!("{other:?}"),
+                    }
                 }
                 count += 1;
             }

@@ -194,13 +194,41 @@ impl TlsClient {
         self.send(&request)?;
         let mut answer = Vec::new();
         loop {
-            if answer.ends_with(b"\r\n\r\n") {
-                return Ok(());
-            }
             let piece = self.receive()?;
             answer.extend(&piece);
-            if piece.is_empty() || !answer.starts_with(b"HTTP/1.1 101 ") {
+            if !answer.starts_with(b"HTTP/1.1 101 ") || piece.is_empty() {
                 return Err(io::Error::other(String::from_utf8_lossy(&answer).into_owned()));
+            }
+            if let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") {
+                // Frames may come with it.
+                self.plain = answer.split_off(end + 4);
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next frame that is no ping, of less than 126 bytes: its first byte and its payload.
+    ///
+    /// # Errors
+    /// As [`TlsClient::receive`], and when the server ends before.
+    pub fn receive_frame(&mut self) -> io::Result<(u8, Vec<u8>)> {
+        let mut bytes = Vec::new();
+        loop {
+            if let [first, length @ ..126, rest @ ..] = &*bytes
+                && rest.len() >= usize::from(*length)
+            {
+                let (first, end) = (*first, 2 + usize::from(*length));
+                let frame = bytes[2..end].to_vec();
+                bytes.drain(..end);
+                if first != 0x89 {
+                    self.plain = bytes;
+                    return Ok((first, frame));
+                }
+                continue;
+            }
+            match self.receive()? {
+                piece if piece.is_empty() => return Err(ErrorKind::UnexpectedEof.into()),
+                piece => bytes.extend(piece),
             }
         }
     }

@@ -50,6 +50,11 @@ impl PeerNames {
         (entry, number)
     }
 
+    /// Whether an answer is due.
+    pub(super) const fn are_asked(&self) -> bool {
+        self.questions.len() > self.free.len()
+    }
+
     /// The answer: the socket, its listener, and its peer's address if there still is one.
     pub(super) fn answer(&mut self, number: u32, result: i32) -> (Descriptor, usize, Option<SocketAddr>) {
         let question = &mut self.questions[number as usize];

@@ -36,6 +36,8 @@ pub(crate) struct Sockets {
     pub(super) buffers: Buffers,
     pub(super) table: Table,
     listeners: Vec<Listener>,
+    /// Accepts that the kernel has not ended yet.
+    accepts: usize,
     /// When to look again at listeners that others accept from as well.
     look_again_at: Option<Time>,
     /// By listener, also after it was closed: how long its peers' addresses are, and what it leads to.
@@ -131,6 +133,7 @@ impl Sockets {
             buffers,
             table,
             listeners: Vec::new(),
+            accepts: 0,
             look_again_at: None,
             entrances: Vec::new(),
             peer_names: PeerNames::default(),
@@ -171,6 +174,12 @@ impl Sockets {
         }
         self.listeners.clear();
         Ok(())
+    }
+
+    /// Whether somebody may still come of an accept: one that is armed, or not cancelled yet, or whose peer is being asked
+    /// for.
+    pub(crate) const fn is_accepting(&self) -> bool {
+        self.accepts > 0 || self.peer_names.are_asked()
     }
 
     /// Submits what was asked and, with `wait`, sleeps until something happens.
@@ -521,7 +530,11 @@ impl Sockets {
             exhausted =
                 !matches!(-completion.result, libc::ECONNABORTED | libc::EINTR | libc::EAGAIN | libc::ECANCELED);
         }
-        if completion.more() || listener >= self.listeners.len() {
+        if completion.more() {
+            return Ok(happened);
+        }
+        self.accepts -= 1;
+        if listener >= self.listeners.len() {
             return Ok(happened);
         }
         if exhausted {
@@ -573,6 +586,7 @@ impl Sockets {
     }
 
     fn arm_accept(&mut self, listener: usize) -> io::Result<()> {
+        self.accepts += 1;
         let entry = self.table.accept(self.listeners[listener].socket.as_raw_fd());
         self.push(&entry.user_data(of_index(Operation::Accept, index(listener))))
     }

@@ -169,7 +169,7 @@ impl<H: Application> Driver<H> {
         self.transmit()?;
         self.apply_events()?;
         let step = match self.stop.lame_until() {
-            Some(_) => self.stop.waddle(now, self.shard.is_deserted(), self.link.others().count() + 1, &self.orders),
+            Some(_) => self.stop.waddle(now, self.is_deserted(), self.link.others().count() + 1, &self.orders),
             None => self.stop.next(now, flushed, self.shard.is_drained(), &mut self.link),
         };
         match step {
@@ -336,6 +336,12 @@ impl<H: Application> Driver<H> {
             tracing::info!("{}", self.report());
         }
         Ok(())
+    }
+
+    /// Whether everybody has left. Who hands over has stopped accepting, and whom the kernel had accepted by then is still
+    /// to come and to be served.
+    fn is_deserted(&self) -> bool {
+        self.shard.is_deserted() && !(self.orders.is_handed_over() && self.sockets.is_accepting())
     }
 
     /// Clients are not heard any more.

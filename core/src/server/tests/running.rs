@@ -63,6 +63,11 @@ impl Running {
         self.control.stop();
     }
 
+    /// Asks the shards to stop, in whose place others accept.
+    pub(super) fn hand_over(&self) {
+        self.control.hand_over();
+    }
+
     /// Stops the shards and returns their reports.
     pub(super) fn stop(self) -> Vec<Report> {
         self.control.stop();
