@@ -94,6 +94,9 @@ pub(crate) struct Args {
     /// Bytes of one message
     #[arg(long, value_parser = parse_size, value_name = "SIZE", default_value = "128KiB", help_heading = "Limits of the server")]
     pub(crate) max_message: usize,
+    /// Calls of one connection that wait for their answers
+    #[arg(long, value_name = "COUNT", default_value_t = 100, help_heading = "Limits of the server")]
+    pub(crate) max_calls: usize,
     /// How long to wait for any answer, and beyond any time-out
     #[arg(long, value_parser = parse_duration, value_name = "TIME", default_value = "10s")]
     pub(crate) timeout: Duration,

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::mark::Marks;
 use super::stage::Stage;
-use super::watch::Mark;
 
 /// One input of one row.
 pub(crate) struct Case {
@@ -39,6 +39,8 @@ pub(crate) enum Door {
     Api,
     /// The echo, with permessage-deflate.
     Compression,
+    /// Pages that set a cookie.
+    Cookie,
     /// A port that speaks TLS.
     Tls,
 }
@@ -91,8 +93,8 @@ pub(crate) enum Wanted {
     Served,
     /// Any answer at all, soon.
     Answer,
-    /// One of these counters has grown by so much.
-    Counted(&'static [Mark]),
+    /// Counters have grown by so much.
+    Counted(Marks),
     /// Memory has not grown beyond a bound.
     Bounded,
     /// All descriptors are there again.
@@ -200,10 +202,7 @@ impl fmt::Display for Wanted {
             Self::End => formatter.write_str("the end"),
             Self::Served => formatter.write_str("served"),
             Self::Answer => formatter.write_str("any answer"),
-            Self::Counted(marks) => {
-                let marks = Vec::from_iter(marks.iter().map(|(counter, least)| format!("{counter} {least}")));
-                formatter.write_str(&marks.join(" or "))
-            }
+            Self::Counted(marks) => write!(formatter, "{marks}"),
             Self::Bounded => formatter.write_str("a bound"),
             Self::Returned => formatter.write_str("none left"),
         }

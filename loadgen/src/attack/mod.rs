@@ -14,6 +14,7 @@
 mod args;
 mod bystander;
 mod case;
+mod mark;
 mod member;
 mod report;
 mod rows;

@@ -24,6 +24,7 @@ pub(crate) struct Socket {
     wire: Wire,
     decoder: Decoder,
     heard: VecDeque<Heard>,
+    pongs: usize,
     answer: Answer,
 }
 
@@ -49,7 +50,7 @@ impl Socket {
         wire.send(&request)?;
         Ok(match wire.answer()? {
             Ok(answer) if answer.status == 101 => {
-                Ok(Self { wire, decoder: Decoder::new(Role::Client), heard: VecDeque::new(), answer })
+                Ok(Self { wire, decoder: Decoder::new(Role::Client), heard: VecDeque::new(), pongs: 0, answer })
             }
             Ok(answer) => Err(answer.seen()),
             Err(seen) => Err(seen),
@@ -64,6 +65,11 @@ impl Socket {
     /// The answer to the upgrade.
     pub(crate) const fn answer(&self) -> &Answer {
         &self.answer
+    }
+
+    /// How many pongs have come.
+    pub(crate) const fn pongs(&self) -> usize {
+        self.pongs
     }
 
     /// The connection below.
@@ -136,7 +142,10 @@ impl Socket {
                 Ok(Message::Text(text)) => Heard::Text(text.to_owned()),
                 Ok(Message::Binary(bytes)) => Heard::Binary(bytes.to_vec()),
                 Ok(Message::Ping(_)) => continue,
-                Ok(Message::Pong(_)) => Heard::Pong,
+                Ok(Message::Pong(_)) => {
+                    self.pongs += 1;
+                    Heard::Pong
+                }
                 Ok(Message::Close(close)) => Heard::Close(close.map(|(code, _)| code)),
                 Err(error) => return Err(io::Error::other(format!("the server broke the protocol: {error}"))),
             });

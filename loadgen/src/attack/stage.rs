@@ -41,7 +41,7 @@ impl Stage {
         let mut stage = Self { address, tls, doors: Vec::new(), args };
         stage.doors.extend(stage.tls.map(|_| Door::Tls));
         type Look = fn(&Stage) -> io::Result<bool>;
-        let looks: [(Door, Look); 6] = [
+        let looks: [(Door, Look); 7] = [
             (Door::Http, |stage| Ok(stage.get(&stage.args.page_path, "")?.is_some_and(|answer| answer.status == 200))),
             (Door::Echo, |stage| Ok(Socket::echo(stage)?.served()? == Seen::Served)),
             (Door::SocketCluster, |stage| Ok(Member::open(stage)?.served()? == Seen::Served)),
@@ -49,6 +49,7 @@ impl Stage {
                 Ok(stage.get(&stage.polling("&EIO=4"), "")?.is_some_and(|a| a.body.starts_with(b"0{")))
             }),
             (Door::Api, |stage| Ok(stage.get(&stage.args.api_path, "")?.is_some_and(|answer| answer.status == 200))),
+            (Door::Cookie, |stage| Ok(stage.get("/", "")?.is_some_and(|page| page.header("set-cookie").is_some()))),
             (Door::Compression, |stage| {
                 let socket = Socket::open(stage, stage.echo_path(), &[OFFER])?;
                 Ok(socket.is_ok_and(|socket| socket.answer().header(OFFER.0).is_some()))
@@ -88,6 +89,10 @@ impl Stage {
 
     pub(crate) fn page_path(&self) -> &str {
         &self.args.page_path
+    }
+
+    pub(crate) const fn max_calls(&self) -> usize {
+        self.args.max_calls
     }
 
     pub(crate) fn api_path(&self) -> &str {

@@ -1,5 +1,5 @@
 //! What a row leaves behind at a server that can be looked at: what it has counted, the memory that it took at most, the
-//! descriptors that did not come back. The table of counters is for our server; any other is watched without it.
+//! CPU time where that is what a row is after, the descriptors that did not come back.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,12 +9,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 use super::case::{Outcome, Verdict, Wanted};
+use super::mark::Marks;
 use super::wire::Wire;
-use crate::process::{self, Memory};
+use crate::process::{self, CpuTime, Memory};
 
 /// What one row may take of the server's memory at its height, besides what it had: a flooded shard's arenas and receive
 /// buffers are some 40 MiB, and what stands in the outboxes of those who do not read comes on top.
 const GROWTH_BYTES_MAX: u64 = 64 << 20;
+/// What a row may take of the server's CPU time, all threads together and the bystander's calls included, where its input
+/// is made to cost more than its length. A6: 50 heads of 15,000 blanks. In linear time they and their connections are some
+/// 10 ms; a search that begins again at each blank takes 50 times 112 million steps.
+const CPU_MAX: &[(&str, Duration)] = &[("A6", Duration::from_millis(500))];
 /// How long descriptors and counters may take: the server posts its counters ten times a second, and ends what a row has
 /// left by its time-outs.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,6 +41,7 @@ pub(super) struct Sight {
     at: SystemTime,
     counters: BTreeMap<String, u64>,
     memory: Memory,
+    cpu: Option<CpuTime>,
 }
 
 /// What became of it by the end of a row.
@@ -43,10 +49,12 @@ pub(super) struct Sight {
 pub(super) struct Trace {
     /// When the row began and ended, in milliseconds of Unix time: as far as a log's stamps can be compared with it.
     pub(super) span_ms: [u128; 2],
-    /// What was counted meanwhile, the bystander's calls included.
+    /// What was counted meanwhile, the bystander's calls included and our own looks not.
     pub(super) counted: BTreeMap<String, u64>,
     /// By how much memory grew at the row's height.
     pub(super) growth_bytes: Option<u64>,
+    /// CPU time that was used meanwhile.
+    pub(super) cpu: Option<Duration>,
     /// Descriptors that were not there before.
     pub(super) descriptors: Option<u64>,
 }
@@ -63,29 +71,38 @@ impl Watch {
             process::forget_peak(pid);
         }
         // In this order: the look at the counters is a connection itself.
-        let memory = Memory::read(self.pid);
-        Ok(Sight { at: SystemTime::now(), counters: self.counters()?, memory })
+        let (memory, at) = (Memory::read(self.pid), SystemTime::now());
+        Ok(Sight { at, counters: self.counters()?, memory, cpu: self.cpu() })
     }
 
     /// Looks after a row, when the server has had the time to count and to let go.
     pub(super) fn after(&self, row: &str, before: &Sight) -> io::Result<Trace> {
         let deadline = Instant::now() + PATIENCE;
+        let cpu = self.cpu().zip(before.cpu.as_ref()).map(|(now, then)| now.since(then).total_ns);
+        // The one before is counted after it was answered.
+        let mut looks = 1;
         loop {
             let memory = Memory::read(self.pid);
-            let counted = grown(&before.counters, &self.counters()?);
+            looks += 1;
+            let counted = grown(&before.counters, &self.counters()?, looks);
             let left = memory.descriptors.zip(before.memory.descriptors).map(|(now, then)| now.saturating_sub(then));
-            let is_counted = self.admin.is_none() || is_marked(row, &counted).is_some();
+            let is_counted = self.admin.is_none() || Marks::of(row).show(&counted);
             if (is_counted && left.is_none_or(|left| left == 0)) || Instant::now() >= deadline {
                 let peak = self.pid.and_then(process::peak).zip(before.memory.resident);
                 return Ok(Trace {
                     span_ms: [before.at, SystemTime::now()].map(millis),
                     counted,
+                    cpu: cpu.map(Duration::from_nanos),
                     growth_bytes: peak.map(|(peak, resident)| peak.saturating_sub(resident)),
                     descriptors: left,
                 });
             }
             std::thread::sleep(PAUSE);
         }
+    }
+
+    fn cpu(&self) -> Option<CpuTime> {
+        CpuTime::read(self.pid?, None)
     }
 
     fn counters(&self) -> io::Result<BTreeMap<String, u64>> {
@@ -116,9 +133,14 @@ impl Trace {
         };
         let mut outcomes = Vec::new();
         if !self.counted.is_empty() {
-            let found = is_marked(row, &self.counted);
-            let seen = found.map_or_else(|| "nothing of it".to_owned(), |(mark, count)| format!("{mark} {count}"));
-            outcomes.push(outcome("what is counted", Wanted::Counted(marks(row)), seen, found.is_some()));
+            let marks = Marks::of(row);
+            let seen = marks.describe(&self.counted);
+            outcomes.push(outcome("what is counted", Wanted::Counted(marks), seen, marks.show(&self.counted)));
+        }
+        let cpu_max = CPU_MAX.iter().find(|(known, _)| *known == row);
+        if let Some((used, (_, most))) = self.cpu.zip(cpu_max) {
+            let seen = format!("{} ms", used.as_millis());
+            outcomes.push(outcome("CPU time", Wanted::Bounded, seen, used <= *most));
         }
         if let Some(bytes) = self.growth_bytes {
             let seen = format!("{} KiB more", bytes >> 10);
@@ -131,10 +153,11 @@ impl Trace {
     }
 }
 
-/// What has become more.
-fn grown(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+/// What has become more, beside so many looks of ours: each is a connection and a request.
+fn grown(before: &BTreeMap<String, u64>, now: &BTreeMap<String, u64>, looks: u64) -> BTreeMap<String, u64> {
     let more = |(name, value): (&String, &u64)| {
-        let more = value.saturating_sub(before.get(name).copied().unwrap_or(0));
+        let own = if matches!(name.as_str(), "accepted" | "requests") { looks } else { 0 };
+        let more = value.saturating_sub(before.get(name).copied().unwrap_or(0)).saturating_sub(own);
         (more > 0).then(|| (name.clone(), more))
     };
     now.iter().filter_map(more).collect()
@@ -144,65 +167,16 @@ fn millis(time: SystemTime) -> u128 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
 }
 
-/// The counter by which a row shows, and by how much it has grown.
-fn is_marked(row: &str, counted: &BTreeMap<String, u64>) -> Option<(&'static str, u64)> {
-    marks(row)
-        .iter()
-        .find_map(|(mark, least)| Some((*mark, counted.get(*mark).copied().filter(|count| count >= least)?)))
-}
-
-/// The counters by which our server shows a row: one of them must have grown by that much at least.
-fn marks(row: &str) -> &'static [Mark] {
-    let is_known = |(rows, _): &&(&[&str], &[Mark])| rows.contains(&row);
-    MARKS.iter().find(is_known).map_or(&[], |(_, marks)| marks)
-}
-
-/// A counter and how much of it is a row's.
-pub(super) type Mark = (&'static str, u64);
-
-/// Rows that are served show by the number of what is served, beside what the bystanders and the looks themselves cause.
-const MARKS: &[(&[&str], &[Mark])] = &[
-    (&["A1", "A2", "A4"], &[("timeouts", 1)]),
-    (&["A3"], &[("connections_idle", 64)]),
-    (&["A5", "A7", "A8", "A9", "A11", "A12", "A13", "A14", "A55"], &[("protocol_errors", 1)]),
-    (&["A15", "A16", "A17", "A18", "A19", "A20", "A21", "A22", "A23", "A24", "A25"], &[("protocol_errors", 1)]),
-    (&["A27", "A28"], &[("protocol_errors", 1)]),
-    (&["A6", "A10", "A45", "A64"], &[("requests", 2)]),
-    (&["A26"], &[("messages", 10_000)]),
-    (&["A30", "A31"], &[("messages_unknown", 1)]),
-    (&["A32", "A33", "A34"], &[("calls_refused", 1)]),
-    (&["A35"], &[("subscriptions_refused", 1)]),
-    (&["A36"], &[("publications", 1_000)]),
-    (&["A38"], &[("slow_consumers", 1), ("timeouts", 1)]),
-    (&["A39"], &[("messages", 1_000)]),
-    (&["A41"], &[("origins_refused", 1)]),
-    (&["A43", "A50"], &[("requests_refused", 1)]),
-    (&["A44"], &[("cookies_refused", 1)]),
-    (&["A46"], &[("polls_refused", 1), ("protocol_errors", 1)]),
-    (&["A47"], &[("tokens_refused", 1)]),
-    (&["A53"], &[("accepted", 200)]),
-    (&["A54"], &[("tls_failures", 1)]),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attack::rows;
-
-    #[test]
-    fn every_row_shows_by_some_counter() {
-        for (row, _) in rows::TITLES {
-            assert!(!marks(row).is_empty(), "{row}");
-        }
-        let rows = MARKS.iter().flat_map(|(rows, _)| *rows);
-        assert_eq!(rows.count(), rows::TITLES.len(), "each is there once");
-    }
 
     #[test]
     fn a_row_is_judged_by_what_it_leaves() {
         let trace = |counter: &str, growth_bytes, left| Trace {
             span_ms: [0, 1],
             counted: BTreeMap::from([(counter.to_owned(), 3), ("messages".to_owned(), 50)]),
+            cpu: Some(Duration::from_secs(9)),
             growth_bytes: Some(growth_bytes),
             descriptors: Some(left),
         };
@@ -211,5 +185,22 @@ mod tests {
         assert_eq!(verdicts(trace("timeouts", 65 << 20, 1)), [Verdict::Failed; 3]);
         let unseen = Trace { growth_bytes: None, descriptors: None, ..trace("protocol_errors", 0, 0) };
         assert_eq!(verdicts(unseen).len(), 1, "what cannot be looked at is not judged");
+    }
+
+    #[test]
+    fn looks_are_not_what_a_row_is_shown_by_and_time_is_where_a_row_is_after_it() {
+        let counters = |requests| BTreeMap::from([("requests".to_owned(), requests), ("calls".to_owned(), requests)]);
+        let counted = grown(&counters(5), &counters(58), 4);
+        assert_eq!((counted["requests"], counted["calls"]), (49, 53));
+        let trace = |counted, millis| Trace {
+            span_ms: [0, 1],
+            counted,
+            cpu: Some(Duration::from_millis(millis)),
+            growth_bytes: None,
+            descriptors: None,
+        };
+        let verdicts = |trace: Trace| Vec::from_iter(trace.outcomes("A6").iter().map(|one| one.verdict));
+        assert_eq!(verdicts(trace(counted, 501)), [Verdict::Failed; 2]);
+        assert_eq!(verdicts(trace(counters(50), 500)), [Verdict::Ok; 2]);
     }
 }

@@ -1,6 +1,9 @@
 //! A5, A6, A12 to A14, A50, A55 and A64: heads of requests.
 
+use std::io;
+
 use super::super::case::{Case, Door, Seen, Wanted};
+use super::super::stage::Stage;
 use super::{PATH, get, refused, sent, upgrade};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -11,12 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
         refused("A5", "101 headers", format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", lines(100)), &[431]),
         refused("A5", "a header of 1 MiB", get(&format!("X: {megabyte}")), &[431]),
         refused("A5", "a name of 1 MiB", get(&format!("{megabyte}: 1")), &[431]),
-        Case::new("A6", "15,000 blanks in a list", Door::Echo, Wanted::Answer, |stage| {
-            let lines = format!("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: a{}b", " ".repeat(15_000));
-            let mut wire = stage.connect()?;
-            wire.send(upgrade(&lines).replace(PATH, stage.echo_path()).as_bytes())?;
-            Ok(wire.answer()?.map_or_else(|seen| seen, |answer| answer.seen()))
-        }),
+        Case::new("A6", "15,000 blanks in a list, 50 times", Door::Echo, Wanted::Answer, blanks),
         refused("A12", "a target of 1 MiB", format!("GET /{megabyte} HTTP/1.1\r\nHost: x\r\n\r\n"), &[414]),
         refused("A12", "1 MiB without a blank", megabyte, &[400, 414]),
     ];
@@ -55,6 +53,7 @@ pub(super) fn cases() -> Vec<Case> {
         refused("A55", "HTTP/2.0 in a request line", "GET / HTTP/2.0\r\nHost: x\r\n\r\n", &[505]),
         page_policy(),
     ]);
+    cases.extend(scripts());
     let pages = ["/metrics", "/admin", "/admin/", "/console", "/debug", "/status", "/server-status"];
     cases.extend(pages.map(|page| sent("A50", page, last(page), Wanted::Status(&[401, 403, 404]))));
     cases
@@ -63,6 +62,37 @@ pub(super) fn cases() -> Vec<Case> {
 /// The only request of its connection, so that its end is the answer's.
 fn last(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+/// Each is answered, one after the other; what they cost is looked at where that can be.
+fn blanks(stage: &Stage) -> io::Result<Seen> {
+    let lines = format!("Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: a{}b", " ".repeat(15_000));
+    let request = upgrade(&lines).replace(PATH, stage.echo_path());
+    let mut seen = Seen::Nothing;
+    for _ in 0..50 {
+        let mut wire = stage.connect()?;
+        wire.send(request.as_bytes())?;
+        seen = match wire.answer()? {
+            Ok(answer) => answer.seen(),
+            Err(seen) => return Ok(seen),
+        };
+    }
+    Ok(seen)
+}
+
+/// What is said of a page that is not there has nothing of what somebody else has written.
+fn scripts() -> [Case; 2] {
+    let targets = [("path", "/<script>alert(1)</script>"), ("query", "/nothing?<script>alert(1)</script>")];
+    targets.map(|(place, target)| {
+        let input = format!("a script in the {place}");
+        Case::new("A64", input, Door::Http, Wanted::Refusal(&[400, 404]), move |stage| {
+            let mut wire = stage.connect()?;
+            wire.send(&last(target))?;
+            let seen = wire.refusal(stage.patience())?;
+            let is_told = wire.unread().windows(7).any(|window| window.eq_ignore_ascii_case(b"<script"));
+            Ok(if is_told { Seen::Wrong("the page has it as it was sent".to_owned()) } else { seen })
+        })
+    })
 }
 
 fn hosts() -> impl Iterator<Item = Case> {
@@ -80,13 +110,38 @@ fn hosts() -> impl Iterator<Item = Case> {
     .map(move |(input, lines)| refused("A13", input, request(lines), &[400]))
 }
 
-/// Where there is a page, it says that only its own scripts may run.
+/// Where there is a page, it says that only its own scripts may run, and none that stand in it.
 fn page_policy() -> Case {
     Case::new("A64", "the page at /", Door::Http, Wanted::Served, |stage| {
         let Some(answer) = stage.get("/", "")? else { return Ok(Seen::Nothing) };
         let is_page = answer.status == 200 && answer.header("content-type").is_some_and(|kind| kind.contains("html"));
-        let is_bound = answer.header("content-security-policy").is_some()
-            && answer.header("x-content-type-options") == Some("nosniff");
-        Ok(if is_page && !is_bound { Seen::Wrong("no policy".to_owned()) } else { Seen::Served })
+        let policy = answer.header("content-security-policy").unwrap_or_default();
+        let is_bound = is_bound(policy) && answer.header("x-content-type-options") == Some("nosniff");
+        Ok(if is_page && !is_bound { Seen::Wrong(format!("the policy is {policy:?}")) } else { Seen::Served })
     })
+}
+
+/// Whether a policy lets run neither everybody's scripts nor those that somebody has written into the page.
+fn is_bound(policy: &str) -> bool {
+    let directives = || policy.split(';').map(str::trim);
+    let of = |name: &str| directives().find_map(|directive| directive.strip_prefix(name)?.strip_prefix(' '));
+    let open = ["*", "http:", "https:", "data:", "'unsafe-inline'", "'unsafe-eval'"];
+    of("script-src")
+        .or_else(|| of("default-src"))
+        .is_some_and(|sources| !sources.split(' ').any(|source| open.contains(&source)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_lets_in_everybody_is_none() {
+        for good in ["default-src 'none'", "script-src 'self'; style-src *", "default-src *; script-src 'self'"] {
+            assert!(is_bound(good), "{good}");
+        }
+        for bad in ["", "style-src 'self'", "default-src *", "script-src 'self' 'unsafe-inline'", "script-src https:"] {
+            assert!(!is_bound(bad), "{bad}");
+        }
+    }
 }

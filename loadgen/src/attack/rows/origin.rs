@@ -1,5 +1,6 @@
 //! A41, A43 to A45: what other pages could do in a visitor's name.
 
+use std::collections::HashSet;
 use std::io;
 
 use super::super::case::{Case, Door, Seen, Wanted};
@@ -62,15 +63,8 @@ pub(super) fn cases() -> Vec<Case> {
             replaced(stage, &if cookie.is_empty() { many() } else { cookie.to_owned() })
         })
     }));
-    cases.push(Case::new("A45", "its flags", Door::Http, Wanted::Served, |stage| {
-        let Some(answer) = stage.get("/", "")? else { return Ok(Seen::Nothing) };
-        Ok(match answer.header("set-cookie") {
-            Some(cookie) if !(cookie.contains("; HttpOnly") && cookie.contains("; SameSite=")) => {
-                Seen::Wrong(format!("a cookie without flags: {}", cookie.split('=').next().unwrap_or_default()))
-            }
-            _ => Seen::Served,
-        })
-    }));
+    cases.push(Case::new("A45", "its flags", Door::Cookie, Wanted::Served, flags));
+    cases.push(Case::new("A45", "20 of them, and each once more", Door::Cookie, Wanted::Served, ids));
     cases
 }
 
@@ -82,6 +76,56 @@ fn their(stage: &Stage, origin: &str) -> String {
 
 fn asked(stage: &Stage, method: &str, target: &str, headers: &str) -> io::Result<Seen> {
     Ok(stage.request(method, target, headers, "")?.map_or(Seen::Nothing, |answer| answer.seen()))
+}
+
+/// No script reads it, no other site's form brings it, no other host or path of ours gets it or may have set it.
+fn flags(stage: &Stage) -> io::Result<Seen> {
+    let Some(answer) = stage.get("/", "")? else { return Ok(Seen::Nothing) };
+    let Some(cookie) = answer.header("set-cookie") else { return Ok(answer.seen()) };
+    Ok(match wrong_with(cookie) {
+        // Its value is nobody's business.
+        Some(what) => Seen::Wrong(format!("{what}: {}", cookie.split('=').next().unwrap_or_default())),
+        None => Seen::Served,
+    })
+}
+
+/// What is wrong with a cookie that came by plain HTTP.
+fn wrong_with(cookie: &str) -> Option<&'static str> {
+    let mut parts = cookie.split(';').map(str::trim);
+    let name = parts.next().and_then(|pair| pair.split_once('=')).map_or("", |(name, _)| name);
+    let attributes = Vec::from_iter(parts.map(str::to_ascii_lowercase));
+    let has = |attribute: &str| attributes.iter().any(|known| known == attribute);
+    if !has("httponly") {
+        Some("scripts can read it")
+    } else if !(has("samesite=lax") || has("samesite=strict")) {
+        Some("other sites' forms bring it")
+    } else if attributes.iter().any(|known| known.starts_with("domain=")) {
+        Some("other hosts have it")
+    } else if !has("path=/") {
+        Some("it is not everywhere")
+    } else if name.starts_with("__") && !has("secure") {
+        Some("no browser takes it")
+    } else {
+        None
+    }
+}
+
+/// Nobody is given another's, and who brings one keeps it.
+fn ids(stage: &Stage) -> io::Result<Seen> {
+    let mut given = HashSet::new();
+    for _ in 0..20 {
+        let Some(answer) = stage.get("/", "")? else { return Ok(Seen::Nothing) };
+        let Some(cookie) = answer.header("set-cookie") else { return Ok(answer.seen()) };
+        let pair = cookie.split(';').next().unwrap_or_default().to_owned();
+        let Some(again) = stage.get("/", &format!("Cookie: {pair}\r\n"))? else { return Ok(Seen::Nothing) };
+        if again.header("set-cookie").is_some() {
+            return Ok(Seen::Wrong("its own cookie was replaced".to_owned()));
+        }
+        if !given.insert(pair) {
+            return Ok(Seen::Wrong("the same cookie was given to two".to_owned()));
+        }
+    }
+    Ok(Seen::Served)
 }
 
 /// Who comes with a cookie that the server did not make gets another one, and never what was sent.
@@ -96,4 +140,25 @@ fn replaced(stage: &Stage, cookie: &str) -> io::Result<Seen> {
         }
         _ => Seen::Served,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_judged_by_all_that_it_says() {
+        assert_eq!(wrong_with("session=a.b; Path=/; Max-Age=9; HttpOnly; SameSite=Lax"), None);
+        for cookie in [
+            "session=a.b; Path=/; SameSite=Lax",
+            "session=a.b; Path=/; HttpOnly",
+            "session=a.b; Path=/; HttpOnly; SameSite=None; Secure",
+            "session=a.b; Path=/; HttpOnly; SameSite=Lax; Domain=example.com",
+            "session=a.b; Path=/x; HttpOnly; SameSite=Lax",
+            "__Host-session=a.b; Path=/; HttpOnly; SameSite=Lax",
+            "session=HttpOnly; SameSite=Lax; Path=/",
+        ] {
+            assert!(wrong_with(cookie).is_some(), "{cookie}");
+        }
+    }
 }

@@ -1,7 +1,14 @@
 //! A7, A8, A10 and A11: upgrades that are not quite, and what stands behind them.
 
-use super::super::case::{Case, Door, Seen, Wanted};
+use std::io;
+use std::time::Instant;
+
+use codec::websocket::{Opcode, encode};
+
+use super::super::case::{Case, Door, Seen, Time, Wanted};
 use super::super::socket::frame;
+use super::super::stage::Stage;
+use super::super::wire::Look;
 use super::{PATH, SMUGGLED, upgrade};
 
 /// An upgrade to the echo, with a request behind it.
@@ -29,20 +36,8 @@ pub(super) fn cases() -> Vec<Case> {
         refused("A8", "a long key", key("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZSEhISE=\r\n"), &[400]),
         refused("A8", "a key that is no base64", key("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ!==\r\n"), &[400]),
         refused("A8", "two keys", key(&"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n".repeat(2)), &[400]),
-        Case::new("A10", "a frame behind the upgrade", Door::Echo, Wanted::Served, move |stage| {
-            let mut wire = stage.connect()?;
-            let mut bytes = good.replace(PATH, stage.echo_path()).into_bytes();
-            bytes.extend(frame(0x81, b"hi"));
-            wire.send(&bytes)?;
-            wire.shutdown_write();
-            let answer = match wire.answer()? {
-                Ok(answer) if answer.status == 101 => answer,
-                Ok(answer) => return Ok(answer.seen()),
-                Err(seen) => return Ok(seen),
-            };
-            while wire.unread().len() < 4 && wire.look(stage.patience())? == super::super::wire::Look::More {}
-            Ok(if wire.unread().starts_with(b"\x81\x02hi") { Seen::Served } else { answer.seen() })
-        }),
+        frames(good.clone()),
+        request(good),
         refused("A11", "a path that has no WebSocket", upgrade(version).replace(PATH, "/nowhere"), &[404]),
     ];
     let versions = [
@@ -57,6 +52,55 @@ pub(super) fn cases() -> Vec<Case> {
     cases.push(told());
     cases.push(frames_behind());
     cases
+}
+
+/// An upgrade with bytes behind it, and all that comes after the 101.
+fn behind(stage: &Stage, upgrade: &str, bytes: &[u8]) -> io::Result<Result<Vec<u8>, Seen>> {
+    let mut wire = stage.connect()?;
+    wire.send(&[upgrade.replace(PATH, stage.echo_path()).as_bytes(), bytes].concat())?;
+    match wire.answer()? {
+        Ok(answer) if answer.status == 101 => {}
+        Ok(answer) => return Ok(Err(answer.seen())),
+        Err(seen) => return Ok(Err(seen)),
+    }
+    let end = Instant::now() + stage.timeout(Time::Close) + stage.patience();
+    while wire.look(end.saturating_duration_since(Instant::now()))? == Look::More {}
+    Ok(Ok(std::mem::take(wire.unread())))
+}
+
+/// Each frame is heard once and in its place, and nothing else is.
+fn frames(good: String) -> Case {
+    Case::new("A10", "frames behind the upgrade", Door::Echo, Wanted::Served, move |stage| {
+        let (words, close) = ([&b"one"[..], b"two", b"three"], frame(0x88, &1000_u16.to_be_bytes()));
+        let sent = Vec::from_iter(words.iter().flat_map(|word| frame(0x81, word)).chain(close));
+        let mut due = Vec::new();
+        words.iter().for_each(|word| encode::frame(&mut due, Opcode::Text, word));
+        encode::frame(&mut due, Opcode::Close, &1000_u16.to_be_bytes());
+        Ok(match behind(stage, &good, &sent)? {
+            Ok(heard) if heard == due => Seen::Served,
+            Ok(heard) => Seen::Wrong(format!("said {}", heard.escape_ascii())),
+            Err(seen) => seen,
+        })
+    })
+    .within(Time::Close)
+}
+
+/// A request there is a frame that is none.
+fn request(good: String) -> Case {
+    Case::new("A10", "a request behind the upgrade", Door::Echo, Wanted::Close(&[1002]), move |stage| {
+        Ok(match behind(stage, &good, SMUGGLED.as_bytes())? {
+            Ok(heard) if heard.windows(7).any(|window| window == b"HTTP/1.") => {
+                Seen::Wrong("answered a request behind an upgrade".to_owned())
+            }
+            Ok(heard) => match heard[..] {
+                [0x88, _, high, low, ..] => Seen::Closed(Some(u16::from_be_bytes([high, low]))),
+                [] => Seen::Ended,
+                _ => Seen::Wrong(format!("said {}", heard.escape_ascii())),
+            },
+            Err(seen) => seen,
+        })
+    })
+    .within(Time::Close)
 }
 
 /// Who comes with another version is told which one is spoken (RFC 6455, section 4.4).
