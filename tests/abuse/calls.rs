@@ -17,6 +17,7 @@ fn subscriptions_beyond_the_limit_are_refused() {
         member.subscribe("channel-3");
         member.unsubscribe("channel-4");
         member.subscribe("one more");
+        server.expect_told("subscriptions_refused");
     });
 }
 

@@ -13,7 +13,7 @@ use harness::wait::{self, PATIENCE};
 use harness::websocket::{MASK, WebSocket};
 use serde_json::json;
 
-use crate::guard::{FLOOD_BYTES, SLACK_BYTES, assert_served, survives};
+use crate::guard::{FLOOD_BYTES, SLACK_BYTES, TELL, assert_served, survives};
 
 #[test]
 fn ten_thousand_quick_connections_leave_nothing() {
@@ -101,11 +101,14 @@ fn running_out_of_descriptors_is_survived() {
     assert_served(&server);
     drop(early);
     server.wait_for_descriptors(idle, PATIENCE);
+    assert!(server.count("accepts_failed") > 0);
+    wait::until("the log says so", PATIENCE, || server.stderr().contains("cannot accept connections").then_some(()));
+    server.assert_no_panic();
 }
 
 #[test]
 fn connections_beyond_the_limit_are_closed_at_once() {
-    let server = Server::start(&["--max-connections", "20"]);
+    let server = Server::start(&["--max-connections", "20", TELL]);
     let descriptors = server.descriptors();
     // 20 for each of two shards, or for both together: of 60 connections at least 20 find no room either way.
     let mut crowd = Vec::from_iter((0..60).map(|_| WebSocket::try_connect(server.address(), "/echo").ok()));
@@ -115,9 +118,12 @@ fn connections_beyond_the_limit_are_closed_at_once() {
         socket.send_text("still here");
         assert_eq!(socket.receive_text(), "still here", "who is in is served");
     }
+    server.expect_told("refused");
+    assert_eq!(server.count("refused"), refused as u64);
     drop(crowd);
     server.wait_for_descriptors(descriptors, PATIENCE);
     assert_served(&server);
+    server.assert_no_panic();
 }
 
 fn connect(server: &Server) -> TcpStream {

@@ -43,6 +43,7 @@ fn each_is_closed(cases: &[(&str, Vec<u8>, u16)]) {
                 assert_eq!(Member::connect(server.address()).shard() >> 1, 0, "after {what}");
             }
         }
+        server.expect_told("protocol_errors");
     });
 }
 

@@ -6,6 +6,9 @@ use harness::wait::PATIENCE;
 use harness::websocket::{Received, WebSocket};
 use serde_json::json;
 
+/// A line on refusals whenever there is one to write.
+pub(crate) const TELL: &str = "--log-refusals=1ms";
+
 /// What memory may grow by where little is sent: 2 shards of 4 MiB receive buffers that had not been touched before, and
 /// as much again of the allocator's slack.
 pub(crate) const SLACK_BYTES: u64 = 16 << 20;
@@ -15,9 +18,10 @@ pub(crate) const SLACK_BYTES: u64 = 16 << 20;
 /// for held input, outboxes and the allocator's slack. Six floods in a row were seen to level off at 46 MiB.
 pub(crate) const FLOOD_BYTES: u64 = 80 << 20;
 
-/// Starts a server, lets `abuse` at it, and sees that it has done no harm.
+/// Starts a server, lets `abuse` at it, and sees that it has done no harm: others are served, descriptors are back, memory
+/// is bounded, nothing has panicked. What it tells of, it tells at once.
 pub(crate) fn survives(flags: &[&str], growth_bytes_max: u64, abuse: impl FnOnce(&Server)) {
-    let server = Server::start(flags);
+    let server = Server::start(&[flags, &[TELL]].concat());
     assert_served(&server);
     let descriptors = server.descriptors();
     let resident = server.resident_bytes();
@@ -26,6 +30,7 @@ pub(crate) fn survives(flags: &[&str], growth_bytes_max: u64, abuse: impl FnOnce
     server.wait_for_descriptors(descriptors, PATIENCE);
     let growth = server.resident_bytes().saturating_sub(resident);
     assert!(growth <= growth_bytes_max, "memory grew by {growth} bytes, more than {growth_bytes_max}");
+    server.assert_no_panic();
 }
 
 /// Healthy clients on both shards are served: calls, a publication from either to the other, the raw echo.

@@ -94,6 +94,7 @@ fn flood_until_ended(
         "the server ends the connection; sending failed with {error:?} after {taken} bytes"
     );
     assert_served(server);
+    server.expect_told("timeouts");
 }
 
 /// How many publications of 60,000 bytes to a channel: 72 MB on each shard, several times what the kernels hold and what
@@ -116,6 +117,8 @@ fn a_subscriber_that_never_reads_a_hot_channel_is_ended() {
         for slow in [slow_near, slow_far] {
             expect_slow_consumer_end(slow.into_socket());
         }
+        server.expect_told("slow_consumers");
+        assert_eq!(server.count("slow_consumers"), 2);
     });
 }
 
@@ -147,6 +150,9 @@ fn subscribers_that_never_read_lose_what_their_channels_policy_says() {
             assert_eq!(heard.first(), Some(&0), "{channel}: nothing is lost before there is a backlog");
             assert!(heard.len() < PUBLICATIONS, "{channel}: some are lost");
             assert_eq!(heard.last() == Some(&last), *channel != "hot.newest", "{channel}: whether the last came");
+        }
+        for counter in ["deliveries_dropped_newest", "deliveries_dropped_oldest", "deliveries_conflated"] {
+            assert!(server.count(counter) > 0, "{counter}");
         }
         // Once they have caught up they get everything again.
         LOSSY.iter().for_each(|channel| publisher.publish(channel, &json!({ "sequence": "after" })));
@@ -184,6 +190,7 @@ fn a_subscriber_that_reads_slowly_but_steadily_stays_and_has_the_latest() {
             assert!(rest.windows(2).all(|pair| pair[0] < pair[1]) && rest.first().copied() > before);
             assert_eq!(rest.last(), Some(&(PUBLICATIONS as u64 - 1)), "it has the latest");
         }
+        assert!(server.count("deliveries_conflated") > 0);
     });
 }
 

@@ -13,19 +13,6 @@ use serde_json::json;
 
 use crate::{Directory, text};
 
-/// The sum of a counter over the shards, from a report that is asked for now.
-fn count(server: &Server, name: &str) -> u64 {
-    let before = server.stderr().matches("passes=").count();
-    server.signal(libc::SIGUSR1);
-    let log = wait::until("both shards report", PATIENCE, || {
-        Some(server.stderr()).filter(|log| log.matches("passes=").count() >= before + 2)
-    });
-    let lines = log.lines().filter(|line| line.contains("passes=")).skip(before);
-    let of =
-        |line: &str| line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('=')?.parse::<u64>().ok());
-    lines.filter_map(of).sum()
-}
-
 #[test]
 fn without_descriptors_those_who_are_there_are_served_and_those_who_come_wait() {
     let mut command = start_command();
@@ -43,7 +30,7 @@ fn without_descriptors_those_who_are_there_are_served_and_those_who_come_wait() 
         assert_eq!(client.receive_text(), "still here");
     }
     // It does not spin: each of two listeners is tried once in 50 ms.
-    let failures = count(&server, "accepts_failed");
+    let failures = server.count("accepts_failed");
     let tries = 2 * (1 + began.elapsed().as_millis() / 50);
     assert!(failures > 0 && u128::from(failures) <= tries, "{failures} failures, {tries} tries at most");
     let mut late = crowd.split_off(120);
@@ -54,6 +41,7 @@ fn without_descriptors_those_who_are_there_are_served_and_those_who_come_wait() 
     }
     early.iter_mut().for_each(|client| client.send_text("and here"));
     early.iter_mut().for_each(|client| assert_eq!(client.receive_text(), "and here"));
+    server.assert_no_panic();
 }
 
 /// Three seconds are longer than the server's patience here: each client would count as gone.
@@ -72,7 +60,7 @@ fn a_process_that_was_stopped_does_not_blame_its_clients() {
         client.send_text("still here");
         assert_eq!(client.receive_text(), "still here");
     }
-    assert_eq!((count(&server, "standstills"), count(&server, "timeouts")), (2, 0));
+    assert_eq!((server.count("standstills"), server.count("timeouts")), (2, 0));
 }
 
 /// The store's own file system, of 16 MiB, which only the server and we by its process can see.
@@ -110,7 +98,7 @@ fn a_full_disk_is_told_and_ends_no_session_and_room_is_noticed() {
         (member.call("session.set", &json!(["b", value])) == Ok(json!(false))).then_some(())
     });
     wait::until("the log says so", PATIENCE, || server.stderr().contains("the session store fails").then_some(()));
-    assert!(count(&server, "session_saves_failed") > 0);
+    assert!(server.count("session_saves_failed") > 0);
     assert_eq!(server.stderr().matches("the session store fails").count(), 1, "said once");
     assert_eq!(member.call("session.set", &json!(["c", 3])), Ok(json!(false)));
     let all = member.call("session.all", &json!(null)).expect("the session goes on");
@@ -151,12 +139,9 @@ fn those_who_hold_the_most_are_ended_before_the_memory_is_and_others_are_served(
     }
     wait::until("it says so", PATIENCE, || server.stderr().contains("who holds the most is ended").then_some(()));
     wait::until("there is enough again", PATIENCE, || server.stderr().contains("everybody is let in").then_some(()));
-    let ended = count(&server, "memory_ends");
+    let ended = server.count("memory_ends");
     assert!((1..=6).contains(&ended), "{ended}");
-    wait::until("the log says who was ended", PATIENCE, || {
-        let log = server.stderr();
-        log.lines().any(|line| line.contains(" were refused or ended:") && line.contains(" memory_ends=")).then_some(())
-    });
+    server.expect_told("memory_ends");
     assert!(server.resident_bytes() < 80 << 20, "{}", server.resident_bytes());
     // The shards hear of it at their next ticks.
     wait::until("newcomers are let in", PATIENCE, || WebSocket::try_connect(server.address(), "/echo").ok());
@@ -195,7 +180,7 @@ fn a_balancer_is_told_while_the_memory_is_full_and_when_it_is_not_any_more() {
     assert_eq!(refusal.body, b"short of memory\n");
     assert!(holders.len() > 100, "{} clients are {FULL_BYTES} bytes", holders.len());
     wait::until("who is there is told as well", PATIENCE, || (ask() == 503).then_some(()));
-    assert_eq!(count(&server, "memory_ends"), 0, "nobody is ended for so little");
+    assert_eq!(server.count("memory_ends"), 0, "nobody is ended for so little");
     drop(holders);
     wait::until("it is ready again", PATIENCE, || (readiness().status == 200).then_some(()));
     wait::until("who is there is told so", PATIENCE, || (ask() == 200).then_some(()));
@@ -221,8 +206,6 @@ fn nobody_is_let_in_while_the_memory_is_full_but_operators() {
         let refusals = metrics.lines().filter(|line| line.contains("memory_refusals") && !line.starts_with('#'));
         (refusals.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>() > 0).then_some(())
     });
-    wait::until("the log says who was turned away", PATIENCE, || {
-        server.stderr().contains(" were refused or ended: memory_refusals=").then_some(())
-    });
+    server.expect_told("memory_refusals");
     assert_eq!(server.stderr().matches("far too little memory").count(), 1, "said once");
 }

@@ -64,6 +64,8 @@ fn nobody_without_the_key_or_by_another_name_is_answered() {
         Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
     assert_ne!(get(address, "/socketcluster/", &format!("Host: {address}\r\n{key}{upgrade}")).status, 101);
     assert_eq!(get(server.address(), "/metrics", "Host: a\r\n").status, 404, "not by the door of clients");
+    server.expect_told("admin_refused");
+    server.assert_no_panic();
     fs::remove_file(file).expect("it was written here");
 }
 

@@ -86,12 +86,14 @@ fn one_shard(flags: &[&str]) -> Server {
 
 #[test]
 fn who_asks_or_guesses_too_much_gets_429() {
-    let server = one_shard(&["--http-rate", "1", "--http-burst", "5"]);
+    let server = one_shard(&["--http-rate", "1", "--http-burst", "5", "--log-refusals=1ms"]);
     let mut http = Http::connect(server.address());
     http.send("GET /api/app/square?25 HTTP/1.1\r\nHost: a\r\n\r\n".repeat(20).as_bytes());
     let statuses: Vec<_> = (0..20).map(|_| http.response(false).status).collect();
     assert!(statuses[..5].iter().all(|status| *status == 200) && statuses.contains(&429), "{statuses:?}");
-    let server = one_shard(&["--login-rate", "3"]);
+    server.expect_told("requests_limited");
+    server.assert_no_panic();
+    let server = one_shard(&["--login-rate", "3", "--log-refusals=1ms"]);
     for password in ["a", "b", "c"] {
         let wrong = format!("alice:{password}");
         assert_eq!(call(&server, "/api/members/greeting", &["-u", &wrong]).status(), 401);
@@ -106,6 +108,8 @@ fn who_asks_or_guesses_too_much_gets_429() {
         assert!(answer.header("retry-after").is_some());
     }
     assert_eq!(call(&server, "/api/app/square?25", &[]).status(), 200);
+    ["logins_failed", "logins_refused"].iter().for_each(|counter| server.expect_told(counter));
+    server.assert_no_panic();
 }
 
 #[test]

@@ -185,7 +185,8 @@ fn a_stop_tells_and_ends() {
 
 #[test]
 fn whoever_does_not_read_is_ended_and_others_are_not_delayed() {
-    let server = Server::start(&["--outbox-bytes-max", "512KiB", "--outbox-high-water-mark", "128KiB"]);
+    let flags = ["--outbox-bytes-max", "512KiB", "--outbox-high-water-mark", "128KiB", "--log-refusals=1ms"];
+    let server = Server::start(&flags);
     let mut reader = Stream::open(server.address(), "channel=flood", "");
     let stuck = Stream::open(server.address(), "channel=flood", "");
     let mut member = Member::connect(server.address());
@@ -199,6 +200,8 @@ fn whoever_does_not_read_is_ended_and_others_are_not_delayed() {
     let whole = String::from_utf8(heard).expect("text");
     let count = whole.matches("\"flood\"").count();
     assert!(count < 400, "{count} of 400");
+    server.expect_told("slow_consumers");
+    server.assert_no_panic();
 }
 
 #[test]

@@ -98,6 +98,40 @@ impl Server {
         self.process
     }
 
+    /// The sum of a counter over the shards, from a report that is asked for now.
+    ///
+    /// # Panics
+    /// When they do not report.
+    #[must_use]
+    pub fn count(&self, counter: &str) -> u64 {
+        let before = self.process.stderr().matches("passes=").count();
+        self.process.signal(libc::SIGUSR1);
+        let log = wait::until("the shards report", PATIENCE, || {
+            Some(self.process.stderr()).filter(|log| log.matches("passes=").count() >= before + self.shards)
+        });
+        let lines = log.lines().filter(|line| line.contains("passes=")).skip(before);
+        lines.filter_map(|line| value(line, counter)).sum()
+    }
+
+    /// Waits until the log says that clients were refused or ended, by this counter of the metrics. Start it with a short
+    /// `--log-refusals`.
+    pub fn expect_told(&self, counter: &str) {
+        wait::until(format_args!("the log tells of {counter}"), PATIENCE, || {
+            let log = self.process.stderr();
+            let mut told = log.lines().filter(|line| line.contains("clients were refused or ended:"));
+            told.any(|line| value(line, counter).is_some()).then_some(())
+        });
+    }
+
+    /// Sees that no thread has panicked.
+    ///
+    /// # Panics
+    /// When one has, with the log.
+    pub fn assert_no_panic(&self) {
+        let log = self.process.stderr();
+        assert!(!log.contains("panicked"), "{log}");
+    }
+
     fn listed(&self, scheme: &str) -> SocketAddr {
         let line = self.process.stdout_lines().swap_remove(0);
         let address = line.split([' ', ',']).find_map(|word| word.strip_prefix(scheme)?.parse().ok());
@@ -118,6 +152,11 @@ impl Deref for Server {
     fn deref(&self) -> &Process {
         &self.process
     }
+}
+
+/// The value of a counter in a line of the log.
+fn value(line: &str, counter: &str) -> Option<u64> {
+    line.split(' ').find_map(|word| word.strip_prefix(counter)?.strip_prefix('=')?.parse().ok())
 }
 
 /// `socketshard start` on a loopback port of the system's choice, without further flags.
