@@ -240,10 +240,14 @@ impl Shard {
     pub(crate) fn stream_farewell(&mut self, id: ConnectionId, disconnect: &Disconnect) {
         let Disconnect { code, reason } = disconnect;
         if self.streams.contains_key(&id) {
+            let (status, name) = match code {
+                1002 => (400, "InvalidArgumentsError"),
+                _ => (503, "UnavailableError"),
+            };
             let mut error = Vec::new();
-            WireError::Custom { name: "UnavailableError", message: reason }.write(&mut error);
+            WireError::Custom { name, message: reason }.write(&mut error);
             let error = String::from_utf8(error).expect("error objects are text");
-            return self.refuse_stream(id, Some(503), &error);
+            return self.refuse_stream(id, Some(status), &error);
         }
         if *code == SLOW_CONSUMER || self.speaks(id) != Some(Protocol::EventStream) {
             return;

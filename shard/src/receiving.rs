@@ -28,10 +28,13 @@ impl Shard {
 
     pub(crate) fn process_frames<H: Host>(&mut self, now: Time, id: ConnectionId, bytes: &mut [u8], host: &mut H) {
         let Some(connection) = self.connection_mut(id) else { return };
-        // The decoder leaves the connection while the messages it lends are acted upon.
-        let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::new(Role::Server));
         // What is spoken is settled before the first frame.
         let spoken = connection.protocol;
+        if matches!(spoken, Protocol::EventStream | Protocol::Http) {
+            return self.hear_listener(now, id, bytes, host);
+        }
+        // The decoder leaves the connection while the messages it lends are acted upon.
+        let mut decoder = std::mem::replace(&mut connection.decoder, Decoder::new(Role::Server));
         let compresses = connection.compression.is_some();
         let websocket_limits = self.frame_limits(spoken);
         let mut lent = if compresses { self.lend_inflater(id) } else { None };
@@ -70,6 +73,14 @@ impl Shard {
         }
     }
 
+    /// Whoever listens only has nothing to say: neither a request, whose answer would stand among the events, nor a frame.
+    fn hear_listener<H: Host>(&mut self, now: Time, id: ConnectionId, bytes: &[u8], host: &mut H) {
+        if !bytes.is_empty() && self.connections.live(id).is_some_and(|known| known.state != State::Closing) {
+            self.metrics.protocol_errors += 1;
+            self.close(now, id, &Disconnect::new(1002, "nothing is received on an event stream"), host);
+        }
+    }
+
     #[inline]
     fn handle_message<H: Host>(
         &mut self,
@@ -82,10 +93,7 @@ impl Shard {
     ) {
         self.metrics.messages_received += 1;
         match (spoken, message) {
-            // Whoever listens only has nothing to say, and what it says can be no answer's request.
-            (Protocol::EventStream | Protocol::Http, _) => {
-                self.close(now, id, &Disconnect::new(1002, "nothing is received on an event stream"), host);
-            }
+            (Protocol::EventStream | Protocol::Http, _) => unreachable!("what they say is no frames"),
             (_, Message::Close(close)) => self.close_received(now, id, close, host),
             (_, Message::Ping(payload)) => {
                 if self.meters.is_none() || self.meter_ping(now, id, host) {

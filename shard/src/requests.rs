@@ -199,8 +199,13 @@ impl Shard {
         let head = parse_again(&arriving.head, &mut storage);
         let whole = Whole { head: &arriving.head, body: &arriving.body };
         let next = self.answer_request(now, id, whole, &head, host);
-        if self.goes_on(id, &bytes[used..]) && matches!(next, Next::Request) {
-            self.answer_requests(now, id, &mut bytes[used..], 0, host);
+        if !self.goes_on(id, &bytes[used..]) {
+            return;
+        }
+        match next {
+            Next::Request => self.answer_requests(now, id, &mut bytes[used..], 0, host),
+            Next::Frames => self.process_frames(now, id, &mut bytes[used..], host),
+            Next::Nothing | Next::Again => {}
         }
     }
 

@@ -173,6 +173,98 @@ fn what_may_not_be_heard_is_refused_with_its_error() {
     assert_eq!(Http::get(off.address(), "/sse").status, 404);
 }
 
+/// A stream with a publication, after a request that was sent in these pieces; what was answered before its response.
+fn opened_by(server: &Server, member: &mut Member, pieces: &[&str]) -> String {
+    let mut http = Http::connect(server.address());
+    let (last, first) = pieces.split_last().expect("a request");
+    let mut before = String::new();
+    for piece in first {
+        http.send(piece.as_bytes());
+        if piece.contains("Expect:") {
+            before += &http.until("\r\n\r\n");
+        }
+    }
+    http.send(last.as_bytes());
+    before += &http.until("text/event-stream\r\n");
+    http.until("retry: ");
+    http.until("\n\n");
+    let mut stream = Stream { http };
+    member.publish("news", &json!(pieces));
+    assert_eq!(stream.publication(), ("news".to_owned(), json!(pieces)));
+    before
+}
+
+#[test]
+fn a_stream_is_asked_for_with_a_body_or_behind_other_requests_like_any_page() {
+    let server = Server::start(&["--body-timeout", "300ms", "--log-refusals=1ms"]);
+    let mut member = Member::connect(server.address());
+    let head = |lines: &str| format!("GET /sse?channel=news HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+    let (known, chunked) = (head("Content-Length: 5\r\n"), head("Transfer-Encoding: chunked\r\n"));
+    let awaited = head("Content-Length: 5\r\nExpect: 100-continue\r\n");
+    let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    for (pieces, answers) in [
+        (&[&*head("")][..], 1),
+        (&[&*format!("{known}hello")], 1),
+        (&[&known, "he", "llo"], 1),
+        (&[&chunked, "5\r\nhello\r\n", "0\r\n\r\n"], 1),
+        // Nobody waits for the word when there is nothing that it is for.
+        (&[&*head("Expect: 100-continue\r\n")], 1),
+        (&[&awaited, "hello"], 2),
+        // Answered at once, and when other shards have answered; both before the stream.
+        (&[&*format!("{}{}", ask("/healthz"), head(""))], 2),
+        (&[&*format!("{}{}{}", ask("/api/users/online"), ask("/healthz"), head(""))], 3),
+    ] {
+        let before = opened_by(&server, &mut member, pieces);
+        assert_eq!(before.matches("HTTP/1.1 ").count(), answers, "{pieces:?}: {before}");
+        assert_eq!(before.contains("HTTP/1.1 100 Continue\r\n\r\n"), pieces[0] == awaited, "{before}");
+    }
+    for (request, status) in [
+        (head("Content-Length: 5\r\nExpect: a-miracle\r\n"), 417),
+        (head("Content-Length: 99999999\r\n"), 413),
+        (head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 400),
+        (known, 408),
+    ] {
+        let mut http = Http::connect(server.address());
+        http.send(request.as_bytes());
+        assert_eq!(http.response(false).status, status, "{request}");
+        http.expect_end();
+    }
+    ["bodies_refused", "protocol_errors", "timeouts"].iter().for_each(|counter| server.expect_told(counter));
+    server.assert_no_panic();
+}
+
+#[test]
+fn what_follows_the_request_for_a_stream_is_neither_answered_nor_heard() {
+    let server = Server::start(&["--log-refusals=1ms"]);
+    let address = server.address();
+    let (descriptors, more) = (server.descriptors(), "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+    // In the same breath: an error, or an end where the response has begun by then.
+    for (query, length) in [("?channel=news", 0), ("", 0), ("?channel=news", 2), ("", 2)] {
+        let mut http = Http::connect(address);
+        let body = "x".repeat(length);
+        http.send(
+            format!("GET /sse{query} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}{more}").as_bytes(),
+        );
+        let text = String::from_utf8(http.read_to_end()).expect("text");
+        assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "{text}");
+        let is_error = text.starts_with("HTTP/1.1 400 ") && text.contains("nothing is received on an event stream");
+        let is_end = text.starts_with("HTTP/1.1 200 ") && text.contains("event: #disconnect\ndata: {\"code\":1002,");
+        assert!(is_error || is_end, "{text}");
+    }
+    // Later: a request, half a line, and frames as a WebSocket has them, of which a ping would be answered.
+    for said in [more.as_bytes(), b"\r\n", b"G", b"\x89\x80\0\0\0\0", b"\x81\x81\0\0\0\0x", b"\x81"] {
+        let mut stream = Stream::open(address, "channel=news", "");
+        stream.http.send(said);
+        let (name, data) = stream.event();
+        assert_eq!((&*name, &data["code"]), ("#disconnect", &json!(1002)), "{said:?}");
+        stream.http.expect_end();
+    }
+    server.wait_for_descriptors(descriptors, PATIENCE);
+    assert_eq!(server.count("protocol_errors"), 10);
+    server.expect_told("protocol_errors");
+    server.assert_no_panic();
+}
+
 #[test]
 fn a_stop_tells_and_ends() {
     let server = Server::start(&[]);

@@ -163,9 +163,13 @@ fn an_end_from_our_side_is_the_last_event() {
 #[test]
 fn whoever_speaks_on_a_stream_is_sent_away() {
     let mut world = World::new(1, Limits::default());
-    for said in
-        [&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], b"\x81\x80\0\0\0\0", b"\x88\x80\0\0\0\0", b"\x89\x80\0\0\0\0"]
-    {
+    for said in [
+        &b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..],
+        b"\x81\x80\0\0\0\0",
+        b"\x88\x80\0\0\0\0",
+        b"\x89\x80\0\0\0\0",
+        b"\r",
+    ] {
         let client = stream(&mut world, 0, "channel=news");
         world.send_bytes(client, said);
         let text = heard(&mut world, client);
@@ -173,9 +177,18 @@ fn whoever_speaks_on_a_stream_is_sent_away() {
         assert!(world.is_over(client));
     }
     // In the same breath as well.
-    let client = world.accept(0, "10.0.0.1");
-    world.send_bytes(client, b"GET /sse HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert!(world.is_over(client));
+    for head in ["GET /sse HTTP/1.1\r\nHost: a\r\n\r\n", "GET /sse HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"]
+    {
+        // All at once, and with the last byte of the request in front of it.
+        for cut in [0, head.len() - 1] {
+            let client = world.accept(0, "10.0.0.1");
+            world.send_bytes(client, &head.as_bytes()[..cut]);
+            world.send_bytes(client, format!("{}GET / HTTP/1.1\r\nHost: a\r\n\r\n", &head[cut..]).as_bytes());
+            assert_eq!(heard(&mut world, client).matches("HTTP/1.1 ").count(), 1, "{head} at {cut}");
+            assert!(world.is_over(client), "{head} at {cut}");
+        }
+    }
+    assert_eq!(world.shards[0].metrics().protocol_errors, 9);
     world.shards[0].check();
 }
 
