@@ -34,6 +34,7 @@ fn fixed_session_seeds_hold() {
     assert!(sum(|report| report.opened) > 5_000 && sum(|report| report.refused) > 100);
     assert!(sum(|report| report.written) > 100_000 && sum(|report| report.durable) > 10_000);
     assert!(sum(|report| report.writes_refused) > 10);
+    assert!(sum(|report| report.rotations) > 1_000);
     happened(&reports, STORE, |report| report.store);
     happened(&reports, PRIVATE, |report| report.private);
 }

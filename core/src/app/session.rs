@@ -16,7 +16,6 @@ use super::error::{Error, Result};
 use super::local::Local;
 use super::peer::to_json;
 use super::private::check_key;
-use super::timer::sleep;
 use crate::session::LocalSessions;
 
 /// Extracts the caller's session. It may be kept and used from later tasks of the same shard; as long as it is kept, the
@@ -138,10 +137,6 @@ impl Session {
         let sessions = self.sessions()?;
         let to = sessions.fresh_id(sessions.home(self.session.id()));
         self.write(Operation::Rotate { to })?.outcome().await?;
-        if self.session.id() != to {
-            // Its home is this shard, and its table follows when the turn is settled.
-            sleep(Duration::ZERO).await;
-        }
         Ok(sessions.ticket(to))
     }
 

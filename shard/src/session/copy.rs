@@ -370,7 +370,9 @@ impl State {
         }
         let version = self.version;
         let is_durable = if context.has_store { None } else { Some(false) };
-        let is_done = waiting.is_empty() && !context.has_store;
+        // What concerns the table is acknowledged when the table has it: an own write of the home is published later.
+        let is_followed = !(operation.concerns_table() && matches!(writer, Writer::Local(_)));
+        let is_done = waiting.is_empty() && !context.has_store && is_followed;
         let is_queued = self.cold.as_ref().is_some_and(|cold| !cold.home.in_flight.is_empty());
         if is_done && !is_queued {
             return Ok((operation, Some(Written { number, is_durable: false })));
@@ -540,6 +542,15 @@ impl State {
         let from = cached.pending.partition_point(|(token, _)| cached.sent.is_some_and(|sent| *token <= sent));
         cached.sent = cached.pending.back().map(|(token, _)| *token).or(cached.sent);
         cached.pending.iter().skip(from).cloned().collect()
+    }
+
+    /// Takes the first of the writes that everybody has and the store has answered. What was not published yet nobody has.
+    pub(crate) fn take_done(&mut self) -> Option<InFlight> {
+        let home = &mut self.cold.as_mut()?.home;
+        let published = home.unsent.front().map_or(self.version, |(version, _)| version - 1);
+        let is_done =
+            |entry: &mut InFlight| entry.waiting.is_empty() && entry.is_durable.is_some() && entry.version <= published;
+        home.in_flight.pop_front_if(is_done)
     }
 
     pub(crate) fn take_unsent_home(&mut self) -> VecDeque<(u64, Operation)> {

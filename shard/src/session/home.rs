@@ -219,10 +219,7 @@ impl Shard {
         loop {
             let mut state = session.state();
             let id = state.id;
-            let Some(cold) = &mut state.cold else { return };
-            let is_done = |entry: &super::copy::InFlight| entry.waiting.is_empty() && entry.is_durable.is_some();
-            let done = cold.home.in_flight.pop_front_if(|entry| is_done(entry));
-            let Some(entry) = done else {
+            let Some(entry) = state.take_done() else {
                 state.cool();
                 return;
             };
@@ -271,11 +268,13 @@ impl Shard {
         for (version, operation) in unsent {
             self.publish_write(session, version, &operation, Writer::Home);
         }
-        let mut state = session.state();
+        let state = session.state();
         if state.cold.as_ref().is_some_and(|cold| cold.home.is_unsaved && cold.home.saving.is_none()) {
             let slot = state.slot;
             self.session_work.unsaved.push(slot);
         }
-        state.cool();
+        drop(state);
+        // What nobody has to be waited for, and the table had not followed yet.
+        self.acknowledge(session);
     }
 }

@@ -65,6 +65,12 @@ impl Sessions {
         Some(session)
     }
 
+    /// The session that has this id here, for tests: cookies are looked up by connections.
+    #[must_use]
+    pub fn named(&self, id: SessionId) -> Option<Session> {
+        self.by_id(id)
+    }
+
     /// How many there are, homes and copies.
     #[must_use]
     pub fn len(&self) -> usize {

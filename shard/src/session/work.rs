@@ -66,13 +66,23 @@ impl Shard {
                 }
                 self.drain_commands(now, host);
             }
-            for slot in std::mem::take(&mut self.session_work.unsaved) {
-                if let Some(session) = self.sessions.find(slot) {
-                    self.save(&session);
-                }
-            }
+            self.save_unsaved();
             while let Some(request) = self.session_work.requests.pop_front() {
                 host.store(request);
+            }
+        }
+    }
+
+    /// What a task has written meanwhile is published first: a save has every write up to its version, and the id that a
+    /// session has by then.
+    fn save_unsaved(&mut self) {
+        if self.session_work.unsaved.is_empty() {
+            return;
+        }
+        self.flush_sessions();
+        for slot in std::mem::take(&mut self.session_work.unsaved) {
+            if let Some(session) = self.sessions.find(slot) {
+                self.save(&session);
             }
         }
     }
@@ -97,5 +107,37 @@ impl Shard {
             state.touched = state.touched.max(now);
             state.cool();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Operation;
+    use crate::{Config, Limits, SessionConfig, SessionId, ShardId};
+
+    #[test]
+    fn a_save_has_the_id_that_a_task_has_given_meanwhile_and_tells_of_the_old_one() {
+        let config = Config { id: ShardId(0), shards: 1, limits: Limits::default(), seed: 1 };
+        let mut shard = Shard::new(config, Time::ZERO);
+        shard.open_sessions(SessionConfig { has_store: true, epoch: 0 });
+        let session = shard.sessions.make_for_tests().expect("there is room");
+        let (old, to) = (session.id(), SessionId::new([7; 16]));
+        let set = Operation::Set { key: "a".into(), text: "1".into(), expires: 0 };
+        session.write(set).expect("there is room");
+        shard.flush_sessions();
+        let receipt = session.write(Operation::Rotate { to }).expect("there is room");
+        assert_eq!(receipt.written, None, "the table and the store have to know");
+        shard.save_unsaved();
+        let request = shard.session_work.requests.pop_front();
+        let Some(StoreRequest::Save { session: saved, version, retires, .. }) = request else { panic!("{request:?}") };
+        assert_eq!((saved, version, retires), (to, 2, vec![old]));
+        assert!(shard.session_work.completions.is_empty(), "the store has not answered");
+        shard.saved(to, 2, Ok(()));
+        let mut tokens = shard.session_work.completions.iter().map(|completion| match completion {
+            Completion::Written { token, outcome: Ok(written) } => (*token, written.is_durable),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(tokens.next_back(), Some((receipt.token, true)));
     }
 }

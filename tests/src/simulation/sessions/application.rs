@@ -42,6 +42,8 @@ pub(super) struct Application {
     /// Subscriptions that are not established yet.
     asked: BTreeMap<u64, Asked>,
     questions: u64,
+    /// Connections whose doing goes on after all input, as an action's does that had to wait.
+    tasks: Vec<ConnectionId>,
     /// Handles that outlive their connections for a while, as tasks do.
     kept: Vec<Session>,
     /// What a connection must have heard of, where each message asks the home.
@@ -77,6 +79,7 @@ impl Application {
             waiting: BTreeMap::new(),
             asked: BTreeMap::new(),
             questions: 0,
+            tasks: Vec::new(),
             kept: Vec::new(),
             floors: RefCell::default(),
             answers_at: Vec::new(),
@@ -110,6 +113,13 @@ impl Application {
         self.kept.clear();
     }
 
+    /// What was left to be done; the shard hears of it when the turn is settled.
+    pub(super) fn run_tasks(&mut self) {
+        for id in std::mem::take(&mut self.tasks) {
+            self.write_some(id);
+        }
+    }
+
     fn act(&mut self, id: ConnectionId) {
         let Some(tab) = self.tabs.get_mut(&id) else { return };
         let session = tab.session.clone();
@@ -119,6 +129,16 @@ impl Application {
             assert!(session.is_ended() || session.version() >= floor, "{} was not read at its home", session.id());
         }
         self.oracle.borrow().check(&session, "a message");
+        if self.random.u8(..4) == 0 {
+            self.tasks.push(id);
+        } else {
+            self.write_some(id);
+        }
+    }
+
+    fn write_some(&mut self, id: ConnectionId) {
+        let Some(tab) = self.tabs.get(&id) else { return };
+        let session = tab.session.clone();
         let repeats = if self.random.u8(..6) == 0 { self.random.u8(2..8) } else { 1 };
         for _ in 0..repeats {
             self.write(id, &session);
@@ -249,7 +269,8 @@ impl Application {
             let question = Question::Settled { channel: CHANNELS[*channel].into() };
             self.commands.push_back(Command::Ask { ticket: self.questions, question });
         }
-        if let (Kind::Rotate(_), Ok(_)) = (&issued.kind, outcome) {
+        if let (Kind::Rotate(to), Ok(_)) = (&issued.kind, outcome) {
+            oracle.rotated(session, *id, *to, &self.sessions);
             self.renewals.push((session.clone(), *id));
         }
     }

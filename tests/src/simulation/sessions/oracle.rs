@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use shard::{Session, SessionId, Time, WriteError, Written};
+use shard::{Session, SessionId, Sessions, Time, WriteError, Written};
 
 use super::private::{Concern, Private};
 use crate::simulation::trace::Trace;
@@ -80,6 +80,8 @@ pub(super) struct Oracle {
     pub(super) written: u64,
     pub(super) durable: u64,
     pub(super) refused: u64,
+    /// Rotations acknowledged.
+    pub(super) rotations: u64,
     /// Writes whose home has died before it acknowledged them.
     pub(super) lost: u64,
     has_deaths: bool,
@@ -105,6 +107,7 @@ impl Oracle {
             written: 0,
             durable: 0,
             refused: 0,
+            rotations: 0,
             lost: 0,
             has_deaths: false,
         }
@@ -236,6 +239,25 @@ impl Oracle {
             raise(&mut logical.durable, key, number);
         }
         true
+    }
+
+    /// A rotation is acknowledged: here the session has its new id, or one of later, and is found by it. By the old one
+    /// nobody finds anything.
+    pub(super) fn rotated(&mut self, session: &Session, from: SessionId, to: SessionId, sessions: &Sessions) {
+        self.rotations += 1;
+        let id = session.id();
+        assert_ne!(id, from, "the rotation to {to} is acknowledged");
+        assert_eq!(self.logical(id), self.logical(to), "{from} is to be {to}");
+        // Of several under way nobody knows the order.
+        assert!(id == to || self.doubtful.contains(&to), "{from} is {id} and was to be {to}");
+        if !session.is_ended() {
+            let slot = |session: &Session| sessions.all().iter().position(|known| known.id() == session.id());
+            let found = sessions.named(id);
+            assert_eq!(found.as_ref().map(slot), Some(slot(session)), "{id} is found by its name");
+        }
+        // Who comes with the old cookie may be asking the home for it.
+        let is_given = sessions.all().iter().any(|known| known.id() == from && known.is_ready());
+        assert!(!is_given && sessions.named(from).is_none_or(|known| !known.is_ready()), "{from} is still a session");
     }
 
     /// What became of a write that concerns connections: nothing, or whether the store has it.

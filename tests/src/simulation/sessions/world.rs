@@ -119,6 +119,8 @@ pub struct SessionReport {
     pub durable: u64,
     /// Writes refused.
     pub writes_refused: u64,
+    /// Changes of ids acknowledged.
+    pub rotations: u64,
     /// About the store.
     pub store: StoreReport,
     /// About users and private channels.
@@ -350,6 +352,7 @@ impl World {
         for answer in self.store.borrow_mut().answers(now, index, station.life) {
             station.shard.command(now, answer, &mut station.application);
         }
+        station.application.run_tasks();
         station.shard.settle(now, &mut station.application);
         station.shard.check();
         self.send_batches(index);
@@ -672,6 +675,7 @@ impl World {
             written: oracle.written,
             durable: oracle.durable,
             writes_refused: oracle.refused,
+            rotations: oracle.rotations,
             store: self.store.borrow().report,
             private: oracle.private.report,
         }
