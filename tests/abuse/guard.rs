@@ -2,7 +2,7 @@
 
 use harness::member::Member;
 use harness::server::Server;
-use harness::wait::PATIENCE;
+use harness::wait::{self, PATIENCE};
 use harness::websocket::{Received, WebSocket};
 use serde_json::json;
 
@@ -30,6 +30,10 @@ pub(crate) fn survives(flags: &[&str], growth_bytes_max: u64, abuse: impl FnOnce
     server.wait_for_descriptors(descriptors, PATIENCE);
     let growth = server.resident_bytes().saturating_sub(resident);
     assert!(growth <= growth_bytes_max, "memory grew by {growth} bytes, more than {growth_bytes_max}");
+    // What has no descriptor any more may still be a connection of a shard's, or a name in its tables.
+    for gauge in ["connections", "channels"] {
+        wait::until(format_args!("there are no {gauge}"), PATIENCE, || (server.count(gauge) == 0).then_some(()));
+    }
     server.assert_no_panic();
 }
 

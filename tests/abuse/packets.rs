@@ -168,11 +168,18 @@ fn nesting_of_100_000_levels_is_ignored() {
 
 #[test]
 fn an_array_of_too_many_packets_is_bounded_work() {
-    still_serves(&LONG_MESSAGES, |member| {
-        let packets = vec!["{}"; 300_000].join(",");
-        member.socket().send_text(&format!("[{packets}]"));
-        let calls = vec![r#"{"event":"app.square","data":2}"#; 30_000].join(",");
-        member.socket().send_text(&format!("[{calls}]"));
+    survives(&LONG_MESSAGES, FLOOD_BYTES, |server| {
+        let mut member = Member::connect(server.address());
+        let calls = |count| vec![r#"{"event":"app.square","data":2}"#; count].join(",");
+        let before = server.count("calls");
+        for packets in [vec!["{}"; 300_000].join(","), calls(30_000), calls(1_001)] {
+            member.socket().send_text(&format!("[{packets}]"));
+        }
+        assert_eq!(member.call("app.square", &json!(3)), Ok(json!(9)));
+        assert_eq!(server.count("calls") - before, 1, "of an array of more than 1,000 nothing is looked at");
+        member.socket().send_text(&format!("[{}]", calls(1_000)));
+        assert_eq!(member.call("app.square", &json!(3)), Ok(json!(9)));
+        assert_eq!(server.count("calls") - before, 1_002);
     });
 }
 
