@@ -1,6 +1,7 @@
 //! A25: ends that do not end, and what comes after them.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use super::super::case::{Case, Door, Seen, Time, Wanted};
 use super::super::socket::{Heard, Socket, frame};
@@ -39,11 +40,23 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// After its close frame the server ends the TCP connection, whether or not we do.
+/// After its close frame the server ends the TCP connection, whether or not we do: first its own half, and when its time is
+/// up what we still say is answered by a reset.
 fn closed(stage: &Stage, socket: &mut Socket, code: Option<u16>) -> io::Result<Seen> {
-    Ok(match socket.hear(stage.timeout(Time::Close) + stage.patience())? {
-        Heard::End => Seen::Closed(code),
-        Heard::Late => Seen::Nothing,
-        other => Seen::Wrong(format!("said {other:?} after its close frame")),
-    })
+    let end = Instant::now() + stage.timeout(Time::Close) + stage.patience();
+    match socket.hear(end.saturating_duration_since(Instant::now()))? {
+        Heard::End => {}
+        Heard::Late => return Ok(Seen::Nothing),
+        other => return Ok(Seen::Wrong(format!("said {other:?} after its close frame"))),
+    }
+    while socket.wire().push(&frame(0x8a, b"still here"), PAUSE)?.is_some() {
+        if Instant::now() >= end {
+            return Ok(Seen::Wrong("it is still there".to_owned()));
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(Seen::Closed(code))
 }
+
+/// Between two words of a client that does not go.
+const PAUSE: Duration = Duration::from_millis(20);
