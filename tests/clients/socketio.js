@@ -218,7 +218,10 @@ class SocketIo {
     assert.deepStrictEqual(heard, Array.from({ length: count }, (_, index) => index));
     // A goodbye is final.
     const again = once(socket, 'connect');
+    const gone = new Promise((resolve) => socket.io.engine.once('close', resolve));
     socket.disconnect();
+    // By polling it is a request of its own, which the next handshake could overtake.
+    await gone;
     socket.connect();
     await again;
     assert(!socket.recovered && socket.id !== id);

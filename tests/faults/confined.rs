@@ -80,9 +80,10 @@ fn everything_that_the_supervisor_does_is_in_the_profile_that_ships() {
     ask(server.address());
     wait::until("the old one has gone", PATIENCE, || (!is_alive(second)).then_some(()));
     assert_eq!(child(&server), third);
+    wait::until("its end is told", PATIENCE, || server.stderr().contains("the old server has gone").then_some(()));
     let log = server.stderr();
     assert_eq!(log.matches("the server has died").count(), 1, "only of what was done to it: {log}");
-    assert!(log.contains("the old server has gone") && log.contains("exit code 0"), "{log}");
+    assert!(log.contains("exit code 0"), "{log}");
     server.signal(libc::SIGTERM);
     let exit = server.into_process().wait(PATIENCE);
     assert_eq!(exit.code(), 0, "{exit}");
