@@ -273,6 +273,14 @@ impl TlsClient {
         self.flush()
     }
 
+    /// Takes a new key, and asks the server for one (RFC 8446 section 4.6.3).
+    ///
+    /// # Panics
+    /// When TLS 1.3 is not spoken.
+    pub fn renew_key(&mut self) {
+        self.tls.refresh_traffic_keys().expect("TLS 1.3 is spoken");
+    }
+
     /// Ends our direction without announcing it.
     ///
     /// # Errors

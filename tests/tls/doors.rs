@@ -2,6 +2,7 @@
 
 use std::net::TcpStream;
 
+use codec::websocket::Opcode;
 use harness::http::Http;
 use harness::process::Process;
 use harness::server::{Server, command};
@@ -49,11 +50,34 @@ fn who_asks_for_tls_alone_is_not_given_a_plain_door() {
     let line = wait::until("the server listens", PATIENCE, || process.stdout_lines().pop());
     let rest = line.strip_prefix("socketshard listening on https://127.0.0.1:").expect("one listener");
     let port = rest.split(' ').next().expect("a port").parse().expect("a port");
-    let protocols = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_ulp").unwrap_or_default();
-    let ktls = if protocols.split_whitespace().any(|protocol| protocol == "tls") { "unused" } else { "no" };
-    assert!(line.contains(&format!(" tls=userspace ktls={ktls} ")), "{line}");
+    let expected = if has_kernel_tls() { " tls=kernel shards=" } else { " tls=userspace ktls=no shards=" };
+    assert!(line.contains(expected), "{line}");
     drop(TcpStream::connect(("127.0.0.1", port)).expect("it is there"));
     assert!(process.stderr().contains("sha256="), "the fingerprint is in the log");
+}
+
+/// One connection is enough to tell, and to see that there it does what it does elsewhere.
+#[test]
+fn the_kernel_speaks_tls_where_it_can_unless_it_is_told_not_to() {
+    for (flags, is_offloaded) in [(&[][..], has_kernel_tls()), (&["--ktls", "off"], false)] {
+        let secure = Secure::start(flags);
+        let mut client = secure.echo();
+        client.echo(b"who speaks?");
+        let counter = if is_offloaded { " tls_offloaded=1" } else { " tls_handshakes=1" };
+        wait::until("the counters tell", PATIENCE, || {
+            secure.server.signal(libc::SIGUSR1);
+            secure.server.stderr().contains(counter).then_some(())
+        });
+        assert_eq!(secure.server.stderr().contains(" tls_offloaded="), is_offloaded);
+        client.renew_key();
+        if is_offloaded && kernel() < (6, 14) {
+            // Its TLS has one key for each direction.
+            client.send_frame(Opcode::Binary, b"under another key").expect("it is still there");
+            while client.receive().is_ok_and(|bytes| !bytes.is_empty()) {}
+        } else {
+            client.echo(b"under another key");
+        }
+    }
 }
 
 #[test]
@@ -61,6 +85,18 @@ fn a_certificate_of_its_own_making_is_trusted_by_nobody() {
     let secure = Secure::start(&[]);
     let server = Server::start(&["--tls-listen", "127.0.0.1:0", "--tls-self-signed"]);
     assert!(TlsClient::connect(server.tls_address(), "localhost", &secure.certificate).is_err());
+}
+
+/// Whether this machine's kernel has one: as the kernel says, which the server does not ask.
+fn has_kernel_tls() -> bool {
+    let protocols = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_ulp").unwrap_or_default();
+    protocols.split_whitespace().any(|protocol| protocol == "tls")
+}
+
+fn kernel() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel has a name");
+    let mut numbers = release.split('.').map_while(|number| number.parse().ok());
+    (numbers.next().expect("a version"), numbers.next().expect("its second number"))
 }
 
 #[test]

@@ -129,6 +129,7 @@ const OTHER_VALUES: &[(&str, &str)] = &[
     ("tls-redirect", "127.0.0.1:9080"),
     ("tls-redirect-port", "443"),
     ("max-tls-handshake", "8KiB"),
+    ("ktls", "off"),
     ("shards", "3"),
     ("cpus", "0-2,7"),
     ("no-pin", "true"),

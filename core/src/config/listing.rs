@@ -227,6 +227,7 @@ fn tls_rows(tls: &TlsSettings, rows: &mut Vec<(&'static str, String)>) {
         key_passphrase_file,
         self_signed,
         handshake_bytes_max,
+        is_kernel_used,
     } = tls;
     let none = || "none".to_owned();
     let addresses = |listen: &[SocketAddr]| if listen.is_empty() { none() } else { list(listen) };
@@ -248,6 +249,7 @@ fn tls_rows(tls: &TlsSettings, rows: &mut Vec<(&'static str, String)>) {
         ("tls-redirect", addresses(redirect)),
         ("tls-redirect-port", redirect_port.map_or_else(|| "that of --tls-listen".to_owned(), |port| port.to_string())),
         ("max-tls-handshake", size::format(*handshake_bytes_max as u64)),
+        ("ktls", if *is_kernel_used { "auto" } else { "off" }.to_owned()),
     ]);
 }
 

@@ -29,6 +29,8 @@ pub struct TlsSettings {
     pub self_signed: bool,
     /// Bytes of handshake messages that may wait for their end.
     pub handshake_bytes_max: usize,
+    /// Whether connections are given to the kernel's TLS after their handshake, where it has one.
+    pub is_kernel_used: bool,
 }
 
 impl TlsSettings {
@@ -98,6 +100,7 @@ impl Default for TlsSettings {
             self_signed: false,
             // A client's first message is 250 to 2,000 bytes, with post-quantum key shares and tickets included.
             handshake_bytes_max: 16 << 10,
+            is_kernel_used: true,
         }
     }
 }

@@ -14,18 +14,19 @@ pub(super) fn findings(machine: &Machine, settings: &Settings, connections: u64)
         congestion(machine),
         memory(machine, connections),
         buffers(machine),
-        kernel_tls(machine),
+        kernel_tls(machine, settings),
     ]
 }
 
-/// Told, and no reason to change anything: the server speaks TLS by itself (core/docs/security.md).
-fn kernel_tls(machine: &Machine) -> Finding {
+/// Told, and no reason to change anything: the server can speak TLS by itself (core/docs/security.md).
+fn kernel_tls(machine: &Machine, settings: &Settings) -> Finding {
     const SUBJECT: &str = "kernel-tls";
     match machine.text("proc/sys/net/ipv4/tcp_available_ulp") {
+        _ if !settings.tls.is_kernel_used => Finding::ok(SUBJECT, "not used: --ktls is off"),
         Ok(list) if list.split_whitespace().any(|name| name == "tls") => {
-            Finding::ok(SUBJECT, "this kernel has it; it is not used")
+            Finding::ok(SUBJECT, "this kernel has it, for connections of TLS 1.3")
         }
-        Ok(_) => Finding::ok(SUBJECT, "this kernel lacks it; it would not be used"),
+        Ok(_) => Finding::ok(SUBJECT, "this kernel lacks it, or its module is not loaded (modprobe tls)"),
         Err(error) => Finding::unknown(SUBJECT, &error),
     }
 }

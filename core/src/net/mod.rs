@@ -7,6 +7,7 @@
 mod doorbell;
 mod inherited;
 mod listener;
+mod offload;
 mod operation;
 mod peer_name;
 mod receive;
@@ -26,3 +27,4 @@ pub(crate) use operation::Completion;
 pub(crate) use ring::Ring;
 pub(crate) use sockets::{Happened, SocketMetrics, Sockets};
 pub(crate) use table::Descriptor;
+pub(crate) use tls::kernel::suites as kernel_tls_suites;

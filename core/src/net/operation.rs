@@ -40,6 +40,14 @@ pub(crate) enum Operation {
     SendSecure,
     /// Not of the kernel: TLS has found that a connection is over.
     SecureEnd,
+    /// A descriptor of the process, to give the kernel's TLS a connection by.
+    Offload,
+    /// A descriptor of the process, to give the kernel's TLS new keys by.
+    Renew,
+    /// A send of plaintext by the kernel's TLS.
+    SendOffloaded,
+    /// The announcement of our stream's end by the kernel's TLS.
+    Announce,
 }
 
 /// One completion, decoded.
@@ -72,6 +80,10 @@ impl Completion {
             11 => Operation::Abort,
             12 => Operation::SendSecure,
             13 => Operation::SecureEnd,
+            14 => Operation::Offload,
+            15 => Operation::Renew,
+            16 => Operation::SendOffloaded,
+            17 => Operation::Announce,
             _ => Operation::Ignored,
         }
     }
@@ -143,6 +155,10 @@ mod tests {
             Operation::Abort,
             Operation::SendSecure,
             Operation::SecureEnd,
+            Operation::Offload,
+            Operation::Renew,
+            Operation::SendOffloaded,
+            Operation::Announce,
         ];
         for operation in operations {
             let connection = ConnectionId { slot: u32::MAX - 1, generation: ConnectionId::GENERATION_MASK };

@@ -6,6 +6,7 @@ use std::io;
 use shard::{ConnectionId, Mode};
 
 use super::operation::{Operation, of_connection, of_index};
+use super::sockets::{HELD, OFFLOADED, Socket};
 use super::tls::{Landing, Parting, Streams, Task};
 use super::{Completion, Happened, Sockets, send};
 use crate::tls::Acceptor;
@@ -17,7 +18,20 @@ impl Sockets {
     }
 
     /// Received bytes of a TLS connection: what they are in plain.
-    pub(super) fn decipher(&mut self, connection: ConnectionId, buffer: u16, length: usize) -> Happened<'_> {
+    pub(super) fn received_secure(
+        &mut self,
+        connection: ConnectionId,
+        buffer: u16,
+        length: usize,
+    ) -> io::Result<Happened<'_>> {
+        if self.socket(connection).is_some_and(Socket::is_offloaded) {
+            return self.received_offloaded(connection, buffer, length);
+        }
+        self.arm_receive(connection)?;
+        self.decipher(connection, buffer, length)
+    }
+
+    fn decipher(&mut self, connection: ConnectionId, buffer: u16, length: usize) -> io::Result<Happened<'_>> {
         let tls = self.tls.as_mut().expect(THERE);
         let received = tls.receive(connection, self.buffers.bytes(buffer, length));
         if received.is_over {
@@ -27,11 +41,15 @@ impl Sockets {
         if tls.with(connection, |stream| stream.next_is_ready()) == Some(true) {
             self.talkative.push(connection);
         }
+        if received.is_to_offload {
+            self.begin_offload(connection)?;
+        }
+        let tls = self.tls.as_mut().expect(THERE);
         if tls.plain().is_empty() {
             self.buffers.recycle(buffer);
-            return Happened::Nothing;
+            return Ok(Happened::Nothing);
         }
-        Happened::Received(connection, tls.plain(), buffer)
+        Ok(Happened::Received(connection, tls.plain(), buffer))
     }
 
     /// The shard's bytes leave as ciphertext in memory of TLS's own. While TLS has something in the air that the shard
@@ -43,6 +61,10 @@ impl Sockets {
         token: u32,
         bytes: &[u8],
     ) -> io::Result<()> {
+        let Some(socket) = self.socket(connection) else { return Ok(()) };
+        if socket.is(HELD | OFFLOADED) {
+            return self.send_offloaded(socket, connection, mode, token, bytes);
+        }
         let tls = self.tls.as_mut().expect(THERE);
         let is_flying = tls.flying(connection).is_some();
         let (user_data, task) = match mode {
@@ -83,6 +105,7 @@ impl Sockets {
         if tls.with(connection, |stream| stream.next_is_ready()) == Some(true) {
             self.talkative.push(connection);
         }
+        self.try_offload(connection)?;
         Ok(happened)
     }
 
@@ -95,29 +118,37 @@ impl Sockets {
                 continue;
             }
             if tls.with(connection, |stream| stream.is_shut()) == Some(true) {
-                self.shut(connection, Operation::Shutdown)?;
+                self.reach(connection, Operation::Shutdown)?;
             }
+            self.try_offload(connection)?;
         }
         Ok(())
     }
 
     /// The end of our stream: its announcement, then that of the socket.
-    pub(super) fn shut_secure(&mut self, connection: ConnectionId) {
+    pub(super) fn shut_secure(&mut self, connection: ConnectionId) -> io::Result<()> {
+        if self.socket(connection).is_some_and(Socket::is_offloaded) {
+            return self.announce(connection, true);
+        }
         let tls = self.tls.as_mut().expect(THERE);
         tls.with(connection, |stream| {
             stream.say_close();
             stream.shut();
         });
         self.talkative.push(connection);
+        Ok(())
     }
 
     /// Before the descriptor is closed: the peer is told that nothing was cut off, if there is room for it.
     pub(super) fn part_secure(&mut self, connection: ConnectionId) -> io::Result<()> {
         let Some(socket) = self.socket(connection) else { return Ok(()) };
+        if socket.is_offloaded() {
+            return self.part_offloaded(connection);
+        }
         match self.tls.as_mut().expect(THERE).close(connection) {
             Parting::Quiet => Ok(()),
             // A send that waits for room would keep the socket open behind its descriptor.
-            Parting::Flying => self.shut(connection, Operation::Abort),
+            Parting::Flying => self.reach(connection, Operation::Abort),
             Parting::Farewell(flight) => {
                 let entry = send::secure(socket.descriptor, flight.rest(), connection, false);
                 let entry = self.table.on(entry);
@@ -126,9 +157,13 @@ impl Sockets {
         }
     }
 
-    /// The peer's end has come without a word of TLS.
-    pub(super) fn ended_secure(&mut self, connection: ConnectionId) {
-        self.tls.as_mut().expect(THERE).ended(connection);
+    /// The peer's end has come without a word of TLS, or the kernel's TLS has found something wrong.
+    pub(super) fn ended_secure(&mut self, connection: ConnectionId, error: i32) {
+        let tls = self.tls.as_mut().expect(THERE);
+        match error {
+            libc::EBADMSG | libc::EMSGSIZE | libc::EINVAL | libc::EIO => tls.count_failure(),
+            _ => tls.ended(connection),
+        }
     }
 
     fn take_off(&mut self, connection: ConnectionId, task: Task) -> io::Result<()> {
@@ -145,10 +180,10 @@ impl Sockets {
     }
 
     /// Tells the shard in the next pass, as if the kernel had.
-    fn postpone(&mut self, user_data: u64, result: i32) -> io::Result<()> {
+    pub(super) fn postpone(&mut self, user_data: u64, result: i32) -> io::Result<()> {
         self.postponed.push(Completion::new(user_data, result, 0));
         Ok(())
     }
 }
 
-const THERE: &str = "a connection with TLS has come by a listener with TLS";
+pub(super) const THERE: &str = "a connection with TLS has come by a listener with TLS";

@@ -11,7 +11,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,7 +110,7 @@ struct Listener {
 pub(super) struct Socket {
     pub(super) descriptor: Descriptor,
     generation: u32,
-    flags: u8,
+    pub(super) flags: u8,
 }
 
 #[derive(Debug)]
@@ -230,8 +230,8 @@ impl Sockets {
                 // The receive was running at that moment and goes on: once more. If it has ended, it said so itself.
                 if let Some(socket) = self.socket_mut(completion.connection()) {
                     socket.flags &= !CANCELLED;
-                    if socket.flags & PAUSED != 0 {
-                        self.pause(completion.connection())?;
+                    if socket.flags & (PAUSED | OFFLOADING) != 0 {
+                        self.cancel_receive(completion.connection())?;
                     }
                 }
                 Happened::Nothing
@@ -240,11 +240,16 @@ impl Sockets {
                 let (descriptor, listener, address) = self.peer_names.answer(completion.index(), completion.result);
                 self.introduce(descriptor, listener, address)?
             }
-            operation @ (Operation::Shutdown | Operation::Abort) => {
-                self.installed(completion, how(operation))?;
+            Operation::Shutdown | Operation::Abort | Operation::Offload | Operation::Renew => {
+                self.installed(completion)?;
                 Happened::Nothing
             }
             Operation::SendSecure => return self.landed(completion),
+            Operation::SendOffloaded => return self.landed_offloaded(completion),
+            Operation::Announce => {
+                self.announced(completion.connection());
+                Happened::Nothing
+            }
             Operation::SecureEnd if self.socket(completion.connection()).is_some() => {
                 Happened::Ended(completion.connection())
             }
@@ -309,13 +314,8 @@ impl Sockets {
     /// Stops receiving. What the kernel took already is still reported.
     pub(crate) fn pause(&mut self, connection: ConnectionId) -> io::Result<()> {
         let Some(socket) = self.socket_mut(connection) else { return Ok(()) };
-        let cancels = socket.flags & (ARMED | CANCELLED) == ARMED;
         socket.flags |= PAUSED;
-        if cancels {
-            socket.flags |= CANCELLED;
-            self.push(&cancel_receive(connection))?;
-        }
-        Ok(())
+        self.cancel_receive(connection)
     }
 
     /// Receives again. A cancellation on its way is waited for.
@@ -335,15 +335,14 @@ impl Sockets {
     /// other way than a thread of its own for it.
     pub(crate) fn shutdown(&mut self, connection: ConnectionId) -> io::Result<()> {
         if self.socket(connection).is_some_and(Socket::is_secure) {
-            self.shut_secure(connection);
-            return Ok(());
+            return self.shut_secure(connection);
         }
-        self.shut(connection, Operation::Shutdown)
+        self.reach(connection, Operation::Shutdown)
     }
 
     /// Breaks the connection off: sends and receives in flight end, and each is still reported.
     pub(crate) fn abort(&mut self, connection: ConnectionId) -> io::Result<()> {
-        self.shut(connection, Operation::Abort)?;
+        self.reach(connection, Operation::Abort)?;
         self.resume(connection)
     }
 
@@ -409,8 +408,9 @@ impl Sockets {
         }
     }
 
-    /// At once on a descriptor of the process; one that the ring keeps becomes one for that purpose first.
-    pub(super) fn shut(&mut self, connection: ConnectionId, operation: Operation) -> io::Result<()> {
+    /// Does what takes a descriptor of the process: at once where there is one; a place of the ring's table becomes one for
+    /// that purpose first.
+    pub(super) fn reach(&mut self, connection: ConnectionId, operation: Operation) -> io::Result<()> {
         let Some(socket) = self.socket(connection) else { return Ok(()) };
         if self.table.is_direct() {
             let entry = Table::install(socket.descriptor);
@@ -418,21 +418,44 @@ impl Sockets {
         }
         // SAFETY: an open slot holds an open descriptor.
         let descriptor = unsafe { BorrowedFd::borrow_raw(socket.descriptor.0) };
-        shut(&SockRef::from(&descriptor), how(operation));
-        Ok(())
+        self.reached(connection, operation, descriptor)
     }
 
-    /// The descriptor to shut down is there, and is closed again. If the process had none left, a thread of the kernel's
-    /// does it, without one.
-    fn installed(&mut self, completion: Completion, how: Shutdown) -> io::Result<()> {
+    fn reached(
+        &mut self,
+        connection: ConnectionId,
+        operation: Operation,
+        descriptor: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        match operation {
+            Operation::Offload => self.offload_by(connection, descriptor),
+            Operation::Renew => self.renew_by(connection, descriptor),
+            Operation::Abort => {
+                shut(&SockRef::from(&descriptor), Shutdown::Both);
+                Ok(())
+            }
+            _ => {
+                shut(&SockRef::from(&descriptor), Shutdown::Write);
+                Ok(())
+            }
+        }
+    }
+
+    /// The descriptor that something is to be done by is there, and is closed again. If the process had none left, a thread
+    /// of the kernel's shuts down without one; nothing else is possible.
+    fn installed(&mut self, completion: Completion) -> io::Result<()> {
+        let (connection, operation) = (completion.connection(), completion.operation());
         if completion.result >= 0 {
             // SAFETY: the kernel has just made this descriptor, and this completion is the only one to name it.
             let descriptor = unsafe { OwnedFd::from_raw_fd(completion.result) };
-            shut(&SockRef::from(&descriptor), how);
-            return Ok(());
+            return self.reached(connection, operation, descriptor.as_fd());
         }
-        let Some(socket) = self.socket(completion.connection()) else { return Ok(()) };
-        let how = if how == Shutdown::Both { libc::SHUT_RDWR } else { libc::SHUT_WR };
+        let Some(socket) = self.socket(connection) else { return Ok(()) };
+        let how = match operation {
+            Operation::Offload => return self.stay_in_user_space(connection),
+            Operation::Shutdown => libc::SHUT_WR,
+            _ => libc::SHUT_RDWR,
+        };
         let entry = quiet(opcode::Shutdown::new(fd(socket.descriptor), how).build());
         self.push(&self.table.on(entry))
     }
@@ -479,10 +502,10 @@ impl Sockets {
         let is_secure = socket.is_secure();
         match (usize::try_from(completion.result), completion.buffer()) {
             (Ok(length), Some(buffer)) if length > 0 => {
-                self.arm_receive(connection)?;
                 if is_secure {
-                    return Ok(self.decipher(connection, buffer, length));
+                    return self.received_secure(connection, buffer, length);
                 }
+                self.arm_receive(connection)?;
                 Ok(Happened::Received(connection, self.buffers.bytes(buffer, length), buffer))
             }
             (_, buffer) => {
@@ -494,7 +517,7 @@ impl Sockets {
         }
     }
 
-    fn received_nothing(&mut self, connection: ConnectionId, error: i32) -> io::Result<Happened<'static>> {
+    pub(super) fn received_nothing(&mut self, connection: ConnectionId, error: i32) -> io::Result<Happened<'static>> {
         match error {
             libc::ENOBUFS => {
                 self.metrics.buffers_exhausted += 1;
@@ -506,12 +529,14 @@ impl Sockets {
             }
             // Paused, and perhaps resumed meanwhile.
             libc::ECANCELED | libc::EAGAIN | libc::EINTR => self.arm_receive(connection)?,
+            // The kernel's TLS waits for a key.
+            libc::EKEYEXPIRED => self.await_key(connection)?,
             _ => {
                 self.metrics.peers_silent += u64::from(error == libc::ETIMEDOUT);
                 if let Some(socket) = self.socket_mut(connection) {
                     socket.flags |= ENDED;
                     if socket.is_secure() {
-                        self.ended_secure(connection);
+                        self.ended_secure(connection, error);
                     }
                 }
                 return Ok(Happened::Ended(connection));
@@ -575,14 +600,33 @@ impl Sockets {
     }
 
     /// Arms a receive, unless there is one, or none is wanted.
-    fn arm_receive(&mut self, connection: ConnectionId) -> io::Result<()> {
+    pub(super) fn arm_receive(&mut self, connection: ConnectionId) -> io::Result<()> {
         let Some(socket) = self.socket_mut(connection).filter(|socket| socket.flags & (ARMED | PAUSED | ENDED) == 0)
         else {
             return Ok(());
         };
+        if socket.flags & OFFLOADING != 0 {
+            // Not before its turn is over: it may send meanwhile.
+            self.talkative.push(connection);
+            return Ok(());
+        }
         socket.flags |= ARMED;
-        let entry = opcode::RecvMulti::new(fd(socket.descriptor), Buffers::GROUP).build();
+        let (descriptor, is_offloaded) = (fd(socket.descriptor), socket.is_offloaded());
+        let entry = match &self.tls {
+            Some(tls) if is_offloaded => opcode::RecvMsgMulti::new(descriptor, tls.room(), Buffers::GROUP).build(),
+            _ => opcode::RecvMulti::new(descriptor, Buffers::GROUP).build(),
+        };
         self.push(&self.table.on(entry).user_data(of_connection(Operation::Receive, connection)))
+    }
+
+    /// Tells the receive in the kernel to end, if there is one that was not told.
+    pub(super) fn cancel_receive(&mut self, connection: ConnectionId) -> io::Result<()> {
+        let Some(socket) = self.socket_mut(connection).filter(|socket| socket.flags & (ARMED | CANCELLED) == ARMED)
+        else {
+            return Ok(());
+        };
+        socket.flags |= CANCELLED;
+        self.push(&cancel_receive(connection))
     }
 
     fn arm_accept(&mut self, listener: usize) -> io::Result<()> {
@@ -605,7 +649,7 @@ impl Sockets {
     pub(super) fn push(&mut self, entry: &Entry) -> io::Result<()> {
         // SAFETY: entries made in this file point to nothing, or to the boxed timers, which live as long as the ring;
         // those of `send` are vouched for by its caller. Those of `secure` point to flights, which neither move nor end
-        // before their completion, and are dropped after the ring.
+        // before their completion, and are dropped after the ring; those of `offload` to headers that live as long.
         unsafe { self.ring.push(entry) }
     }
 
@@ -614,7 +658,7 @@ impl Sockets {
         (socket.descriptor != Descriptor::NONE && socket.generation == connection.generation).then_some(*socket)
     }
 
-    fn socket_mut(&mut self, connection: ConnectionId) -> Option<&mut Socket> {
+    pub(super) fn socket_mut(&mut self, connection: ConnectionId) -> Option<&mut Socket> {
         let socket = self.sockets.get_mut(connection.slot as usize)?;
         (socket.descriptor != Descriptor::NONE && socket.generation == connection.generation).then_some(socket)
     }
@@ -623,6 +667,15 @@ impl Sockets {
 impl Socket {
     pub(super) const fn is_secure(self) -> bool {
         self.flags & SECURE != 0
+    }
+
+    /// Whether the kernel speaks it.
+    pub(super) const fn is_offloaded(self) -> bool {
+        self.flags & OFFLOADED != 0
+    }
+
+    pub(super) const fn is(self, flags: u8) -> bool {
+        self.flags & flags != 0
     }
 }
 
@@ -638,11 +691,6 @@ impl Drop for Sockets {
             drop(unsafe { OwnedFd::from_raw_fd(socket.descriptor.0) });
         }
     }
-}
-
-/// What an operation shuts down.
-const fn how(operation: Operation) -> Shutdown {
-    if matches!(operation, Operation::Abort) { Shutdown::Both } else { Shutdown::Write }
 }
 
 /// It only fails when the peer has reset the connection, and then its receive ends too. Who is broken off has not read for
@@ -673,15 +721,21 @@ const fn timespec(duration: Duration) -> Timespec {
 }
 
 /// A receive is in the kernel.
-const ARMED: u8 = 1;
+pub(super) const ARMED: u8 = 1;
 /// No receive is wanted.
-const PAUSED: u8 = 1 << 1;
+pub(super) const PAUSED: u8 = 1 << 1;
 /// The receive in the kernel was told to end.
 const CANCELLED: u8 = 1 << 2;
 /// The peer has ended; another receive would only say so again.
-const ENDED: u8 = 1 << 3;
+pub(super) const ENDED: u8 = 1 << 3;
 /// TLS is spoken on it.
 const SECURE: u8 = 1 << 4;
+/// Receives come one at a time: the kernel is to take the TLS over.
+pub(super) const OFFLOADING: u8 = 1 << 5;
+/// Nothing is sent, because it is doing so.
+pub(super) const HELD: u8 = 1 << 6;
+/// It has.
+pub(super) const OFFLOADED: u8 = 1 << 7;
 /// How long to wait for descriptors or memory: connections end meanwhile, and 20 tries a second cost nothing.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// What somebody waits at most whose coming nobody was told of; four operations a second for each listener.

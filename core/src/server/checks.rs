@@ -17,12 +17,6 @@ pub(super) fn machine(shards: usize) -> Result<(), StartError> {
     ring()
 }
 
-/// Whether the kernel's TCP could encrypt by itself.
-pub(super) fn has_kernel_tls() -> bool {
-    let protocols = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_ulp").unwrap_or_default();
-    protocols.split_whitespace().any(|protocol| protocol == "tls")
-}
-
 /// Raises the limit on open files as far as we may: each connection is one.
 fn descriptors(shards: u64) -> Result<(), StartError> {
     // Per shard three rings of glommio's, ours, eventfds and a listener or two: 16 leave room for what comes.

@@ -11,7 +11,7 @@ use socket2::Socket;
 
 use super::StartError;
 use crate::config::Settings;
-use crate::net::{ListenError, Listeners};
+use crate::net::{self, ListenError, Listeners};
 use crate::tls::TlsKeeper;
 
 /// The ways in.
@@ -27,7 +27,9 @@ impl Entrance {
     /// Reads the certificates and listens, for that many shards. The sockets of a door that were handed over stand in the
     /// place of the addresses in the settings.
     pub(super) fn open(settings: &Settings, shards: usize, inherited: Handed) -> Result<Self, StartError> {
-        let tls = TlsKeeper::open(&settings.tls).map_err(StartError::Tls)?;
+        let offloads = settings.tls.is_on() && settings.tls.is_kernel_used;
+        let suites = if offloads { net::kernel_tls_suites() } else { Vec::new() };
+        let tls = TlsKeeper::open(&settings.tls, suites).map_err(StartError::Tls)?;
         let (listeners, doors) = Self::listen(settings, shards, inherited).map_err(StartError::Listen)?;
         Ok(Self { listeners, doors, tls })
     }

@@ -190,7 +190,7 @@ fn session_counters(shard: &Shard) -> [(&'static str, u64); 17] {
 }
 
 /// What happened at the sockets.
-const fn socket_counters(sockets: SocketMetrics) -> [(&'static str, u64); 9] {
+const fn socket_counters(sockets: SocketMetrics) -> [(&'static str, u64); 12] {
     [
         ("enters", sockets.enters),
         ("buffers_exhausted", sockets.buffers_exhausted),
@@ -199,6 +199,9 @@ const fn socket_counters(sockets: SocketMetrics) -> [(&'static str, u64); 9] {
         ("tls_connections", sockets.tls.connections),
         ("tls_handshakes", sockets.tls.handshakes),
         ("tls_truncations", sockets.tls.truncations),
+        ("tls_offloaded", sockets.tls.offloaded),
+        ("tls_offloads_refused", sockets.tls.offloads_refused),
+        ("tls_keys_renewed", sockets.tls.keys_renewed),
         ("submission_overflows", sockets.submission_overflows),
         ("completion_overflows", sockets.completion_overflows),
     ]

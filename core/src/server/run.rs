@@ -85,7 +85,7 @@ where
     };
     guard::watch(settings.memory_max, &executors.control).map_err(system("pthread_create"))?;
     notifier.ready();
-    announce(settings, &addresses, tls.is_some(), &placement, began.elapsed());
+    announce(settings, &addresses, tls.as_deref(), &placement, began.elapsed());
     attend(&mut executors, &retirement, &notifier, tls.as_deref(), files.as_ref())?;
     let retires = retirement.is_due();
     if retires {
@@ -140,7 +140,7 @@ pub(crate) fn check_keys(settings: &Settings) -> Result<(), StartError> {
     Common::new(settings).map(drop).map_err(StartError::Key)?;
     AdminAccess::open(&settings.admin).map(drop).map_err(StartError::AdminKey)?;
     open_files(settings)?;
-    TlsKeeper::open(&settings.tls).map(drop).map_err(StartError::Tls)
+    TlsKeeper::open(&settings.tls, Vec::new()).map(drop).map_err(StartError::Tls)
 }
 
 /// The operator's files, if there are to be any.
@@ -230,12 +230,13 @@ impl Application for ShardHost {
 }
 
 /// Says that every shard accepts: for scripts as the first line of the standard output, for people in the log.
-fn announce(settings: &Settings, addresses: &str, has_tls: bool, placement: &Placement, took: Duration) {
-    let tls = match (has_tls, checks::has_kernel_tls()) {
-        (false, _) => "",
-        // What the kernel could do is said for those who wonder; see core/docs/security.md.
-        (true, false) => " tls=userspace ktls=no",
-        (true, true) => " tls=userspace ktls=unused",
+fn announce(settings: &Settings, addresses: &str, tls: Option<&TlsKeeper>, placement: &Placement, took: Duration) {
+    let tls = match tls {
+        None => "",
+        Some(keeper) if keeper.is_offloading() => " tls=kernel",
+        // The kernel has none, or none that takes what we agree on; see core/docs/security.md.
+        Some(_) if settings.tls.is_kernel_used => " tls=userspace ktls=no",
+        Some(_) => " tls=userspace ktls=off",
     };
     let mut output = std::io::stdout().lock();
     // A closed output is no reason to stop serving.

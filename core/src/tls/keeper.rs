@@ -5,9 +5,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::{NoServerSessionStorage, UnbufferedServerConnection};
+use rustls::{CipherSuite, ServerConfig};
 
 use super::credentials::{self, Credential};
 use super::resolver::Resolver;
@@ -19,6 +19,8 @@ use crate::config::TlsSettings;
 pub(crate) struct TlsKeeper {
     settings: TlsSettings,
     provider: Arc<CryptoProvider>,
+    /// The suites of connections that are given to the kernel.
+    offloaded: Vec<CipherSuite>,
     current: Mutex<Arc<ServerConfig>>,
     /// Rises with each replacement, so that a shard need not take the lock to learn that there is none.
     version: AtomicU32,
@@ -33,8 +35,9 @@ pub(crate) struct Acceptor {
 }
 
 impl TlsKeeper {
-    /// As the settings say; `None` where nothing listens for TLS. Reads the files.
-    pub(crate) fn open(settings: &TlsSettings) -> Result<Option<Arc<Self>>, TlsError> {
+    /// As the settings say; `None` where nothing listens for TLS. Reads the files. What is agreed on one of the
+    /// `offloaded` suites may be given to the kernel.
+    pub(crate) fn open(settings: &TlsSettings, offloaded: Vec<CipherSuite>) -> Result<Option<Arc<Self>>, TlsError> {
         if !settings.is_on() {
             return Ok(None);
         }
@@ -50,9 +53,9 @@ impl TlsKeeper {
             note_ends(&credentials);
             certified(&credentials)
         };
-        let config = build(&provider, certificates)?;
+        let config = build(&provider, certificates, !offloaded.is_empty())?;
         let (current, version) = (Mutex::new(config), AtomicU32::new(0));
-        Ok(Some(Arc::new(Self { settings: settings.clone(), provider, current, version })))
+        Ok(Some(Arc::new(Self { settings: settings.clone(), provider, offloaded, current, version })))
     }
 
     /// Reads the files again. An error leaves everything as it was. Returns how many certificates there are.
@@ -65,7 +68,7 @@ impl TlsKeeper {
             return Err(objection);
         }
         note_ends(&credentials);
-        let config = build(&self.provider, certified(&credentials))?;
+        let config = build(&self.provider, certified(&credentials), !self.offloaded.is_empty())?;
         *self.current() = config;
         self.version.fetch_add(1, Ordering::Release);
         Ok(credentials.len())
@@ -75,6 +78,11 @@ impl TlsKeeper {
     pub(crate) fn acceptor(self: &Arc<Self>) -> Acceptor {
         let version = self.version.load(Ordering::Acquire);
         Acceptor { config: Arc::clone(&self.current()), keeper: Arc::clone(self), version }
+    }
+
+    /// Whether connections are given to the kernel.
+    pub(crate) const fn is_offloading(&self) -> bool {
+        !self.offloaded.is_empty()
     }
 
     fn current(&self) -> MutexGuard<'_, Arc<ServerConfig>> {
@@ -99,6 +107,11 @@ impl Acceptor {
     pub(crate) fn handshake_bytes_max(&self) -> usize {
         self.keeper.settings.handshake_bytes_max
     }
+
+    /// The suites of connections that are given to the kernel.
+    pub(crate) fn offloaded(&self) -> &[CipherSuite] {
+        &self.keeper.offloaded
+    }
 }
 
 fn certified(credentials: &[Credential]) -> Vec<Arc<rustls::sign::CertifiedKey>> {
@@ -117,6 +130,7 @@ fn note_ends(credentials: &[Credential]) {
 fn build(
     provider: &Arc<CryptoProvider>,
     certificates: Vec<Arc<rustls::sign::CertifiedKey>>,
+    is_offloading: bool,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let failed = |error: rustls::Error| TlsError::Making(error.to_string());
     let builder = ServerConfig::builder_with_provider(Arc::clone(provider));
@@ -131,6 +145,8 @@ fn build(
     config.ticketer = ring::Ticketer::new().map_err(failed)?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 1;
+    // Keys leave the library only where the kernel is to have them.
+    config.enable_secret_extraction = is_offloading;
     Ok(Arc::new(config))
 }
 

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, SupportedProtocolVersion};
+use rustls::{
+    CipherSuite, ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
+    SupportedProtocolVersion,
+};
 
 use super::TlsKeeper;
 use crate::config::TlsSettings;
@@ -17,8 +20,13 @@ pub(crate) fn listening() -> TlsSettings {
 
 /// A keeper with a certificate of its own making.
 pub(crate) fn keeper() -> Arc<TlsKeeper> {
+    offloading(Vec::new())
+}
+
+/// One that gives connections to the kernel that are agreed on one of these suites.
+pub(crate) fn offloading(offloaded: Vec<CipherSuite>) -> Arc<TlsKeeper> {
     let settings = TlsSettings { self_signed: true, ..listening() };
-    TlsKeeper::open(&settings).expect("a certificate can be made").expect("something listens")
+    TlsKeeper::open(&settings, offloaded).expect("a certificate can be made").expect("something listens")
 }
 
 /// A client that asks for this name, in one of these versions.

@@ -102,7 +102,7 @@ fn shown(acceptor: &mut Acceptor, name: &str) -> Vec<u8> {
 }
 
 fn open(settings: &TlsSettings) -> Result<std::sync::Arc<TlsKeeper>, TlsError> {
-    TlsKeeper::open(settings).map(|keeper| keeper.expect("something listens"))
+    TlsKeeper::open(settings, Vec::new()).map(|keeper| keeper.expect("something listens"))
 }
 
 #[test]

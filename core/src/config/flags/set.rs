@@ -31,7 +31,7 @@ use super::session::SessionFlags;
 use super::stopping::StopFlags;
 use super::supervision::SupervisionFlags;
 use super::timeouts::TimeoutFlags;
-use super::tls::TlsFlags;
+use super::tls::{KernelTls, TlsFlags};
 use super::users::UserFlags;
 use crate::app::FilesOptions;
 use crate::config::consumers::Consumers;
@@ -223,6 +223,7 @@ impl Flags {
             key_passphrase_file: flags.tls_key_passphrase_file.clone(),
             self_signed: flags.tls_self_signed,
             handshake_bytes_max: flags.max_tls_handshake,
+            is_kernel_used: flags.ktls == KernelTls::Auto,
         })
     }
 

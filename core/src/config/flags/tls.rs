@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::config::{Secret, address, count, size};
 
@@ -83,4 +83,20 @@ pub(super) struct TlsFlags {
         value_parser = size::within::<usize>((4 << 10)..=(64 << 10)),
     )]
     pub(super) max_tls_handshake: usize,
+
+    /// Let the kernel encrypt and decrypt, where it can
+    ///
+    /// With auto, connections of TLS 1.3 are given to the kernel's TLS after their handshake if its module is there
+    /// (`modprobe tls`); the start-up line says which it is. With off, all of them stay in user space.
+    #[arg(long, value_name = "WHEN", env = "SOCKETSHARD_KTLS", value_enum, default_value = "auto")]
+    pub(super) ktls: KernelTls,
+}
+
+/// Whether the kernel's TLS is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum KernelTls {
+    /// Where the kernel has one.
+    Auto,
+    /// Never.
+    Off,
 }

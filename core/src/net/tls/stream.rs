@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use rustls::CipherSuite;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
 
@@ -33,6 +34,21 @@ pub(in crate::net) struct Received {
     pub(super) has_failed: bool,
     /// The handshake was completed just now.
     pub(super) has_opened: bool,
+    /// It was, and the kernel can take over what comes after it.
+    pub(in crate::net) is_to_offload: bool,
+}
+
+/// What has to happen before the kernel can take over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::net) enum Offloading {
+    /// Nothing.
+    Ready,
+    /// What is being sent has to go first.
+    Sends,
+    /// So many bytes are to be received, and not one more: a record has begun.
+    Receives(usize),
+    /// It cannot any more.
+    Never,
 }
 
 impl Stream {
@@ -208,6 +224,33 @@ impl Stream {
         self.connection.is_handshaking()
     }
 
+    /// Whether the handshake has agreed on one of these suites.
+    pub(super) fn has_suite_of(&self, suites: &[CipherSuite]) -> bool {
+        self.connection.negotiated_cipher_suite().is_some_and(|suite| suites.contains(&suite.suite()))
+    }
+
+    /// The kernel will not have it.
+    pub(in crate::net) const fn keep(&mut self) {
+        self.flags |= KEPT;
+    }
+
+    /// How far it is from being given to the kernel. Only asked while nothing is received.
+    pub(in crate::net) fn offloading(&self) -> Offloading {
+        if self.is(OVER | FAILED | SAID_CLOSE | SHUTS | KEPT) {
+            return Offloading::Never;
+        }
+        if !self.incoming.is_empty() {
+            return rest_of_record(&self.incoming).map_or(Offloading::Never, Offloading::Receives);
+        }
+        let sends = self.flight.is_some() || self.owed.is_some() || !self.outgoing.is_empty();
+        if sends { Offloading::Sends } else { Offloading::Ready }
+    }
+
+    /// Gives up the library's part, for somebody else to go on with.
+    pub(super) fn into_connection(self) -> UnbufferedServerConnection {
+        self.connection
+    }
+
     /// Does something to the stream, with memory to write to, which it keeps only if something was written.
     pub(super) fn with<T>(&mut self, spare: &mut Vec<Vec<u8>>, work: impl FnOnce(&mut Self) -> T) -> T {
         if self.outgoing.capacity() == 0
@@ -243,7 +286,7 @@ impl Stream {
     fn fail(&mut self) -> Received {
         self.flags |= OVER | FAILED;
         self.incoming = Vec::new();
-        Received { is_over: true, has_failed: true, has_opened: false }
+        Received { is_over: true, has_failed: true, ..Received::default() }
     }
 
     const fn is(&self, flags: u8) -> bool {
@@ -313,6 +356,10 @@ impl Stream {
     /// Goes through all complete records of `bytes`. Returns how much was used up.
     fn process(&mut self, bytes: &mut [u8], plain: &mut Vec<u8>) -> (usize, Result<(), ()>) {
         let mut used = 0;
+        // The library keeps the answer to a new key of the peer's until we say something, and does not tell: the kernel must
+        // not take over then. So what was received is to be data, record for record, but for the end of the handshake.
+        let mut others = if self.is(KEPT) { 0 } else { records_of_data(bytes) };
+        let is_opening = self.connection.is_handshaking();
         loop {
             let UnbufferedStatus { mut discard, state } = self.connection.process_tls_records(&mut bytes[used..]);
             let mut is_done = false;
@@ -320,6 +367,7 @@ impl Stream {
                 Ok(ConnectionState::ReadTraffic(mut traffic)) => {
                     while let Some(Ok(record)) = traffic.next_record() {
                         discard += record.discard;
+                        others = others.saturating_sub(1);
                         plain.extend_from_slice(record.payload);
                     }
                 }
@@ -337,6 +385,9 @@ impl Stream {
             }
             used += discard;
             if is_done {
+                if others > usize::from(is_opening) {
+                    self.keep();
+                }
                 return (if self.is(PEER_CLOSED) { bytes.len() } else { used }, Ok(()));
             }
         }
@@ -400,6 +451,26 @@ fn recycle(spare: &mut Vec<Vec<u8>>, mut buffer: Vec<u8>) {
     }
 }
 
+/// How many complete records there are that claim to be of data.
+fn records_of_data(mut bytes: &[u8]) -> usize {
+    let mut count = 0;
+    while let [kind, _, _, high, low, rest @ ..] = bytes {
+        let Some(rest) = rest.get(usize::from(u16::from_be_bytes([*high, *low]))..) else { break };
+        count += usize::from(*kind == APPLICATION_DATA);
+        bytes = rest;
+    }
+    count
+}
+
+/// How much of the record that these bytes begin is missing. `None`: they begin no record of data.
+fn rest_of_record(bytes: &[u8]) -> Option<usize> {
+    let [kind, _, _, high, low, content @ ..] = bytes else {
+        return RECORD_HEADER_BYTES.checked_sub(bytes.len()).filter(|_| bytes[0] == APPLICATION_DATA);
+    };
+    let length = usize::from(u16::from_be_bytes([*high, *low]));
+    length.checked_sub(content.len()).filter(|rest| *rest > 0 && *kind == APPLICATION_DATA)
+}
+
 /// Whether somebody speaks HTTP where TLS is expected: no record begins with a letter.
 fn is_http(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(u8::is_ascii_uppercase)
@@ -422,7 +493,12 @@ const SAID_CLOSE: u8 = 1 << 3;
 const SHUTS: u8 = 1 << 4;
 /// Something was received.
 const SPOKEN: u8 = 1 << 5;
+/// The kernel is not to have it.
+const KEPT: u8 = 1 << 6;
 
+/// What every record of TLS 1.3 after the handshake claims to be, and its header (RFC 8446 section 5.2).
+const APPLICATION_DATA: u8 = 23;
+const RECORD_HEADER_BYTES: usize = 5;
 /// Plaintext of one record at the most (RFC 8446 section 5.1).
 const RECORD_BYTES: usize = 1 << 14;
 /// Header, content type or explicit nonce, and tag of one record.

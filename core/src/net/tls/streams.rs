@@ -1,18 +1,27 @@
 //! The TLS of one shard's connections. Connections without TLS have nothing here.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::os::fd::BorrowedFd;
 
+use libc::msghdr;
 use shard::ConnectionId;
 
+use super::kernel::{self, ControlRecord, RecordRoom};
 use super::stream::Received;
-use super::{Flight, Landing, Stream, Task};
+use super::{Flight, Landing, Offloaded, Offloading, Stream, Task};
 use crate::tls::Acceptor;
 
 /// Every TLS connection of a shard, by slot.
-#[derive(Debug)]
 pub(in crate::net) struct Streams {
     acceptor: Acceptor,
     streams: HashMap<u32, Box<Stream>, foldhash::fast::RandomState>,
+    /// Those that the kernel has taken over.
+    offloaded: HashMap<u32, Box<Offloaded>, foldhash::fast::RandomState>,
+    /// What their receives and the ends of their streams are asked with.
+    room: Box<RecordRoom>,
+    close_notify: Box<ControlRecord>,
     /// What connections that are gone had in the air: the kernel still reads it.
     parting: HashMap<ConnectionId, Flight, foldhash::fast::RandomState>,
     /// The plaintext of what is being received.
@@ -32,6 +41,12 @@ pub(crate) struct TlsMetrics {
     pub(crate) truncations: u64,
     /// Connections now.
     pub(crate) connections: u64,
+    /// Those of them that the kernel has taken over.
+    pub(crate) offloaded: u64,
+    /// Connections that it was to take over, and that stay in user space.
+    pub(crate) offloads_refused: u64,
+    /// Keys that the kernel was given in the place of others.
+    pub(crate) keys_renewed: u64,
 }
 
 /// What is left of a connection when it closes.
@@ -50,6 +65,9 @@ impl Streams {
         Self {
             acceptor,
             streams: HashMap::default(),
+            offloaded: HashMap::default(),
+            room: RecordRoom::new(),
+            close_notify: ControlRecord::close_notify(),
             parting: HashMap::default(),
             plain: Vec::new(),
             spare: Vec::new(),
@@ -69,7 +87,13 @@ impl Streams {
         self.plain.clear();
         let (plain, waiting_bytes_max) = (&mut self.plain, self.acceptor.handshake_bytes_max());
         let Some(stream) = live(&mut self.streams, id) else { return Received::default() };
-        let received = stream.with(&mut self.spare, |stream| stream.receive(bytes, plain, waiting_bytes_max));
+        let mut received = stream.with(&mut self.spare, |stream| stream.receive(bytes, plain, waiting_bytes_max));
+        if received.has_opened {
+            received.is_to_offload = stream.has_suite_of(self.acceptor.offloaded());
+            if !received.is_to_offload {
+                stream.keep();
+            }
+        }
         self.metrics.handshakes += u64::from(received.has_opened);
         self.metrics.failures += u64::from(received.has_failed);
         received
@@ -124,13 +148,86 @@ impl Streams {
 
     /// The peer's end has come.
     pub(in crate::net) fn ended(&mut self, id: ConnectionId) {
+        let is_cut = match (live(&mut self.streams, id), self.offloaded.get(&id.slot)) {
+            (Some(stream), _) => !stream.is_over() && !stream.is_handshaking(),
+            (None, Some(offloaded)) => offloaded.generation == id.generation && !offloaded.is_over(),
+            (None, None) => false,
+        };
+        self.metrics.truncations += u64::from(is_cut);
+    }
+
+    /// Gives a connection to the kernel, whose keys go to this socket. `false`: it stays here. An error: nobody has it.
+    pub(in crate::net) fn offload(&mut self, id: ConnectionId, socket: BorrowedFd<'_>) -> io::Result<bool> {
+        let Some(stream) = live(&mut self.streams, id) else { return Ok(false) };
+        if stream.offloading() != Offloading::Ready {
+            return Ok(false);
+        }
+        if let Err(error) = kernel::prepare(socket) {
+            tracing::debug!(%error, "the kernel does not take a connection over");
+            return Ok(false);
+        }
+        let stream = self.streams.remove(&id.slot).expect("it was just found");
+        match Offloaded::new(id.generation, stream.into_connection(), socket) {
+            Ok(offloaded) => self.offloaded.insert(id.slot, Box::new(offloaded)),
+            Err(error) => {
+                self.metrics.failures += 1;
+                return Err(error);
+            }
+        };
+        Ok(true)
+    }
+
+    /// The kernel does not have a connection that it was to have.
+    pub(in crate::net) fn keep(&mut self, id: ConnectionId) {
         if let Some(stream) = live(&mut self.streams, id) {
-            self.metrics.truncations += u64::from(!stream.is_over() && !stream.is_handshaking());
+            stream.keep();
+            self.metrics.offloads_refused += 1;
         }
     }
 
+    /// A connection that the kernel has.
+    pub(in crate::net) fn offloaded(&mut self, id: ConnectionId) -> Option<&mut Offloaded> {
+        self.offloaded.get_mut(&id.slot).map(Box::as_mut).filter(|offloaded| offloaded.generation == id.generation)
+    }
+
+    /// One that the kernel has is closed.
+    pub(in crate::net) fn forget(&mut self, id: ConnectionId) -> Option<Box<Offloaded>> {
+        self.offloaded(id)?;
+        self.offloaded.remove(&id.slot)
+    }
+
+    /// Gives one that the kernel has the keys that it waits for. An error ends it.
+    pub(in crate::net) fn renew(&mut self, id: ConnectionId, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let Some(offloaded) = self.offloaded(id) else { return Ok(()) };
+        let renewed = offloaded.renew(socket)?;
+        self.metrics.keys_renewed += renewed;
+        Ok(())
+    }
+
+    /// What a connection that the kernel has sends was no TLS.
+    pub(in crate::net) const fn count_failure(&mut self) {
+        self.metrics.failures += 1;
+    }
+
+    /// What receives of connections that the kernel has are asked with.
+    pub(in crate::net) const fn room(&self) -> *const msghdr {
+        self.room.header()
+    }
+
+    /// What announces the end of our direction on them.
+    pub(in crate::net) const fn close_notify(&self) -> *const msghdr {
+        self.close_notify.header()
+    }
+
     pub(in crate::net) fn metrics(&self) -> TlsMetrics {
-        TlsMetrics { connections: self.streams.len() as u64, ..self.metrics }
+        let (here, offloaded) = (self.streams.len() as u64, self.offloaded.len() as u64);
+        TlsMetrics { connections: here + offloaded, offloaded, ..self.metrics }
+    }
+}
+
+impl fmt::Debug for Streams {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Streams").field("metrics", &self.metrics()).finish_non_exhaustive()
     }
 }
 

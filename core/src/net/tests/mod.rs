@@ -2,6 +2,8 @@
 //! The sockets against the kernel, one operation at a time: as descriptors of the process and, where that makes a
 //! difference, in a table of the ring.
 
+mod offload;
+
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -33,6 +35,7 @@ struct Rig {
     doorbell: Arc<Doorbell>,
     completions: Vec<Completion>,
     accepted: VecDeque<(Descriptor, SocketAddr)>,
+    door: Door,
     now: Time,
 }
 
@@ -50,14 +53,18 @@ impl Rig {
     }
 
     fn with(direct_descriptors: u32, tick: Duration, listen: SocketAddr) -> Self {
+        Self::at(Door::Plain, direct_descriptors, tick, listen)
+    }
+
+    fn at(door: Door, direct_descriptors: u32, tick: Duration, listen: SocketAddr) -> Self {
         let settings = RingSettings { entries: 8, receive_buffers: 2, receive_buffer_bytes: 64, direct_descriptors };
         let doorbell = Arc::new(Doorbell::new().expect("an eventfd"));
         let mut sockets = Sockets::new(&settings, Arc::clone(&doorbell), tick).expect("a ring");
         let mut listeners = Listeners::bind(&[listen], 1, 16).expect("a free port");
-        sockets.listen(listeners.by_shard.remove(0), &[Door::Plain]).expect("a ring");
+        sockets.listen(listeners.by_shard.remove(0), &[door]).expect("a ring");
         sockets.enter(false).expect("a ring");
         let address = listeners.addresses[0];
-        Self { sockets, address, doorbell, completions: Vec::new(), accepted: VecDeque::new(), now: Time::ZERO }
+        Self { sockets, address, doorbell, completions: Vec::new(), accepted: VecDeque::new(), door, now: Time::ZERO }
     }
 
     /// Another end, not accepted yet.
@@ -77,7 +84,7 @@ impl Rig {
         }
         let (descriptor, address) = self.accepted.pop_front().expect("just seen");
         assert_eq!(address, peer.local_addr().expect("connected"));
-        self.sockets.open(connection, descriptor, Door::Plain).expect("a ring");
+        self.sockets.open(connection, descriptor, self.door).expect("a ring");
         peer
     }
 
