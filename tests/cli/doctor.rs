@@ -41,7 +41,7 @@ fn a_machine_that_runs_the_tests_has_a_ring_and_no_problem() {
 fn what_stops_a_server_is_a_problem_that_ends_with_1() {
     let mut command = server::command();
     command.args(["doctor", "--format", "json"]);
-    system::deny_io_uring(&mut command);
+    system::deny_io_uring(&mut command, libc::EPERM);
     let exit = Process::run(command, PATIENCE);
     assert_eq!(exit.code(), 1, "{exit}");
     assert_eq!(finding(&exit, "ring")["level"], "problem", "{exit}");

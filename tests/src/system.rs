@@ -87,12 +87,13 @@ pub enum Resource {
     Descriptors = libc::RLIMIT_NOFILE,
 }
 
-/// Starts the command under a seccomp filter that answers `io_uring_setup` with EPERM, as container runtimes do.
-pub fn deny_io_uring(command: &mut Command) {
+/// Starts the command under a seccomp filter that answers `io_uring_setup` with an error, as container engines do: Docker's
+/// with EPERM, Podman's with ENOSYS.
+pub fn deny_io_uring(command: &mut Command, errno: i32) {
     let filter_of_one = [
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, SYSCALL_NUMBER_OFFSET),
         jump_if_equal(libc::SYS_io_uring_setup as u32, 0, 1),
-        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | errno as u32),
         statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW),
     ];
     filter(command, filter_of_one.to_vec());
@@ -212,7 +213,7 @@ mod tests {
     fn a_filtered_child_runs_under_seccomp() {
         let mut command = Command::new("grep");
         command.args(["Seccomp:", "/proc/self/status"]);
-        deny_io_uring(&mut command);
+        deny_io_uring(&mut command, libc::EPERM);
         let exit = Process::run(command, PATIENCE);
         assert_eq!(exit.stdout.split_whitespace().last(), Some("2"), "{exit}");
     }

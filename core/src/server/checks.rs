@@ -48,12 +48,14 @@ pub(crate) fn ring() -> Result<(), StartError> {
             _ => Err(io::Error::from_raw_os_error(libc::EINVAL)),
         }
     });
-    works.map_err(|error| explain(error, disabled(), kernel()))
+    works.map_err(|error| explain(error, disabled(), is_filtered(), kernel()))
 }
 
-fn explain(error: io::Error, disabled: Option<u8>, kernel: String) -> StartError {
+fn explain(error: io::Error, disabled: Option<u8>, is_filtered: bool, kernel: String) -> StartError {
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => StartError::RingForbidden { disabled },
+        // Docker's filter answers EPERM, Podman's ENOSYS, as a kernel without io_uring does.
+        Some(libc::ENOSYS) if is_filtered => StartError::RingForbidden { disabled },
         Some(libc::ENOSYS) => StartError::RingUnsupported { missing: "io_uring", kernel },
         Some(libc::EINVAL) => StartError::RingUnsupported { missing: "parts of io_uring that are needed", kernel },
         Some(libc::ENOMEM) => {
@@ -71,6 +73,12 @@ fn explain(error: io::Error, disabled: Option<u8>, kernel: String) -> StartError
 /// The switch of Linux 6.6: 0 for everybody, 1 for the privileged, 2 for nobody.
 fn disabled() -> Option<u8> {
     std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok()?.trim().parse().ok()
+}
+
+/// Whether the system calls of this process go through a seccomp filter.
+fn is_filtered() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find_map(|line| line.strip_prefix("Seccomp:")).is_some_and(|mode| mode.trim() == "2")
 }
 
 fn kernel() -> String {
@@ -102,7 +110,7 @@ mod tests {
     use super::*;
 
     fn explained(code: i32, disabled: Option<u8>) -> StartError {
-        explain(io::Error::from_raw_os_error(code), disabled, "6.1.0".to_owned())
+        explain(io::Error::from_raw_os_error(code), disabled, false, "6.1.0".to_owned())
     }
 
     #[test]
@@ -113,6 +121,12 @@ mod tests {
         assert!(matches!(explained(libc::ENOMEM, None), StartError::Memlock { .. }));
         assert!(matches!(explained(libc::EMFILE, None), StartError::Descriptors { .. }));
         assert!(matches!(explained(libc::EIO, None), StartError::System { .. }));
+    }
+
+    #[test]
+    fn a_filter_is_blamed_before_the_kernel() {
+        let filtered = explain(io::Error::from_raw_os_error(libc::ENOSYS), Some(0), true, "6.18.0".to_owned());
+        assert!(matches!(filtered, StartError::RingForbidden { disabled: Some(0) }));
     }
 
     #[test]
