@@ -143,7 +143,7 @@ impl Shard {
                 return self.request_unanswered(now, id, keep_alive, is_head, host);
             }
             Work::Session(_) | Work::RequestSession(_) => self.refuse_session(now, id, host),
-            Work::Recover { namespace, token } => {
+            Work::Recover { namespace, token, .. } => {
                 self.resume_after_hook(id);
                 return self.begin_namespace(now, id, namespace, token.as_deref(), host);
             }

@@ -83,6 +83,7 @@ impl Shard {
         self.forget_seats(peer);
         self.forget_sessions(peer);
         self.forget_polls(now, peer, host);
+        self.forget_recoveries(now, peer, host);
         self.forget_people(peer);
         self.metrics.peers_lost += 1;
         // None of it is the doing of the message at hand.

@@ -13,7 +13,7 @@ use crate::authentication::{Identity, Objection};
 use crate::requests::Parked;
 use crate::seats::SeatWaiting;
 use crate::session::Waiting;
-use crate::{ConnectionId, Ticket, Time};
+use crate::{ConnectionId, ShardId, Ticket, Time};
 
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -58,6 +58,8 @@ pub(crate) enum Work {
     },
     /// Begin anew where an earlier connection could not be taken up.
     Recover {
+        /// Where that lived.
+        shard: ShardId,
         namespace: u8,
         token: Option<Box<str>>,
     },

@@ -18,7 +18,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use codec::http::response;
 use foldhash::fast::FixedState;
 
-use crate::connection::State;
+use crate::connection::{Connection, State};
 use crate::pending::{Pending, Work};
 use crate::requests::Next;
 use crate::session::Waiting;
@@ -414,6 +414,10 @@ impl Shard {
             let id = pending.connection;
             let holder = match &pending.work {
                 Work::Seat(None) => address_holder(self.connections.get(id.slot)?.address.ip()),
+                // Of a polled session the address comes first, as with a socket; that has been given where it is held.
+                Work::Seat(Some(_)) if self.is_polled_seatless(id) => {
+                    address_holder(self.connections.get(id.slot)?.address.ip())
+                }
                 Work::Seat(Some(_)) => session_holder(self.session_of(id)?),
                 _ => return None,
             };
@@ -424,6 +428,13 @@ impl Shard {
         for (ticket, holder) in asked {
             self.send_to_peer(home, Envelope::Seat { holder: &holder, message: SeatMessage::Asked(ticket) });
         }
+    }
+
+    fn is_polled_seatless(&self, id: ConnectionId) -> bool {
+        let held = self.seats.as_ref().and_then(|seats| seats.held.get(id.slot as usize));
+        self.limits.seats.per_address != 0
+            && self.connections.get(id.slot).is_some_and(Connection::is_polled)
+            && !held.is_some_and(|held| held.iter().any(|holder| holder.starts_with(ADDRESS)))
     }
 
     fn seats_mut(&mut self) -> &mut Seats {

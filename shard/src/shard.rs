@@ -419,10 +419,10 @@ impl Shard {
         loop {
             let event = self.events.pop_front()?;
             let id = event.connection();
-            // Of connections without sockets there is nothing to do.
-            let is_polled = |known: &Connection| known.generation == id.generation && known.is_polled();
+            // Of connections without sockets there is nothing to do, nor of those that are gone but for their last.
+            let has_socket = |known: &Connection| known.generation == id.generation && !known.is_polled();
             let is_last = matches!(event, Event::Close(_));
-            if is_last || !self.connections.get(id.slot).is_some_and(is_polled) {
+            if is_last || self.connections.get(id.slot).is_some_and(has_socket) {
                 return Some(event);
             }
         }

@@ -202,6 +202,14 @@ impl Shard {
         }
     }
 
+    /// Who has asked for a connection's subscriptions is not there any more to be answered. They stay.
+    pub(crate) fn forget_subscribe_calls(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.live(id) else { return };
+        for subscription in &connection.subscriptions {
+            self.channels.channel_mut(subscription.channel).interest.forget(id, false);
+        }
+    }
+
     /// Ends all subscriptions of a connection that leaves.
     pub(crate) fn unsubscribe_all(&mut self, id: ConnectionId) {
         while let Some(last) = self.connections.live(id).and_then(|known| known.subscriptions.len().checked_sub(1)) {

@@ -141,3 +141,46 @@ fn who_polls_a_session_of_a_dead_shard_is_told_that_it_is_unknown() {
     assert!(text.contains("Session ID unknown"), "{text}");
     world.shards[0].check();
 }
+
+const OPENING: &[u8] = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn polled(world: &mut World, shard: usize, request: &[u8]) -> String {
+    let client = world.accept(shard, "10.0.0.1");
+    world.send_bytes(client, request);
+    String::from_utf8(world.heard_bytes(client)).expect("text")
+}
+
+#[test]
+fn a_session_of_a_successor_is_served_by_who_has_not_heard_that_it_serves() {
+    let mut world = World::new(2, Limits::default());
+    world.lose(1);
+    world.replace(1);
+    // As if the word were still under way.
+    world.shards[0].serving.remove(crate::ShardId(1));
+    let opened = polled(&mut world, 1, OPENING);
+    let sid = opened.split("\"sid\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an id");
+    let request = format!(
+        "POST /socket.io/?EIO=4&transport=polling&sid={sid} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n40"
+    );
+    let answer = polled(&mut world, 0, request.as_bytes());
+    assert!(answer.ends_with("ok"), "{answer}");
+}
+
+#[test]
+fn a_polled_session_that_waits_for_a_seat_at_a_shard_that_dies_gets_it_from_its_successor() {
+    let limits = Limits { seats: SeatLimits { per_address: 2, ..SeatLimits::default() }, ..Limits::default() };
+    for home in 0..2 {
+        let mut world = World::new(2, limits);
+        let client = world.accept(1 - home, "10.0.0.1");
+        world.is_parted = true;
+        world.send_bytes(client, OPENING);
+        world.is_parted = false;
+        let peer = world.shards[home].id();
+        let _ = world.shards[1 - home].poll_batch(peer);
+        world.lose(home);
+        world.replace(home);
+        let text = String::from_utf8(world.heard_bytes(client)).expect("text");
+        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        assert!(polled(&mut world, home, OPENING).starts_with("HTTP/1.1 429"), "both seats are taken");
+    }
+}

@@ -53,8 +53,8 @@ impl Shard {
                 if key.shard == self.id {
                     let poller = Poller { shard: self.id, connection: id };
                     self.handle_poll(now, poller, &key, session, posted.as_ref(), host);
-                } else if !self.serving.contains(key.shard) {
-                    // It went with the shard that it lived on.
+                } else if !self.peers.contains(key.shard) {
+                    // It went with the shard that it lived on. A successor may serve before it is known here that it does.
                     self.poll_answered(now, id, &Polled::Refused(Refusal::SessionUnknown), host);
                 } else {
                     self.metrics.polls_carried += 1;

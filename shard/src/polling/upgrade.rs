@@ -83,7 +83,7 @@ impl Shard {
             // Not in place: frames are being looked at.
             self.poll_work.push_back((self.id, message));
         } else if let PollMessage::Probe { connection, .. } = message
-            && !self.serving.contains(key.shard)
+            && !self.peers.contains(key.shard)
         {
             self.poll_work.push_back((self.id, PollMessage::CarrierEnded { connection }));
         } else {

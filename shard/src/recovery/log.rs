@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::{Recovering, RecoveryLimits};
 use crate::polling::SECRET_BYTES;
-use crate::{ConnectionId, Metrics};
+use crate::{ConnectionId, Metrics, ShardId};
 
 /// What one shard keeps.
 #[derive(Debug)]
@@ -90,6 +90,13 @@ impl Recoveries {
 
     pub(super) fn get_mut(&mut self, slot: u32) -> Option<&mut Kept> {
         self.by_slot.get_mut(slot as usize)?.as_deref_mut()
+    }
+
+    /// A shard has died: nobody who has come to it takes anything up.
+    pub(super) fn forget_carriers(&mut self, peer: ShardId) {
+        for kept in self.by_slot.iter_mut().flatten() {
+            kept.recovering.take_if(|recovering| recovering.carrier.shard == peer);
+        }
     }
 
     /// A number for one more event.

@@ -274,3 +274,50 @@ fn no_more_wait_than_may_and_the_longest_ends_first() {
     assert!(!is_recovered(&mut world, &pids[0]));
     assert!(is_recovered(&mut world, &pids[1]) && is_recovered(&mut world, &pids[2]));
 }
+
+#[test]
+fn who_asks_a_shard_that_dies_for_its_connection_begins_anew_at_once() {
+    let mut world = world(recovery());
+    let (_, pid) = subscribed(&mut world);
+    let client = opened(&mut world, 1);
+    world.is_parted = true;
+    world.send(client, &format!(r#"40{{"pid":"{pid}"}}"#));
+    assert!(world.heard(client).is_empty());
+    world.is_parted = false;
+    let peer = world.shards[0].id();
+    world.shards[1].poll_batch(peer).expect("its question is under way");
+    world.lose(0);
+    assert!(is_anew(&world.heard(client), &pid));
+}
+
+#[test]
+fn nobody_of_a_shard_that_has_died_takes_up_a_connection() {
+    let mut world = world(recovery());
+    let (old, pid) = subscribed(&mut world);
+    world.stall(old);
+    publish(&mut world, 1); // It is in the air, and the connection cannot let its socket go.
+    let asking = opened(&mut world, 1);
+    world.send(asking, &format!(r#"40{{"pid":"{pid}"}}"#));
+    assert!(world.heard(asking).is_empty());
+    world.lose(1);
+    world.replace(1);
+    world.let_flow(old);
+    assert_eq!(world.shards[0].metrics().recoveries, 0, "nobody is there to carry it");
+    let (_, heard) = back(&mut world, 1, &pid, None);
+    assert_eq!(events(&heard).0, [1]);
+}
+
+#[test]
+fn a_subscribe_that_was_under_way_is_not_answered_to_who_comes_back() {
+    let mut world = world(recovery());
+    let client = opened(&mut world, 0);
+    let pid = member(&world.ask(client, "40").expect("an answer"), "pid");
+    world.is_parted = true;
+    assert_eq!(world.ask(client, r#"427["subscribe","news"]"#), None);
+    world.end(client);
+    let (client, heard) = back(&mut world, 0, &pid, None);
+    assert_eq!(member(&heard[0], "pid"), pid);
+    world.is_parted = false;
+    publish(&mut world, 1);
+    assert_eq!(world.heard(client).len(), 1, "the publication, and no answer to a call of its earlier transport");
+}

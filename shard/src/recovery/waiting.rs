@@ -7,11 +7,11 @@ use super::{Key, Recovering, claim_of};
 use crate::connection::{Protocol, State, ending};
 use crate::heartbeat::stamp;
 use crate::outbox::Outbox;
-use crate::pending::Work;
+use crate::pending::{Pending, Work};
 use crate::polling::{Carrier, PollMessage, Polled, Poller, Polling, SessionKey};
 use crate::shard::{Event, Shard};
 use crate::turn::Chain;
-use crate::{ConnectionId, Disconnect, Envelope, Host, Time};
+use crate::{ConnectionId, Disconnect, Envelope, Host, ShardId, Time};
 
 /// It has waited in vain.
 const IN_VAIN: Disconnect = Disconnect::new(1006, "connection lost");
@@ -52,6 +52,7 @@ impl Shard {
                 host.cancel(ticket);
             }
         }
+        self.forget_subscribe_calls(id);
         self.end_client_calls(id, None, host);
         if self.seats.is_some() {
             self.leave_seats_of_transport(id.slot);
@@ -146,7 +147,7 @@ impl Shard {
             return false;
         }
         let Some((key, offset)) = claim_of(auth, self.lanes.len()) else { return false };
-        if key.shard != self.id && !self.serving.contains(key.shard) {
+        if key.shard != self.id && !self.peers.contains(key.shard) {
             return false; // It went with the shard that it lived on.
         }
         let is_first = self.connections.live(id).is_some_and(|known| known.state == State::Handshake);
@@ -154,7 +155,7 @@ impl Shard {
             return false;
         }
         let ticket = self.pending.ticket();
-        let work = Work::Recover { namespace, token: token.map(Into::into) };
+        let work = Work::Recover { shard: key.shard, namespace, token: token.map(Into::into) };
         self.await_verdict(now, ticket, id, None, work);
         let carrier = Poller { shard: self.id, connection: id };
         let recovering = Box::new(Recovering { carrier, ticket, key, offset });
@@ -165,6 +166,21 @@ impl Shard {
             self.send_to_peer(key.shard, Envelope::Poll(&PollMessage::Recover(recovering)));
         }
         true
+    }
+
+    /// A shard has died: who has asked it for a connection begins anew, and nobody from there takes one up.
+    pub(crate) fn forget_recoveries<H: Host>(&mut self, now: Time, peer: ShardId, host: &mut H) {
+        let Some(recoveries) = &mut self.recovery else { return };
+        recoveries.forget_carriers(peer);
+        let asks = |pending: &Pending| matches!(pending.work, Work::Recover { shard, .. } if shard == peer);
+        let mut asked: Vec<_> =
+            self.pending.iter().filter(|(_, pending)| asks(pending)).map(|(ticket, _)| ticket).collect();
+        asked.sort_unstable();
+        for ticket in asked {
+            if let Some(pending) = self.take_pending(ticket) {
+                self.conclude(now, pending, Ok(()), host);
+            }
+        }
     }
 
     /// A transport wants to carry a connection of this shard.
