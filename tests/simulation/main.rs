@@ -13,6 +13,7 @@ use std::thread;
 
 use harness::simulation::{Report, run};
 
+mod carriers;
 mod deaths;
 mod kills;
 mod sessions;

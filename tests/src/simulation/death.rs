@@ -1,15 +1,12 @@
-//! Shards that die at any step, and their successors: a shard's clients are cut off, what it had not sent is lost, the
-//! others hear of it when they come round, and another one takes its place a little later. Who connects meanwhile waits.
+//! Shards that die at any step, and their successors: what a shard had not sent is lost, the others hear of it when they come
+//! round, and another one takes its place a little later. What becomes of its clients is the world's that they live in.
 
 use std::time::Duration;
 
-use shard::{Batch, Config, Shard, ShardId};
+use fastrand::Rng;
+use shard::{Batch, Host, Shard, ShardId, Time};
 
-use super::application::Application;
-use super::network::End;
-use super::people::shows_members;
-use super::station::Station;
-use super::world::{Happening, World};
+use super::mesh::Mesh;
 
 /// What is cut off when so many things have happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,106 +27,129 @@ pub(super) enum Notice {
     Joined(usize),
 }
 
-impl World {
+/// How a place among the shards is filled.
+#[derive(Debug, Default)]
+pub(super) struct Tenure {
+    /// The shard has died, and nothing has taken its place.
+    pub(super) is_dead: bool,
+    /// How many there were in its place before.
+    pub(super) life: u32,
+    /// What it has not heard of others.
+    pub(super) notices: Vec<Notice>,
+}
+
+impl Tenure {
+    /// The first one.
+    pub(super) const fn new() -> Self {
+        Self { is_dead: false, life: 0, notices: Vec::new() }
+    }
+}
+
+/// What has to be done, sooner or later.
+pub(super) enum Fate {
+    Die(usize),
+    Rise(usize),
+}
+
+/// A world in which shards die.
+pub(super) trait Mortal {
+    type Application: Host;
+
+    fn shards(&self) -> usize;
+    fn now(&self) -> Time;
+    fn random(&mut self) -> &mut Rng;
+    fn mesh(&mut self) -> &mut Mesh;
+    fn tenure(&mut self, index: usize) -> &mut Tenure;
+    fn shard(&mut self, index: usize) -> (&mut Shard, &mut Self::Application);
+    fn wake(&mut self, index: usize);
+    fn take_batch(&mut self, index: usize, peer: usize, batch: &Batch);
+    /// It happens that much later.
+    fn later(&mut self, delay: Duration, fate: Fate);
+    /// How long nobody takes the place of a shard, at most.
+    fn vacancy(&self) -> Duration;
+    /// A shard has died: its clients are cut off.
+    fn died(&mut self, index: usize);
+    /// A shard and its application for that place, with nothing that the last one had.
+    fn succeed(&mut self, index: usize);
+    /// A shard has handled the last words of another one.
+    fn heard_last_words(&mut self, _index: usize, _dead: usize) {}
+    /// Something was noticed, or somebody has come.
+    fn noticed(&mut self) {}
+
     /// A shard dies.
-    pub(super) fn die(&mut self, index: usize) {
-        if self.stations[index].is_dead {
+    fn die(&mut self, index: usize) {
+        if self.tenure(index).is_dead {
             return;
         }
-        self.deaths += 1;
-        let station = &mut self.stations[index];
-        station.is_dead = true;
-        station.notices.clear();
-        station.shard.abandon(&mut station.application);
-        station.application.check_abandoned();
-        let clients: Vec<_> = std::mem::take(&mut station.ports).into_values().map(|(_, client)| client).collect();
-        let mut oracle = self.oracle.borrow_mut();
-        oracle.note(&[10, index as u64], || format!("shard {index} dies"));
-        oracle.shard_died(index, &clients);
-        drop(oracle);
-        for client in clients {
-            self.links[client].flight = None;
-            self.end_down(client);
-            self.links[client].end_up(self.now, End::Reset);
-            self.at(self.now, Happening::Up(client));
-        }
-        for other in 0..self.plan.shards {
-            let words = self.mesh.cut(index, other);
-            if other != index && !self.stations[other].is_dead {
-                self.stations[other].notices.push(Notice::Lost(index, words));
+        let tenure = self.tenure(index);
+        tenure.is_dead = true;
+        tenure.notices.clear();
+        let (shard, application) = self.shard(index);
+        shard.abandon(application);
+        self.died(index);
+        for other in (0..self.shards()).filter(|other| *other != index) {
+            let words = self.mesh().cut(index, other);
+            if !self.tenure(other).is_dead {
+                self.tenure(other).notices.push(Notice::Lost(index, words));
                 self.wake(other);
             }
         }
-        let at = self.now + Duration::from_micros(self.random.u64(..40_000));
-        self.at(at, Happening::Rise(index));
+        let most = u64::try_from(self.vacancy().as_micros()).expect("less than a second");
+        let vacancy = Duration::from_micros(self.random().u64(..most));
+        self.later(vacancy, Fate::Rise(index));
     }
 
     /// Another one takes its place, with a link to everybody who lives.
-    pub(super) fn rise(&mut self, index: usize) {
-        let old = &self.stations[index];
-        let (life, is_calm) = (old.life + 1, old.application.is_calm);
-        let seed = self.random.u64(..);
-        let config = Config { id: id(index), shards: self.plan.shards, limits: self.plan.limits, seed };
-        let random = self.random.fork();
-        let mut application = Application::new(index, life, &self.plan, random, self.oracle.clone());
-        application.is_calm = is_calm;
-        let mut shard = Shard::new(config, self.now);
-        shard.show_members(shows_members);
-        self.plan.tell_policies(&mut shard);
-        shard.begin_anew();
-        for other in (0..self.plan.shards).filter(|other| *other != index) {
-            if !self.stations[other].is_dead {
-                shard.handle_peer_joined(self.now, id(other));
-                self.stations[other].notices.push(Notice::Joined(index));
+    fn rise(&mut self, index: usize) {
+        let life = self.tenure(index).life + 1;
+        self.succeed(index);
+        *self.tenure(index) = Tenure { life, ..Tenure::new() };
+        self.shard(index).0.begin_anew();
+        let now = self.now();
+        for other in (0..self.shards()).filter(|other| *other != index) {
+            if !self.tenure(other).is_dead {
+                self.shard(index).0.handle_peer_joined(now, id(other));
+                self.tenure(other).notices.push(Notice::Joined(index));
                 self.wake(other);
             }
         }
-        let accepts = std::mem::take(&mut self.stations[index].accepts);
-        self.stations[index] = Station { life, accepts, ..Station::new(shard, application) };
-        self.oracle.borrow_mut().note(&[11, index as u64], || format!("shard {index} is replaced"));
         self.wake(index);
-        self.look_who_is_back();
+        self.noticed();
     }
 
     /// What a shard has heard of others since its last pass.
-    pub(super) fn take_notices(&mut self, index: usize) {
-        let now = self.now;
-        for notice in std::mem::take(&mut self.stations[index].notices) {
+    fn take_notices(&mut self, index: usize) {
+        let now = self.now();
+        for notice in std::mem::take(&mut self.tenure(index).notices) {
             match notice {
                 Notice::Lost(peer, words) => {
-                    for batch in words {
-                        self.take_batch(index, peer, &batch);
-                    }
-                    self.oracle.borrow_mut().ledger.lose(peer, index);
-                    let station = &mut self.stations[index];
-                    station.shard.handle_peer_lost(now, id(peer), &mut station.application);
+                    words.iter().for_each(|batch| self.take_batch(index, peer, batch));
+                    self.heard_last_words(index, peer);
+                    let (shard, application) = self.shard(index);
+                    shard.handle_peer_lost(now, id(peer), application);
                 }
-                Notice::Joined(peer) => self.stations[index].shard.handle_peer_joined(now, id(peer)),
+                Notice::Joined(peer) => self.shard(index).0.handle_peer_joined(now, id(peer)),
             }
-            self.stations[index].shard.check();
+            self.shard(index).0.check();
         }
-        self.look_who_is_back();
-    }
-
-    /// A shard is back when everybody knows that it is.
-    fn look_who_is_back(&mut self) {
-        let is_awaited = |shard: usize| {
-            let is_news = |notice: &Notice| matches!(notice, Notice::Joined(peer) if *peer == shard);
-            self.stations[shard].is_dead || self.stations.iter().any(|station| station.notices.iter().any(is_news))
-        };
-        let away: Vec<_> = (0..self.plan.shards).filter(|shard| is_awaited(*shard)).collect();
-        self.oracle.borrow_mut().people.away.retain(|shard| away.contains(shard));
+        self.noticed();
     }
 
     /// One after the other, at times before the last one is back.
-    pub(super) fn kill_shards(&mut self) {
-        let index = self.random.usize(..self.plan.shards);
+    fn kill_shards(&mut self) {
+        let index = self.any_shard();
         self.die(index);
-        while self.random.u8(..3) == 0 {
-            let at = self.now + Duration::from_micros(self.random.u64(..80_000));
-            let index = self.random.usize(..self.plan.shards);
-            self.at(at, Happening::Die(index));
+        let most = 2 * u64::try_from(self.vacancy().as_micros()).expect("less than a second");
+        while self.random().u8(..3) == 0 {
+            let delay = Duration::from_micros(self.random().u64(..most));
+            let index = self.any_shard();
+            self.later(delay, Fate::Die(index));
         }
+    }
+
+    fn any_shard(&mut self) -> usize {
+        let shards = self.shards();
+        self.random().usize(..shards)
     }
 }
 

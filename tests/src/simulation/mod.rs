@@ -5,7 +5,7 @@
 //! plan     what the seed decides beforehand      world    the clock and what happens next
 //! station  one shard, its sockets                pass     one pass of its driver
 //! network  one connection's two directions       mesh     the lanes between shards
-//! death    shards that die, and their successors
+//! death    shards that die, and their successors, in any world; dying: in this one
 //! actor    one client                            stream   what the server says to it, decoded
 //! application  hooks, actions, commands          oracle   what is right: record (of a client),
 //!                                                         ledger (of publications), subscription,
@@ -15,8 +15,10 @@
 
 mod actor;
 mod application;
+mod carriers;
 mod compression;
 mod death;
+mod dying;
 mod ledger;
 mod login;
 mod mesh;
@@ -33,6 +35,7 @@ mod subscription;
 mod trace;
 mod world;
 
+pub use carriers::{CarrierReport, run_carriers};
 use death::Kill;
 pub use sessions::{PrivateReport, SessionReport, StoreReport, run_sessions, run_sessions_with_death};
 pub use world::Report;

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use shard::{Batch, Door, Envelope, Event, Mode, ShardId};
 
+use super::death::Mortal;
 use super::mesh::Sent;
 use super::network::End;
 use super::station::Completion;
@@ -17,7 +18,7 @@ impl World {
     pub(super) fn pass(&mut self, index: usize) {
         let now = self.now;
         self.stations[index].is_scheduled = false;
-        if self.stations[index].is_dead {
+        if self.stations[index].tenure.is_dead {
             return;
         }
         self.stations[index].shard.begin_turn(now);
@@ -58,7 +59,7 @@ impl World {
         let has_landed =
             |client: usize| self.links[client].flight.as_ref().is_some_and(|flight| flight.outcome.is_some());
         station.is_tick_due
-            || !station.notices.is_empty()
+            || !station.tenure.notices.is_empty()
             || (!station.accepts.is_empty() && !station.shard.is_joining())
             || station.ports.values().any(|(_, client)| self.links[*client].has_arrived() || has_landed(*client))
     }
@@ -175,7 +176,7 @@ impl World {
         let now = self.now;
         for peer in 0..self.plan.shards {
             while let Some(batch) = self.mesh.receive(now, peer, index) {
-                self.take_batch(index, peer, &batch);
+                self.receive_batch(index, peer, &batch);
                 self.wake(peer);
                 if self.random.u8(..8) == 0 {
                     break;
@@ -184,7 +185,7 @@ impl World {
         }
     }
 
-    pub(super) fn take_batch(&mut self, index: usize, peer: usize, batch: &Batch) {
+    pub(super) fn receive_batch(&mut self, index: usize, peer: usize, batch: &Batch) {
         for envelope in batch.iter() {
             let mut oracle = self.oracle.borrow_mut();
             match envelope {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use shard::{ConnectionId, Shard};
 
 use super::application::Application;
-use super::death::Notice;
+use super::death::Tenure;
 
 pub(super) struct Station {
     pub(super) shard: Shard,
@@ -20,12 +20,7 @@ pub(super) struct Station {
     pub(super) is_shutdown_due: bool,
     /// A pass is in the queue.
     pub(super) is_scheduled: bool,
-    /// The shard has died, and nothing has taken its place.
-    pub(super) is_dead: bool,
-    /// How many there were in its place before.
-    pub(super) life: u32,
-    /// What it has not heard of others.
-    pub(super) notices: Vec<Notice>,
+    pub(super) tenure: Tenure,
     /// Connections that are gone: late completions may still name them.
     pub(super) gone: Vec<ConnectionId>,
 }
@@ -54,9 +49,7 @@ impl Station {
             is_tick_due: false,
             is_shutdown_due: false,
             is_scheduled: false,
-            is_dead: false,
-            life: 0,
-            notices: Vec::new(),
+            tenure: Tenure::new(),
             gone: Vec::new(),
         }
     }

@@ -13,7 +13,7 @@ use shard::{Config, Shard, ShardId, Time};
 
 use super::actor::{Actor, Deed, Manner, Speaks};
 use super::application::Application;
-use super::death::Kill;
+use super::death::{Kill, Mortal};
 use super::mesh::Mesh;
 use super::network::{End, Link};
 use super::oracle::Oracle;
@@ -317,7 +317,7 @@ impl World {
             }
             Happening::Whim(index) => {
                 if self.is_storming {
-                    if !self.stations[index].is_dead {
+                    if !self.stations[index].tenure.is_dead {
                         self.stations[index].application.act();
                         self.wake(index);
                     }
@@ -499,11 +499,7 @@ impl World {
     }
 
     /// Schedules a pass, if there is none.
-    pub(super) fn wake(&mut self, index: usize) {
-        self.queue_pass(index);
-    }
-
-    fn queue_pass(&mut self, index: usize) {
+    pub(super) fn queue_pass(&mut self, index: usize) {
         if !std::mem::replace(&mut self.stations[index].is_scheduled, true) {
             let at = self.now + self.faults.delay(self.faults.pass_micros, &mut self.random);
             self.at(at, Happening::Pass(index));

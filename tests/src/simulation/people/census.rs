@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use shard::{Answer, Question, Shard};
 
+use super::super::death::Mortal;
 use super::super::oracle::Oracle;
 use super::super::plan::CHANNELS;
 use super::super::record::Record;

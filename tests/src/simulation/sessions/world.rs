@@ -11,11 +11,11 @@ use fastrand::Rng;
 use shard::{Batch, Config, ConnectionId, Door, Event, Mode, SessionConfig, SessionId, Shard, ShardId, Time};
 
 use super::application::{Application, address};
-use super::death::Notice;
 use super::oracle::{Oracle, values};
 use super::plan::{Plan, StorePlan};
 use super::private::{CHANNELS, PrivateReport};
 use super::store::{Store, StoreReport};
+use crate::simulation::death::{Mortal, Tenure};
 use crate::simulation::mesh::{Mesh, Sent};
 
 /// What is in the queue of the future; of which life of the server.
@@ -61,11 +61,8 @@ pub(super) struct Station {
     pub(super) ports: BTreeMap<u32, usize>,
     is_scheduled: bool,
     is_tick_due: bool,
-    /// It has died, and nothing has taken its place.
-    pub(super) is_dead: bool,
-    /// How many there were in its place before, since the server has started.
-    pub(super) life: u32,
-    pub(super) notices: Vec<Notice>,
+    /// Since the server has started.
+    pub(super) tenure: Tenure,
 }
 
 pub(super) struct World {
@@ -227,9 +224,7 @@ impl World {
             ports: BTreeMap::new(),
             is_scheduled: false,
             is_tick_due: false,
-            is_dead: false,
-            life,
-            notices: Vec::new(),
+            tenure: Tenure { life, ..Tenure::new() },
         }
     }
 
@@ -281,7 +276,7 @@ impl World {
         self.oracle.borrow_mut().now = end;
     }
 
-    pub(super) fn wake(&mut self, index: usize) {
+    pub(super) fn queue_pass(&mut self, index: usize) {
         if !std::mem::replace(&mut self.stations[index].is_scheduled, true) {
             let at = self.now + self.plan.faults.delay(self.plan.faults.pass_micros, &mut self.random);
             self.at(at, Happening::Pass(self.life, index));
@@ -331,7 +326,7 @@ impl World {
     fn pass(&mut self, index: usize) {
         let now = self.now;
         self.stations[index].is_scheduled = false;
-        if self.stations[index].is_dead {
+        if self.stations[index].tenure.is_dead {
             return;
         }
         self.stations[index].shard.begin_turn(now);
@@ -349,7 +344,7 @@ impl World {
         self.take_notices(index);
         self.receive_batches(index);
         let station = &mut self.stations[index];
-        for answer in self.store.borrow_mut().answers(now, index, station.life) {
+        for answer in self.store.borrow_mut().answers(now, index, station.tenure.life) {
             station.shard.command(now, answer, &mut station.application);
         }
         station.application.run_tasks();
@@ -419,7 +414,7 @@ impl World {
         }
         let Some(session) = self.stations[index].shard.session_of(id) else { return };
         let home = session.home(self.plan.shards).index();
-        if self.stations[home].is_dead {
+        if self.stations[home].tenure.is_dead {
             return;
         }
         let known = self.stations[home].application.sessions().all().into_iter().find(|known| known.id() == session);
@@ -433,7 +428,7 @@ impl World {
     fn receive_batches(&mut self, index: usize) {
         for peer in 0..self.plan.shards {
             while let Some(batch) = self.mesh.receive(self.now, peer, index) {
-                self.take_batch(index, peer, &batch);
+                self.receive_batch(index, peer, &batch);
                 self.wake(peer);
                 if self.random.u8(..8) == 0 {
                     self.wake(index);
@@ -443,7 +438,7 @@ impl World {
         }
     }
 
-    pub(super) fn take_batch(&mut self, index: usize, peer: usize, batch: &Batch) {
+    pub(super) fn receive_batch(&mut self, index: usize, peer: usize, batch: &Batch) {
         for envelope in batch.iter() {
             let detail = || format!("shard {index}: from {peer}: {envelope:?}");
             self.oracle.borrow_mut().note(&[3, index as u64, peer as u64], detail);
@@ -571,7 +566,7 @@ impl World {
         let oracle = self.oracle.borrow();
         for id in settled {
             let logical = oracle.logical(id);
-            for (shard, station) in self.stations.iter().enumerate().filter(|(_, station)| !station.is_dead) {
+            for (shard, station) in self.stations.iter().enumerate().filter(|(_, station)| !station.tenure.is_dead) {
                 for session in station.application.sessions().all() {
                     if oracle.logical(session.id()) == logical && session.is_ready() {
                         oracle.check(&session, &format!("shard {shard}"));
@@ -626,7 +621,7 @@ impl World {
         self.run_until(self.now + Duration::from_secs(2));
         let shards: Vec<_> = self.stations.iter().map(|station| &station.shard).collect();
         Shard::check_rosters(&shards);
-        let lives: Vec<_> = self.stations.iter().map(|station| station.life).collect();
+        let lives: Vec<_> = self.stations.iter().map(|station| station.tenure.life).collect();
         let mut oracle = self.oracle.borrow_mut();
         oracle.check_owed(&lives);
         oracle.check_quiet_publications(from);
