@@ -36,6 +36,17 @@ fn a_server_that_may_use_one_cpu_has_one_shard() {
     assert_eq!((member.shard(), member.call("app.square", &json!(25))), (0, Ok(json!(625))));
 }
 
+/// Rings whose buffers lie in huge pages count for 2 MiB each, where memory that is locked is limited.
+#[test]
+fn hardly_anything_of_a_server_is_in_huge_pages() {
+    let server = Server::from_command(server::start_command());
+    let maps = fs::read_to_string(format!("/proc/{}/smaps_rollup", server.pid())).expect("it lives");
+    let line = maps.lines().find_map(|line| line.strip_prefix("AnonHugePages:")).expect("a sum");
+    let kib = line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of kB");
+    // What is touched before the program begins is not ours to say, but no more than that.
+    assert!(kib <= 8192, "{kib} KiB");
+}
+
 #[test]
 fn more_shards_than_cpus_are_served_all_the_same() {
     let shards = allowed_cpus().len() + 3;

@@ -35,6 +35,8 @@ impl Server {
     /// `check`, `doctor`, `version`, `--help`. Nothing happens, and nothing is printed, before [`run`](Self::run).
     #[must_use]
     pub fn from_args() -> Self {
+        // Before there is anything in them: pages that are huge stay so.
+        server::refuse_huge_pages();
         let variables = std::env::vars_os().map(|(name, _)| name);
         Self { request: request::read(std::env::args_os(), variables), store: None }
     }

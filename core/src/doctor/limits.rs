@@ -29,7 +29,7 @@ const fn reserve(shards: usize) -> u64 {
 /// Open files of the process and of the system, and locked memory.
 pub(super) fn findings(machine: &Machine, settings: &Settings, shards: usize) -> Vec<Finding> {
     let planned = planned(settings, shards);
-    vec![files(machine, settings, shards), system_files(machine, planned), memlock(machine, shards)]
+    vec![files(machine, settings, shards), system_files(machine, planned), memlock(machine, settings, shards)]
 }
 
 fn files(machine: &Machine, settings: &Settings, shards: usize) -> Finding {
@@ -109,7 +109,7 @@ fn system_files(machine: &Machine, planned: u64) -> Finding {
         .change(format!("sysctl -w fs.file-max={}", open + planned.min(PLENTY) * 2))
 }
 
-fn memlock(machine: &Machine, shards: usize) -> Finding {
+fn memlock(machine: &Machine, settings: &Settings, shards: usize) -> Finding {
     const SUBJECT: &str = "memlock";
     let limit = match machine.limit("Max locked memory") {
         Ok(limit) => limit.hard,
@@ -117,7 +117,8 @@ fn memlock(machine: &Machine, shards: usize) -> Finding {
     };
     let text =
         if limit == u64::MAX { "unlimited".to_owned() } else { format!("{} may be locked", size::format(limit)) };
-    let wanted = MEMLOCK_LEAST.max(MEMLOCK_SHARD * shards as u64);
+    let ring = MEMLOCK_ENTRY * u64::from(settings.ring.entries);
+    let wanted = MEMLOCK_LEAST.max((ring + MEMLOCK_SHARD) * shards as u64);
     let change = |bytes: u64| {
         format!("LimitMEMLOCK={bytes} for a systemd service, or `ulimit -Hl {}` as root", bytes.div_ceil(1024))
     };
@@ -125,9 +126,13 @@ fn memlock(machine: &Machine, shards: usize) -> Finding {
         let why = format!("the runtime does not start with less than {}", size::format(MEMLOCK_LEAST));
         return Finding::new(Level::Problem, SUBJECT, text, why).change(change(wanted));
     }
-    // Without CAP_IPC_LOCK (14) each shard's registered file buffers count.
+    // Without CAP_IPC_LOCK (14) each shard's registered file buffers count, and on newer kernels its rings.
     if limit < wanted && machine.is_capable(14) != Ok(true) {
-        let why = format!("{shards} shards register {} for file operations", size::format(wanted));
+        let why = format!(
+            "the rings of {shards} shards take up to {}, twice as much while one server takes over from another, and all \
+             processes of a user share the limit",
+            size::format(wanted)
+        );
         return Finding::new(Level::Warning, SUBJECT, text, why).change(change(wanted));
     }
     Finding::ok(SUBJECT, text)
@@ -142,5 +147,7 @@ pub(super) fn grouped(number: u64) -> String {
 const PLENTY: u64 = 1 << 20;
 /// What glommio checks before it starts.
 const MEMLOCK_LEAST: u64 = 512 << 10;
-/// 64 KiB of file buffers, registered with each of an executor's three rings.
-const MEMLOCK_SHARD: u64 = 192 << 10;
+/// 64 bytes in the submission queue and four times 16 in the completion queue, for each of `--ring-entries`.
+const MEMLOCK_ENTRY: u64 = 128;
+/// 64 KiB of file buffers, registered with each of an executor's three rings; 16 KiB for each of these; pages of heads.
+const MEMLOCK_SHARD: u64 = 256 << 10;

@@ -230,8 +230,8 @@ fn locked_memory_is_counted_per_shard() {
     let memlock = |bytes: &str| {
         Fake::good().replaced("proc/self/limits", "8388608              8388608", &format!("{bytes} {bytes}"))
     };
-    expect(&memlock("65536").about("memlock"), Level::Problem, &["512KiB", "ulimit -Hl 768"]);
-    expect(&memlock("524288").about("memlock"), Level::Warning, &["4 shards", "LimitMEMLOCK=786432"]);
+    expect(&memlock("65536").about("memlock"), Level::Problem, &["512KiB", "ulimit -Hl 3072"]);
+    expect(&memlock("524288").about("memlock"), Level::Warning, &["4 shards", "3MiB", "LimitMEMLOCK=3145728"]);
     expect(&memlock("unlimited").about("memlock"), Level::Ok, &["unlimited"]);
     let privileged =
         memlock("524288").replaced("proc/self/status", "CapEff:\t0000000000000000", "CapEff:\t0000000000004000");

@@ -247,6 +247,19 @@ where
         .spawn(move || run(seat, application))
 }
 
+/// Why there is no ring. The start-up check had a small one, so that only the limit on locked memory is left to blame where
+/// there is too little of it.
+fn without_ring(error: &io::Error) -> String {
+    let advice = match error.raw_os_error() {
+        Some(libc::ENOMEM) => {
+            "; all rings of a user count as locked memory: raise its limit (`ulimit -l`, LimitMEMLOCK= for a systemd service, \
+             --ulimit memlock= for a container), about 1 MiB for each shard"
+        }
+        _ => "",
+    };
+    format!("cannot build its ring: {error}{advice}")
+}
+
 async fn run<H, F>(seat: Seat, application: F) -> Result<(), String>
 where
     H: Application,
@@ -257,7 +270,7 @@ where
     let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
     let doorbell = Arc::clone(seat.roll.doorbell(id));
     let mut sockets =
-        Sockets::new(&seat.settings.ring, doorbell, seat.settings.tick).map_err(failed("cannot build its ring"))?;
+        Sockets::new(&seat.settings.ring, doorbell, seat.settings.tick).map_err(|error| without_ring(&error))?;
     if seat.are_shared {
         sockets.share_listeners();
     }
@@ -339,3 +352,15 @@ fn fenced<T>(what: &str, work: impl FnOnce() -> T) -> Result<T, String> {
 
 /// A shard needs some milliseconds; a machine that needs longer than this has other trouble.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_lockable_memory_is_told_with_what_to_raise() {
+        let told = |code| without_ring(&io::Error::from_raw_os_error(code));
+        assert!(told(libc::ENOMEM).contains("ulimit -l"), "{}", told(libc::ENOMEM));
+        assert!(!told(libc::EMFILE).contains("ulimit -l"), "{}", told(libc::EMFILE));
+    }
+}

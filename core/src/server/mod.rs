@@ -27,5 +27,6 @@ mod tests;
 pub(crate) use application::{Application, ChannelPolicies, ChannelTest};
 pub(crate) use checks::ring as probe_ring;
 pub(crate) use error::StartError;
+pub(crate) use memory::refuse_huge_pages;
 pub(crate) use placement::Placement;
 pub(crate) use run::{check_keys, run};
