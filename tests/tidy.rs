@@ -165,3 +165,16 @@ fn no_file_names_the_machine_it_was_written_on() {
     };
     hold(FILES.iter().filter_map(findings).flatten());
 }
+
+/// An image is built by the oldest compiler that is promised to do, from everything that git keeps.
+#[test]
+fn an_image_is_built_from_the_whole_tree_by_the_promised_compiler() {
+    let read = |path: &str| text(Path::new(path)).unwrap_or_else(|| panic!("there is {path}"));
+    let ignored = read(".dockerignore");
+    hold(FILES.iter().flat_map(|path| tree::left_out(path, &ignored)));
+    let manifest = read("Cargo.toml");
+    let version =
+        manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).expect("a version is promised");
+    let from = format!("FROM rust:{}-", version.trim_matches('"'));
+    assert!(read("core/deploy/Dockerfile").lines().any(|line| line.starts_with(&from)), "{from}");
+}

@@ -72,6 +72,20 @@ pub(crate) fn registries(path: &str, text: &str) -> Vec<Finding> {
         .collect()
 }
 
+/// A build in a container gets every file of the tree: `ignored` is the text of .dockerignore.
+pub(crate) fn left_out(path: &Path, ignored: &str) -> Vec<Finding> {
+    let patterns = ignored.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let hits = |pattern: &str| match pattern.strip_prefix("**/") {
+        Some(name) => path.iter().any(|part| part == name),
+        None => pattern.contains(['*', '!']) || path.starts_with(pattern),
+    };
+    let named = path.to_str().unwrap_or_default();
+    patterns
+        .filter(|pattern| hits(pattern))
+        .map(|pattern| finding(named, 1, format!("{pattern} keeps it from images")))
+        .collect()
+}
+
 const TOP_LEVEL: &[&str] =
     &["Cargo.lock", "Cargo.toml", "LICENSE", "README.md", "bench", "codec", "core", "loadgen", "shard", "tests"];
 
@@ -126,6 +140,22 @@ mod tests {
             assert_eq!(machine_paths("a.md", bad).len(), 1, "{bad}");
         }
         assert_eq!(machine_paths("a.md", "the network/ring and /tmp/x"), []);
+    }
+
+    #[test]
+    fn a_file_that_an_image_would_not_get_is_found() {
+        let ignored = "# outputs\ntarget\n**/node_modules\ncodec/fuzz/target\n";
+        for kept in ["codec/fuzz/src/lib.rs", "core/target.rs", "Cargo.toml"] {
+            assert_eq!(left_out(Path::new(kept), ignored), [], "{kept}");
+        }
+        for lost in ["target/release/x", "tests/clients/node_modules/x.js", "codec/fuzz/target/y"] {
+            assert_eq!(left_out(Path::new(lost), ignored).len(), 1, "{lost}");
+        }
+        assert_eq!(
+            left_out(Path::new("Cargo.toml"), "*.toml\n!Cargo.toml\n").len(),
+            2,
+            "forms that this rule cannot read"
+        );
     }
 
     #[test]
