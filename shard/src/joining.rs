@@ -175,4 +175,6 @@ impl Shard {
 }
 
 #[cfg(test)]
+mod carriers;
+#[cfg(test)]
 mod tests;

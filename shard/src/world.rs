@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) now: Time,
     /// Nothing goes from shard to shard while this is set.
     pub(crate) is_parted: bool,
+    /// The shard that was lost and is not replaced yet: nothing happens there.
+    dead: Option<usize>,
     clients: HashMap<Client, Ear>,
     /// Clients that read nothing, and what the kernel does not take for them.
     stalled: HashMap<Client, Vec<u8>>,
@@ -55,6 +57,8 @@ pub(crate) struct Stub {
     pub(crate) undecided: Vec<Ticket>,
     /// Publishes every number above zero that it is asked about again, less one.
     pub(crate) echoes: bool,
+    /// How many secrets it was asked for.
+    secrets: u64,
 }
 
 impl World {
@@ -69,6 +73,7 @@ impl World {
             hosts,
             now: Time::ZERO,
             is_parted: false,
+            dead: None,
             clients: HashMap::new(),
             stalled: HashMap::new(),
         }
@@ -205,7 +210,7 @@ impl World {
     /// Time passes, with a tick of every shard at its end.
     pub(crate) fn wait(&mut self, time: Duration) {
         self.now = self.now + time;
-        for index in 0..self.shards.len() {
+        for index in (0..self.shards.len()).filter(|index| self.dead != Some(*index)).collect::<Vec<_>>() {
             let (shard, host) = (&mut self.shards[index], &mut self.hosts[index]);
             shard.begin_turn(self.now);
             shard.handle_tick(self.now, host);
@@ -231,11 +236,13 @@ impl World {
         let config = Config { id: lost, shards: self.shards.len(), limits, seed: 70 + index as u64 };
         self.shards[index] = Shard::new(config, self.now);
         self.shards[index].begin_anew();
+        assert_eq!(self.dead.replace(index), None, "one at a time");
     }
 
     /// A shard takes the place of one that was lost.
     pub(crate) fn replace(&mut self, index: usize) {
         let new = self.shards[index].id();
+        assert_eq!(self.dead.take(), Some(index), "it was lost before");
         for other in (0..self.shards.len()).filter(|other| *other != index) {
             let id = self.shards[other].id();
             self.shards[index].handle_peer_joined(self.now, id);
@@ -249,7 +256,7 @@ impl World {
     /// Time passes in which no shard does anything, and is noticed as such.
     pub(crate) fn stand_still(&mut self, time: Duration) {
         self.now = self.now + time;
-        for index in 0..self.shards.len() {
+        for index in (0..self.shards.len()).filter(|index| self.dead != Some(*index)).collect::<Vec<_>>() {
             let (shard, host) = (&mut self.shards[index], &mut self.hosts[index]);
             shard.begin_turn(self.now);
             shard.handle_standstill(time);
@@ -362,7 +369,8 @@ impl Host for Stub {
     }
 
     fn secret(&mut self) -> [u8; 16] {
-        [7; 16]
+        self.secrets += 1;
+        u128::from(self.secrets).to_be_bytes()
     }
 
     fn reader(&mut self, _peer: Peer, head: &Head<'_>) -> Reader {

@@ -61,7 +61,6 @@ impl Shard {
             self.tell_carrier(carrier, PollMessage::Carried { connection: carrier.connection, bytes });
         }
         if is_closing {
-            self.tell_carrier(carrier, PollMessage::CarrierEnded { connection: carrier.connection });
             self.linger(id);
         }
         self.mail_fetched(id);

@@ -90,6 +90,11 @@ impl Polling {
         }
     }
 
+    /// Whoever there is on the other side: the request that waits, the carrier and who is to become it.
+    pub(crate) const fn take_pollers(&mut self) -> [Option<Poller>; 3] {
+        [self.waiting.take(), self.carrier.take(), self.upgrading.take()]
+    }
+
     /// From now on this WebSocket carries the connection.
     pub(crate) const fn carry_by(&mut self, carrier: Poller) {
         (self.carrier, self.in_flight) = (Some(carrier), 0);
@@ -317,13 +322,19 @@ impl Shard {
 
     /// A connection without a socket is gone: nobody waits for it any more.
     pub(crate) fn polled_released(&mut self, engine: Option<Box<Engine>>) {
-        let Some(poller) = engine.and_then(|engine| engine.polling).and_then(|polling| polling.waiting) else { return };
-        let polled = Polled::Refused(Refusal::SessionUnknown);
-        let answer = PollMessage::Answer { connection: poller.connection, polled };
-        if poller.shard == self.id {
-            self.poll_work.push_back((self.id, answer));
-        } else {
-            self.send_to_peer(poller.shard, crate::Envelope::Poll(&answer));
+        if let Some(mut polling) = engine.and_then(|engine| engine.polling) {
+            self.dismiss(polling.take_pollers());
+        }
+    }
+
+    /// Who has polled a connection, carried it or was about to, is told that there is nothing any more.
+    pub(crate) fn dismiss(&mut self, [waiting, carrier, upgrading]: [Option<Poller>; 3]) {
+        if let Some(poller) = waiting {
+            let polled = Polled::Refused(Refusal::SessionUnknown);
+            self.tell_carrier(poller, PollMessage::Answer { connection: poller.connection, polled });
+        }
+        for carrier in [carrier, upgrading].into_iter().flatten() {
+            self.tell_carrier(carrier, PollMessage::CarrierEnded { connection: carrier.connection });
         }
     }
 

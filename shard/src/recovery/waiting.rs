@@ -8,7 +8,7 @@ use crate::connection::{Protocol, State, ending};
 use crate::heartbeat::stamp;
 use crate::outbox::Outbox;
 use crate::pending::{Pending, Work};
-use crate::polling::{Carrier, PollMessage, Polled, Poller, Polling, SessionKey};
+use crate::polling::{Carrier, PollMessage, Poller, Polling, SessionKey};
 use crate::shard::{Event, Shard};
 use crate::turn::Chain;
 use crate::{ConnectionId, Disconnect, Envelope, Host, ShardId, Time};
@@ -100,15 +100,9 @@ impl Shard {
         let Some(connection) = self.connections.live(id) else { return };
         let Some(polling) = connection.polling_mut() else { return self.let_socket_go(id, host) };
         polling.secret = host.secret();
-        let (waiting, carrier, upgrading) = (polling.waiting.take(), polling.carrier.take(), polling.upgrading.take());
+        let pollers = polling.take_pollers();
         connection.outbox = Some(Box::new(Outbox::mailbox()));
-        if let Some(poller) = waiting {
-            let polled = Polled::Refused(codec::engineio::Refusal::SessionUnknown);
-            self.tell_carrier(poller, PollMessage::Answer { connection: poller.connection, polled });
-        }
-        for carrier in [carrier, upgrading].into_iter().flatten() {
-            self.tell_carrier(carrier, PollMessage::CarrierEnded { connection: carrier.connection });
-        }
+        self.dismiss(pollers);
     }
 
     /// Its socket is closed as soon as nothing of it is in the air; the connection lives without one.
