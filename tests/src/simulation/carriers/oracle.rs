@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use codec::base64;
-use shard::Time;
+use shard::{ConnectionId, Time};
 
 use super::seats::Seats;
 use crate::simulation::ledger::{Ledger, channel_index, identity};
@@ -72,8 +72,7 @@ impl Oracle {
 
     /// Where the connection lives that an id names, by who has made its secret.
     pub(super) fn home(&self, id: &str) -> (usize, u32) {
-        let mut bytes = Vec::new();
-        assert!(base64::decode(&mut bytes, &id[..32].replace('-', "+").replace('_', "/")), "an id is base64: {id}");
+        let bytes = bytes_of(id);
         let secret: [u8; 16] = bytes[8..24].try_into().expect("16 bytes");
         *self.secrets.get(&secret).unwrap_or_else(|| panic!("nobody has made the secret of {id}"))
     }
@@ -171,4 +170,17 @@ impl Oracle {
         self.anew += 1;
         self.orphans += u64::from(is_over);
     }
+}
+
+/// The connection that an id names, on its shard.
+pub(super) fn named(id: &str) -> ConnectionId {
+    let own = u64::from_be_bytes(*bytes_of(id).first_chunk().expect("24 bytes"));
+    let generation = u32::try_from(own >> 32 & 0xff_ffff).expect("three bytes");
+    ConnectionId { slot: u32::try_from(own & 0xffff_ffff).expect("four bytes"), generation }
+}
+
+fn bytes_of(id: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    assert!(base64::decode(&mut bytes, &id[..32].replace('-', "+").replace('_', "/")), "an id is base64: {id}");
+    bytes
 }

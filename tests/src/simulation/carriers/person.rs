@@ -8,10 +8,11 @@ use codec::websocket::{Decoder, Limits as FrameLimits, Message, Opcode, Role, en
 
 use shard::Time;
 
-use super::oracle::Asked;
+use super::oracle::{Asked, named};
 use super::plan::PATIENCE;
 use super::socket::{Purpose, response};
 use super::world::{Happening, World};
+use crate::simulation::death::Mortal;
 use crate::simulation::ledger::payload;
 use crate::simulation::plan::CHANNELS;
 
@@ -267,7 +268,18 @@ impl World {
             || person.connection.is_some_and(|connection| oracle.is_over(oracle.connections[connection].home));
         let has_cause = is_dead(socket) || is_homeless || person.has_rivals || why == "429" || person.is_leaving;
         assert!(has_cause, "person {index} loses its transport without a cause: {why}");
-        drop(oracle);
+        let waited = self.now.since(person.asked);
+        let is_waiting = person.has_shown && !person.is_open;
+        assert!(!is_waiting || waited < PATIENCE, "person {index} has waited for {waited:?} to be let in");
+        // What cannot be recovered ends with the shard that has carried it.
+        let carried = person.sid.as_ref().filter(|_| person.web == Some(socket) && is_dead(socket) && !is_homeless);
+        if let Some(sid) = carried.filter(|_| self.plan.limits.recovery.window.is_zero()) {
+            let ended = Happening::Ended(oracle.home(sid), named(sid));
+            drop(oracle);
+            self.at(self.now + 2 * self.plan.word() + self.vacancy(), ended);
+        } else {
+            drop(oracle);
+        }
         self.persons[index].is_seatless |= why == "429";
         if self.persons[index].upgrade.is_some_and(|(upgrade, _)| upgrade == socket) {
             self.persons[index].upgrade = None;

@@ -81,5 +81,5 @@ fn limits(random: &mut Rng) -> Limits {
 
 pub(super) const TICK: Duration = Duration::from_millis(50);
 
-/// How long anybody waits to be let in, at most, whatever dies meanwhile: less than it takes to give up a question.
-pub(super) const PATIENCE: Duration = Duration::from_millis(3_000);
+/// How long anybody waits to be let in, at most, whatever dies meanwhile: less than it takes to give up.
+pub(super) const PATIENCE: Duration = Duration::from_millis(2_000);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use shard::{Batch, Config, Door, Envelope, Event, Mode, Shard, ShardId, SocketIoConfig, Time};
+use shard::{Batch, Config, ConnectionId, Door, Envelope, Event, Mode, Shard, ShardId, SocketIoConfig, Time};
 
 use super::application::Application;
 use super::oracle::Oracle;
@@ -32,6 +32,8 @@ pub(super) enum Happening {
     Hear(usize),
     /// A probe has not been refused for so long that it has a seat.
     Seated(usize),
+    /// The end of a connection must have been told by now, to that life of its shard.
+    Ended((usize, u32), ConnectionId),
     Die(usize),
     Rise(usize),
 }
@@ -232,6 +234,11 @@ impl World {
                 if let Some(seat) = self.sockets[socket].seat.filter(|_| !self.sockets[socket].is_ended) {
                     self.oracle.borrow_mut().seats.seat(self.now, seat);
                 }
+            }
+            Happening::Ended((index, life), id) => {
+                let station = &self.stations[index];
+                let is_known = station.tenure.life == life && station.application.connected.contains(&id);
+                assert!(!is_known, "shard {index} keeps {id:?}, whose carrier has died");
             }
             Happening::Die(index) => self.die(index),
             Happening::Rise(index) => self.rise(index),
