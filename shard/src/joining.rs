@@ -175,6 +175,4 @@ impl Shard {
 }
 
 #[cfg(test)]
-mod carriers;
-#[cfg(test)]
 mod tests;

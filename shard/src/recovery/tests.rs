@@ -321,3 +321,33 @@ fn a_subscribe_that_was_under_way_is_not_answered_to_who_comes_back() {
     publish(&mut world, 1);
     assert_eq!(world.heard(client).len(), 1, "the publication, and no answer to a call of its earlier transport");
 }
+
+#[test]
+fn whoever_carries_the_transport_of_a_connection_hears_when_its_shard_dies() {
+    let mut world = world(recovery());
+    let (client, pid) = subscribed(&mut world);
+    world.end(client);
+    // It comes back by polling, on another shard, and goes over to a WebSocket there.
+    let fetch = |world: &mut World, request: String, body: String| {
+        let client = world.accept(1, "10.0.0.1");
+        let length = body.len();
+        world.send_bytes(
+            client,
+            format!("{request} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes(),
+        );
+        String::from_utf8(world.heard_bytes(client)).expect("text")
+    };
+    let polling = PATH.replace("websocket", "polling");
+    let path = format!("{polling}&sid={}", member(&fetch(&mut world, format!("GET {polling}"), String::new()), "sid"));
+    fetch(&mut world, format!("POST {path}"), format!(r#"40{{"pid":"{pid}"}}"#));
+    assert_eq!(member(&fetch(&mut world, format!("GET {path}"), String::new()), "pid"), pid);
+    let carrier = world.upgrade(1, "10.0.0.1", &path.replace("polling", "websocket"));
+    world.send(carrier, "2probe");
+    world.send(carrier, "5");
+    publish(&mut world, 1);
+    let heard = world.heard(carrier);
+    assert!(heard.last().is_some_and(|last| last.contains(r#"["news",1"#)), "{heard:?}");
+    world.lose(0);
+    world.replace(0);
+    assert!(world.is_over(carrier), "there is nothing to carry any more");
+}
