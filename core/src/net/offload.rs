@@ -3,7 +3,7 @@
 //!
 //! The kernel takes over between two records, so everything that we have made has to be sent before, and of what the
 //! peer sends nothing may have been received beyond one. The multishot receive is cancelled; when its last completion is
-//! here, the rest of a record that has begun is received byte by byte of what is missing; then the keys go down:
+//! here, a record that has begun is received to its last byte and no further; then the keys go down:
 //!
 //! ```text
 //!   handshake over → receive cancelled → rest of the record → nothing in the air → keys → receive of whole records
